@@ -1,0 +1,37 @@
+"""What the user says: service, dependencies, workload, objectives; read from loadpath.toml."""
+
+from loadpath.spec.dependency import Dependency, DependencyKind
+from loadpath.spec.flows import load_flows
+from loadpath.spec.knob import Knob
+from loadpath.spec.loading import load
+from loadpath.spec.objective import Objective, QuantileLimit
+from loadpath.spec.service import Service
+from loadpath.spec.setup import Setup
+from loadpath.spec.workload import (
+    Arrivals,
+    ClosedArrivals,
+    DeclaredRequest,
+    KeySet,
+    OpenArrivals,
+    Operation,
+    Workload,
+)
+
+__all__ = [
+    "Arrivals",
+    "ClosedArrivals",
+    "DeclaredRequest",
+    "Dependency",
+    "DependencyKind",
+    "KeySet",
+    "Knob",
+    "Objective",
+    "OpenArrivals",
+    "Operation",
+    "QuantileLimit",
+    "Service",
+    "Setup",
+    "Workload",
+    "load",
+    "load_flows",
+]

@@ -1,0 +1,76 @@
+"""Puts together what a folder tells of a service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from loadpath.spec.detect.dependencies import (
+    find_dependencies,
+    find_unsupported,
+    required_elsewhere,
+)
+from loadpath.spec.detect.django import detect_django
+from loadpath.spec.detect.express import detect_express
+from loadpath.spec.detect.found import Detected, Route, Start
+from loadpath.spec.detect.project import Project, read_project
+from loadpath.spec.detect.python_web import detect_web
+
+_HEALTH = re.compile(
+    r"/(?:\w+/)*_?(?:health(?:z|check|_check|-check)?|readyz?|livez?|ping|status)/?"
+)
+_NO_START = Start(
+    ("./start", "--port", "{port}", "--workers", "{workers}"),
+    ("check this: no framework was recognized; how is the service started?",),
+)
+
+
+def detect(directory: Path | str) -> Detected:
+    """What the service in a folder is, as far as its files tell. Nothing of it is run or imported.
+
+    Raises `ConfigurationError` when there is no such folder, no code in it, or its project files
+    cannot be read.
+    """
+    project = read_project(Path(directory))
+    framework: str | None = None
+    start, env, routes = _NO_START, dict[str, str](), tuple[Route, ...]()
+    prepare: tuple[str, ...] | None = _alembic(project)
+    if (django := detect_django(project)) is not None:
+        framework, prepare = "Django", ("python", "manage.py", "migrate", "--noinput")
+        start, routes = django
+    elif (web := detect_web(project)) is not None:
+        framework, start, routes = web[0].framework, web[1], web[2]
+    elif (express := detect_express(project)) is not None:
+        framework = "Express"
+        start, env, routes = express
+        prepare = _prisma(project)
+    dependencies = find_dependencies(project, prepare=prepare)
+    taken = {name for d in dependencies for name in d.env} | set(env)
+    required = required_elsewhere(project.variables, taken)
+    return Detected(
+        directory=Path(directory),
+        framework=framework,
+        start=start,
+        ready=f"GET {_ready_path(routes)}",
+        env={**env, **{n: value for n, (value, _) in required.items()}},
+        env_notes={n: note for n, (_, note) in required.items()},
+        dependencies=dependencies,
+        unsupported=find_unsupported(project),
+        routes=routes,
+    )
+
+
+def _ready_path(routes: tuple[Route, ...]) -> str:
+    """A health check if there is one, else the root (any status below 500 is an answer)."""
+    paths = [r.path for r in routes if r.mounted and not r.fields and not r.needs]
+    return next((p for p in paths if _HEALTH.fullmatch(p)), "/")
+
+
+def _alembic(project: Project) -> tuple[str, ...] | None:
+    return ("alembic", "upgrade", "head") if (project.directory / "alembic.ini").is_file() else None
+
+
+def _prisma(project: Project) -> tuple[str, ...] | None:
+    if any(p.endswith("schema.prisma") for p in project.sources):
+        return ("npx", "prisma", "migrate", "deploy")
+    return None

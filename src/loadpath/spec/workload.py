@@ -1,0 +1,93 @@
+"""The workload: which operations, in what mix, on which keys, arriving how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from loadpath.spec.objective import Objective
+
+
+class OpenArrivals(msgspec.Struct, frozen=True, tag="open", tag_field="kind"):
+    """Requests arrive at a rate, whatever the service does about them."""
+
+    rate_per_s: float
+    process: Literal["poisson", "constant"] = "poisson"
+
+
+class ClosedArrivals(msgspec.Struct, frozen=True, tag="closed", tag_field="kind"):
+    """Each of `users` sends its next request `think_time_s` (mean, exponential) after a reply."""
+
+    users: int
+    think_time_s: float
+
+
+Arrivals: TypeAlias = OpenArrivals | ClosedArrivals
+
+
+class KeySet(msgspec.Struct, frozen=True, kw_only=True):
+    """A population of `count` keys and how often each is asked for.
+
+    `zipf`: the rank-r key is asked for in proportion to r ** -exponent; ranks are scattered over
+    the population (hot keys are not neighbors in an index). `latest`: the same, newest first, not
+    scattered. Key number n (0-based) is written `pattern.format(n=n)`, or is line n of `file`.
+    """
+
+    name: str
+    count: int
+    distribution: Literal["zipf", "uniform", "latest"] = "uniform"
+    exponent: float = 1.0
+    pattern: str = "{n}"
+    file: Path | None = None
+
+
+class DeclaredRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request written in the service file. `path` and `body` may hold {placeholders}.
+
+    `keys` maps each placeholder to the name of a key set of the workload.
+    """
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    keys: dict[str, str] = {}
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """Something users do. Declared (`request`) or a generator flow of the workload's `flows` file.
+
+    `weight` is its share of the mix relative to the others. `expect` are statuses that are success
+    besides those below 400. `alone` says whether it may be measured by itself: an operation that
+    consumes or grows what it acts on is judged within the mix only.
+    """
+
+    name: str
+    weight: float = 1.0
+    request: DeclaredRequest | None = None
+    objective: Objective | None = None
+    expect: tuple[int, ...] = ()
+    alone: bool = True
+    timeout_s: float = 10.0
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the load engine needs to know except where to send it.
+
+    `flows` is the file whose `@operation` generators are the operations without a `request`.
+    `assumptions` are sentences to show with every answer (say, where the key distribution is from).
+    """
+
+    arrivals: Arrivals
+    operations: tuple[Operation, ...]
+    key_sets: tuple[KeySet, ...] = ()
+    flows: Path | None = None
+    objective: Objective = Objective()
+    connections_max: int = 256
+    assumptions: tuple[str, ...] = ()
+
+    def objective_of(self, operation: Operation) -> Objective:
+        """The operation's own objective, or the workload's."""
+        return operation.objective or self.objective
