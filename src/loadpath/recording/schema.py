@@ -1,0 +1,179 @@
+"""The columns of every table in a recording: the one place that says what they mean.
+
+`docs/reference/recording.md` says the same to people; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Raised when a reader of an older version would misread what is written now."""
+
+ColumnType: TypeAlias = Literal["u1", "u2", "u4", "u8", "f8", "bool", "text"]
+"""Unsigned integers by bytes, 64-bit floats, booleans, and dictionary-encoded text."""
+
+
+class Blocked(IntEnum):
+    """Why a request was sent later than intended (column `blocked`)."""
+
+    NOT = 0
+    POOL = 1
+    ENGINE = 2
+
+
+class RequestError(IntEnum):
+    """How a request failed (column `error`)."""
+
+    NONE = 0
+    STATUS = 1
+    TIMEOUT = 2
+    CONNECT = 3
+    RESET = 4
+    PROTOCOL = 5
+    UNFINISHED = 6
+    FLOW = 7
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column: its name, type, unit (empty when it has none) and meaning."""
+
+    name: str
+    type: ColumnType
+    unit: str
+    description: str
+
+
+class TableSchema(msgspec.Struct, frozen=True):
+    """One kind of table; its files are `<name>/NNNN.parquet`, NNNN being the segment's index."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    def column_names(self) -> tuple[str, ...]:
+        """The names, in the order written."""
+        return tuple(column.name for column in self.columns)
+
+
+_AT = Column("at_s", "f8", "s", "When the sample was taken, on the monotonic clock.")
+
+REQUESTS = TableSchema(
+    "requests",
+    "One row per request that was due, in the order the engine finished with them.",
+    (
+        Column("segment", "u2", "", "Index of the segment it belongs to."),
+        Column("operation", "u2", "", "Index into `operations` of recording.json."),
+        Column("flow", "u4", "", "Number of the flow instance within the segment."),
+        Column("step", "u1", "", "Which request of the flow this is, from 0."),
+        Column("last", "bool", "", "Whether the flow ended with this request."),
+        Column(
+            "intended_s",
+            "f8",
+            "s",
+            "When it should have been sent: the arrival for step 0, "
+            "else `done_s` of the step before.",
+        ),
+        Column("sent_s", "f8", "s", "When its first byte was handed to the kernel; nan: never."),
+        Column("first_byte_s", "f8", "s", "When the reply's first byte was read; nan: never."),
+        Column("done_s", "f8", "s", "When the reply's last byte was read; nan: never."),
+        Column("status", "u2", "", "HTTP status; 0: no reply."),
+        Column("key", "u8", "", "Salted digest of the key it asked for; 0: none."),
+        Column("bytes", "u4", "B", "Size of the reply, head and body."),
+        Column("connection", "u4", "", "Which of the engine's connections carried it."),
+        Column(
+            "blocked",
+            "u1",
+            "",
+            "Why it was sent late: 0 not late, 1 waited for a free connection, "
+            "2 the engine was late.",
+        ),
+        Column(
+            "error",
+            "u1",
+            "",
+            "0 none, 1 status, 2 timeout, 3 connect refused or failed, 4 reset or early close, "
+            "5 protocol, 6 unfinished when the segment ended, 7 the flow raised.",
+        ),
+    ),
+)
+
+THREADS = TableSchema(
+    "threads",
+    "One row per live thread and sample: how the CPU of a process divides among its threads.",
+    (
+        _AT,
+        Column("pid", "u4", "", "Process the thread belongs to."),
+        Column("tid", "u4", "", "Thread id."),
+        Column("part", "text", "", "Part of the deployment: `service`, a dependency, `engine` …"),
+        Column("name", "text", "", "The thread's name (comm)."),
+        Column("cpu_s", "f8", "s", "CPU time of this thread so far (schedstat)."),
+        Column("wait_s", "f8", "s", "Time it stood runnable in a run queue so far (schedstat)."),
+    ),
+)
+
+PROCESSES = TableSchema(
+    "processes",
+    "One row per process and sample: totals that keep ended threads and reaped children.",
+    (
+        _AT,
+        Column("pid", "u4", "", "Process id."),
+        Column("parent", "u4", "", "Process id of its parent at that time."),
+        Column("started_s", "f8", "s", "When it was started, on the monotonic clock, to 10 ms."),
+        Column("part", "text", "", "Part of the deployment the process belongs to."),
+        Column("name", "text", "", "Name of the process, or the kind of PostgreSQL process."),
+        Column("cpu_s", "f8", "s", "CPU time so far, ended threads included."),
+        Column(
+            "children_cpu_s", "f8", "s", "CPU time so far of children that ended and were reaped."
+        ),
+        Column("rss_bytes", "u8", "B", "Resident memory."),
+        Column("threads", "u4", "", "Live threads."),
+    ),
+)
+
+HOST = TableSchema(
+    "host",
+    "One row per sample: where the CPU time of the whole machine went, summed over its cores.",
+    (
+        _AT,
+        Column("busy_s", "f8", "s", "CPU time spent running anything so far."),
+        Column("idle_s", "f8", "s", "CPU time spent idle so far, waiting for disks excluded."),
+        Column("iowait_s", "f8", "s", "CPU time idle with disk requests outstanding so far."),
+        Column("steal_s", "f8", "s", "CPU time the hypervisor gave to other machines so far."),
+        Column("others_s", "f8", "s", "CPU time of processes that are not part of the run so far."),
+        Column(
+            "kernel_s",
+            "f8",
+            "s",
+            "CPU time so far of the kernel's own threads, whoever they work for; "
+            "nan: not visible, then it is among the others.",
+        ),
+        Column(
+            "pressure_s",
+            "f8",
+            "s",
+            "Time so far in which anything stood waiting for a CPU (PSI); nan: not known.",
+        ),
+        Column("cores", "u4", "", "Cores the machine has."),
+    ),
+)
+
+POSTGRES = TableSchema(
+    "postgres",
+    "Per sample, how many of PostgreSQL's client backends did what; empty groups have no row.",
+    (
+        _AT,
+        Column("part", "text", "", "The dependency."),
+        Column("state", "text", "", "State in pg_stat_activity: `active`, `idle` …"),
+        Column("wait_event_type", "text", "", "What kind of thing they waited for; empty: none."),
+        Column("wait_event", "text", "", "What they waited for; empty: nothing."),
+        Column("backends", "u4", "", "How many, Loadpath's own connection left out."),
+    ),
+)
+
+TABLES: dict[str, TableSchema] = {
+    table.name: table for table in (REQUESTS, THREADS, PROCESSES, HOST, POSTGRES)
+}

@@ -1,0 +1,47 @@
+"""What is kept of one segment: a stretch of load of one kind, with its own requests file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of segments.jsonl. Times are monotonic seconds.
+
+    `load` and `background` are what the engine was told, as built-ins: `rate_per_s`,
+    `end_rate_per_s`, `process` of an open load, `users`, `think_time_s` of a closed one; `weights`
+    and `background_weights` say on which operations. `arm` and `round` place the segment in an
+    interleaved comparison; `label` is for people. `first_errors` maps an operation to what its
+    first failure looked like, redacted by the engine.
+
+    Reading is tolerant: unknown fields are ignored and those with a default may be missing, so that
+    a later version can add some.
+    """
+
+    index: int
+    purpose: str
+    load: dict[str, Any]
+    duration_s: float
+    weights: dict[str, float]
+    started_s: float
+    ended_s: float
+    drained_s: float
+    background: dict[str, Any] | None = None
+    background_weights: dict[str, float] = {}
+    label: str = ""
+    arm: str = ""
+    round: int = 0
+    stopped_early: bool = False
+    arrivals: int = 0
+    done: int = 0
+    errors: int = 0
+    unfinished: int = 0
+    skipped: int = 0
+    retried: int = 0
+    connections_opened: int = 0
+    late: int = 0
+    engine_cpu_s: float = 0.0
+    engine_pid: int = 0
+    first_errors: dict[str, str] = {}
