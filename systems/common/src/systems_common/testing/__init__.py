@@ -1,0 +1,34 @@
+"""Real servers and real service processes for the tests of the systems (extra: testing)."""
+
+from systems_common.testing.processes import (
+    descendants,
+    free_port,
+    is_running,
+    kill_tree,
+    spawn,
+    wait_until,
+)
+from systems_common.testing.servers import (
+    EmbeddedServer,
+    nats_server,
+    postgres_server,
+    private_folder,
+    valkey_server,
+)
+from systems_common.testing.services import GranianService, granian_service
+
+__all__ = [
+    "EmbeddedServer",
+    "GranianService",
+    "descendants",
+    "free_port",
+    "granian_service",
+    "is_running",
+    "kill_tree",
+    "nats_server",
+    "postgres_server",
+    "private_folder",
+    "spawn",
+    "valkey_server",
+    "wait_until",
+]

@@ -1,0 +1,35 @@
+"""The embedded servers of the tests leave nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from systems_common.testing import is_running, wait_until
+
+_HOLD = """
+import sys, time
+from systems_common.testing import *
+with {server}() as server:
+    print(server.pid, server.log.parent, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("server", ["postgres_server", "valkey_server", "nats_server"])
+def test_a_server_ends_with_the_process_that_started_it(server: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.path[:] = {sys.path!r}\n" + _HOLD.format(server=server)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert holder.stdout is not None
+    pid, folder = holder.stdout.readline().split()
+    assert is_running(int(pid))
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    wait_until(lambda: not is_running(int(pid)), timeout_s=5.0, what=f"{server} to end")
+    # Only the folder outlives a SIGKILL.
+    subprocess.run(["rm", "-rf", folder], check=True)

@@ -1,0 +1,161 @@
+"""The ASGI application: `granian --interface asgi shortener.app:app`."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.openapi import OpenAPIConfig
+from litestar.response import Response
+from systems_common import logs
+from systems_common.batching import OverloadedError
+from systems_common.database import DatabaseUnavailableError
+from systems_common.problems import PROBLEM_JSON, ProblemError
+from systems_common.settings import SettingsError
+
+from shortener import __version__, problems
+from shortener.api import health, rest
+from shortener.codes import RESERVED
+from shortener.redirect import Redirector
+from shortener.service import open_service
+from shortener.settings import Settings, read_settings
+
+__all__ = ["app", "create_app"]
+
+log = logging.getLogger(__name__)
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+_OWN_PATHS = frozenset({"/", *(f"/{name}" for name in RESERVED)})
+_BODY_BYTES_MAX = 64 * 1024
+
+
+def create_app(settings: Settings) -> Asgi:
+    """The application for these settings; it connects when the server starts it."""
+    redirector: Redirector | None = None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(api: Litestar) -> AsyncIterator[None]:
+        nonlocal redirector
+        try:
+            async with open_service(settings) as service:
+                api.state.service = service
+                # What is alive now lives as long as the process; the collector need not look.
+                gc.collect()
+                gc.freeze()
+                redirector = service.redirector
+                yield
+        except DatabaseUnavailableError as error:
+            log.critical("cannot start", extra={"error": str(error)})
+            raise
+
+    api = Litestar(
+        [rest, health],
+        lifespan=[lifespan],
+        exception_handlers={Exception: _answer_exception},
+        openapi_config=OpenAPIConfig(
+            title="Link shortener", version=__version__, path="/rest/v3/docs"
+        ),
+        logging_config=None,
+        request_max_body_size=_BODY_BYTES_MAX,
+    )
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and redirector is not None:
+            path: str = scope["path"]
+            if (
+                path.find("/", 1) == -1
+                and path not in _OWN_PATHS
+                and scope["method"] in ("GET", "HEAD")
+            ):
+                await redirector(scope, send)
+                return
+        await api(scope, receive, send)
+
+    return dispatch
+
+
+def _answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = _problem_of(error)
+    if problem is None:
+        log.error(
+            "a request failed",
+            exc_info=error,
+            extra={
+                "http.request.method": request.method,
+                "url.path": request.url.path,
+                **logs.trace_of(request.headers.get("traceparent")),
+            },
+        )
+        problem = ProblemError(
+            500, "about:blank", "Unexpected error", "The service failed to answer this request."
+        )
+    return Response(
+        problem.body(),
+        status_code=problem.status,
+        media_type=PROBLEM_JSON,
+        headers=problem.headers,
+    )
+
+
+def _problem_of(error: Exception) -> ProblemError | None:
+    match error:
+        case ProblemError():
+            return error
+        case DatabaseUnavailableError() | OverloadedError():
+            return problems.unavailable()
+        case ValidationException():
+            return _invalid(error)
+        case NotFoundException():
+            return problems.not_found()
+        case MethodNotAllowedException():
+            return ProblemError(
+                405, "about:blank", "Method not allowed", error.detail, headers=error.headers
+            )
+        case HTTPException() if error.status_code < 500:
+            return ProblemError(error.status_code, "about:blank", "Bad request", error.detail)
+    return None
+
+
+def _invalid(error: ValidationException) -> ProblemError:
+    found = error.extra if isinstance(error.extra, list) else []
+    elements: list[str] = []
+    reasons: list[str] = []
+    for item in found:
+        if isinstance(item, dict):
+            message = str(item.get("message", ""))
+            missing = re.search(r"missing required field `(\w+)`", message)
+            name = missing[1] if missing else _camel(str(item.get("key", "")) or "body")
+            elements.append(name)
+            reasons.append(f"{name}: {message}")
+    detail = "; ".join(reasons) or error.detail
+    return problems.invalid_data(elements, f"Provided data is not valid. {detail}")
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def _from_environment() -> Asgi:
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        print(f"shortener: {error}", file=sys.stderr)
+        raise SystemExit(78) from None
+    logs.configure("shortener", __version__, settings.log_level)
+    return create_app(settings)
+
+
+app = _from_environment()

@@ -1,0 +1,161 @@
+"""Everything a running process holds: opened in order, closed in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from urllib.parse import urlsplit
+
+from glide import GlideClient
+from systems_common import valkey
+from systems_common.broker import Broker
+from systems_common.consumer import PullConsumer
+from systems_common.database import Database
+from systems_common.health import Check
+from systems_common.ids import IdGenerator
+
+from shortener.changes import listen_for_changes
+from shortener.keys import KeyRing
+from shortener.recording import (
+    DURABLE,
+    STREAM,
+    BatchRecorder,
+    Recorder,
+    SyncRecorder,
+    prepare_stream,
+    store_batch,
+)
+from shortener.redirect import Redirector
+from shortener.settings import Settings
+from shortener.targets import DatabaseTargets, LocalTargets, Targets, ValkeyTargets
+
+__all__ = ["Service", "open_service"]
+
+log = logging.getLogger(__name__)
+
+_STOP_TIMEOUT_S = 5.0
+
+
+class Service:
+    """What the handlers use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        keys: KeyRing,
+        redirector: Redirector,
+        checks: Mapping[str, Check],
+    ) -> None:
+        self.base_url = settings.base_url.rstrip("/")
+        self.default_domain = urlsplit(settings.base_url).netloc
+        self.database = database
+        self.keys = keys
+        self.redirector = redirector
+        self.checks = checks
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open the service; closing it waits for visits that are under way.
+
+    Raises `DatabaseUnavailableError` when the database cannot be reached. Valkey and NATS may
+    come later: without them redirects read and write the database.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url, settings.db_pool, name="shortener")
+        stack.push_async_callback(database.close)
+        ids = IdGenerator(await database.fetchval("SELECT nextval('worker_number')"))
+        checks: dict[str, Check] = {
+            "database": Check(partial(database.fetchval, "SELECT 1")),
+        }
+
+        cache: GlideClient | None = None
+        if settings.valkey_url:
+            cache = await valkey.connect(settings.valkey_url, name="shortener")
+            stack.push_async_callback(cache.close)
+            checks["cache"] = Check(cache.ping, needed=False)
+        targets = _targets(settings, database, cache)
+        await stack.enter_async_context(
+            _background(listen_for_changes(settings.database_url, targets))
+        )
+
+        recorder: Recorder = SyncRecorder(database)
+        if settings.nats_url:
+            broker = Broker(
+                settings.nats_url,
+                name="shortener",
+                prepare=partial(prepare_stream, replicas=settings.nats_replicas),
+            )
+            stack.push_async_callback(broker.close)
+            checks["broker"] = Check(broker.ping, needed=False)
+            # It also runs with VISITS=sync, for visits that were queued before the switch.
+            consumer = PullConsumer(
+                broker, stream=STREAM, durable=DURABLE, handle=partial(store_batch, database)
+            )
+            await broker.open()
+            await stack.enter_async_context(_consuming(consumer))
+            if settings.visits == "batch":
+                recorder = BatchRecorder(broker, database)
+        stack.push_async_callback(_drain, recorder)
+
+        redirector = Redirector(
+            targets=targets,
+            recorder=recorder,
+            database=database,
+            ids=ids,
+            base_url=settings.base_url.rstrip("/"),
+            status=settings.redirect_status,
+        )
+        log.info("started", extra={"cache": settings.redirect_cache, "visits": settings.visits})
+        yield Service(settings, database, KeyRing(database), redirector, checks)
+        log.info("stopping")
+
+
+def _targets(settings: Settings, database: Database, cache: GlideClient | None) -> Targets:
+    source = DatabaseTargets(database)
+    if settings.redirect_cache == "local":
+        return LocalTargets(
+            source,
+            ttl_s=settings.redirect_cache_ttl_s,
+            entries=settings.redirect_cache_entries,
+        )
+    if settings.redirect_cache == "valkey" and cache is not None:
+        return ValkeyTargets(source, cache, ttl_s=settings.redirect_cache_ttl_s)
+    return source
+
+
+@contextlib.asynccontextmanager
+async def _background(work: object) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def _consuming(consumer: PullConsumer) -> AsyncIterator[None]:
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield
+    finally:
+        # The batch in hand is finished, so that it does not have to come again elsewhere.
+        consumer.stop()
+        await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _drain(recorder: Recorder) -> None:
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await recorder.drain()
+    except TimeoutError:
+        log.error("visits were still under way at the end")

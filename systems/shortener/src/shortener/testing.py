@@ -1,0 +1,179 @@
+"""A shortener for tests: real servers, its own database, spoken to over HTTP (extra: testing)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+import httpx
+import msgspec
+from systems_common.testing import (
+    EmbeddedServer,
+    GranianService,
+    granian_service,
+    nats_server,
+    valkey_server,
+    wait_until,
+)
+
+__all__ = [
+    "API_KEY",
+    "LINKS",
+    "VISITS",
+    "Shortener",
+    "Starter",
+    "command",
+    "new_database",
+    "on_database",
+    "seeded_database",
+    "start_shortener",
+]
+
+API_KEY = "key-of-the-tests"
+LINKS, VISITS = 300, 900
+T = TypeVar("T")
+_numbers = itertools.count()
+
+
+class Shortener(msgspec.Struct, frozen=True):
+    """A running service, its client (with the API key) and the servers behind it."""
+
+    process: GranianService
+    client: httpx.Client
+    database_url: str
+    nats: EmbeddedServer
+    valkey: EmbeddedServer
+
+    def create(self, **body: Any) -> httpx.Response:
+        """POST /short-urls with a made-up long URL unless one is given."""
+        body.setdefault("longUrl", "https://example.com/made-up")
+        return self.client.post("/rest/v3/short-urls", json=body)
+
+    def code(self, **body: Any) -> str:
+        """The code of a new link."""
+        reply = self.create(**body)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["shortCode"])
+
+    def link(self, code: str) -> Any:
+        """GET /short-urls/{code}."""
+        return self.client.get(f"/rest/v3/short-urls/{code}").json()
+
+    def total(self, code: str) -> int:
+        """How many visits of the link are counted."""
+        return int(self.link(code)["visitsSummary"]["total"])
+
+    def sql(self, statement: str, *arguments: Any) -> list[Any]:
+        """Run SQL on its database."""
+        return on_database(self.database_url, lambda c: c.fetch(statement, *arguments))
+
+    def wait_for_total(self, code: str, expected: int, *, timeout_s: float = 1.0) -> None:
+        """Wait until that many visits are counted, at most `timeout_s`."""
+        wait_until(
+            lambda: self.total(code) >= expected,
+            timeout_s=timeout_s,
+            what=f"{expected} visits of {code}, have {self.total(code)}",
+        )
+        assert self.total(code) == expected
+
+    def assert_no_drift(self) -> None:
+        """Every counter equals a recount of the visits."""
+        drifted = self.sql(
+            """SELECT c.link_id, c.total, c.bots, count(v.id) AS visits
+               FROM link_counter AS c LEFT JOIN visit AS v USING (link_id)
+               GROUP BY c.link_id HAVING c.total <> count(v.id)
+                   OR c.bots <> count(v.id) FILTER (WHERE v.bot)"""
+        )
+        assert drifted == []
+
+
+def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run work on a connection of its own."""
+
+    async def run() -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def command(database_url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m shortener` as a deployment would."""
+    return subprocess.run(
+        [sys.executable, "-m", "shortener", *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": database_url,
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def new_database(server_url: str, template: str = "template1") -> str:
+    """The address of a new database, a copy of the template."""
+    name = f"shortener_{next(_numbers)}"
+    # The default strategy copies a sequence with the values that its WAL record already covers;
+    # taking those writes no WAL, so after a crash the copy would give them again. A file copy is
+    # followed by a checkpoint, after which the next value is logged.
+    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+    on_database(server_url, lambda c: c.execute(statement))
+    return server_url.rpartition("/")[0] + f"/{name}"
+
+
+def seeded_database(server_url: str) -> str:
+    """The name of a new database that was migrated and seeded; to be copied."""
+    url = new_database(server_url)
+    for arguments in (
+        ("migrate",),
+        ("seed", "--links", str(LINKS), "--visits", str(VISITS)),
+    ):
+        done = command(url, *arguments, SEED_API_KEY=API_KEY)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+    return url.rpartition("/")[2]
+
+
+class Starter(Protocol):
+    """Starts a service of its own; `env` are its settings."""
+
+    def __call__(
+        self, *, workers: int = 1, **env: str
+    ) -> contextlib.AbstractContextManager[Shortener]: ...
+
+
+@contextlib.contextmanager
+def start_shortener(
+    server_url: str, template: str, *, workers: int = 1, **env: str
+) -> Iterator[Shortener]:
+    """A service on a copy of the template database, with Valkey and NATS servers of its own."""
+    url = new_database(server_url, template)
+    settings = {
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "warning",
+        "BASE_URL": "https://sho.rt",
+        "DB_POOL": "5",
+    }
+    with nats_server() as nats, valkey_server() as valkey:
+        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+        with (
+            granian_service("shortener.app:app", {**settings, **env}, workers=workers) as process,
+            httpx.Client(
+                base_url=process.url, headers={"X-Api-Key": API_KEY}, timeout=10.0
+            ) as client,
+        ):
+            yield Shortener(process, client, url, nats, valkey)
