@@ -1,0 +1,193 @@
+"""One embedded server: started on a free port, waited for, stopped with or without its data."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from loadpath.deploy.address import LOOPBACK, Address, free_port
+from loadpath.deploy.copying import copy_tree
+from loadpath.deploy.dependency import RunningDependency, url_of
+from loadpath.deploy.guard import Guard, GuardedChild, exit_words
+from loadpath.deploy.kind import Kind, Place, file_name
+from loadpath.deploy.kinds import KINDS
+from loadpath.deploy.logs import Log
+from loadpath.deploy.probe import pauses, unless_ended
+from loadpath.errors import WouldNotRunError
+from loadpath.events import EventSink, PartReady, PartStarting
+from loadpath.spec import Dependency
+
+READY_TIMEOUT_S = 60.0
+"""How long a server may take to serve; a killed PostgreSQL recovers first."""
+_CLEAN_STOP_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 5.0
+_PORT_TRIES = 4
+
+PORT_TAKEN = re.compile(r"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
+"""How servers say that they lost the race for their port."""
+
+
+class SavedData(msgspec.Struct, frozen=True):
+    """A data folder of a stopped server, and the password that its server had."""
+
+    data: Path
+    password: str
+
+
+class EmbeddedServer:
+    """A server that Loadpath started. `running` is what a client needs to connect to it."""
+
+    def __init__(
+        self, kind: Kind, place: Place, child: GuardedChild, running: RunningDependency
+    ) -> None:
+        self.kind = kind
+        self.place = place
+        self.child = child
+        self.running = running
+
+    @property
+    def log(self) -> Log:
+        """What it printed."""
+        return self.place.log
+
+    async def stop(self) -> None:
+        """End it at once; its data is not needed again."""
+        guard = self.place.guard
+        await guard.end(self.child, sig=self.kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+
+    async def stop_to_keep(self) -> SavedData:
+        """Stop it so that its data can be copied. Raises `WouldNotRunError` when it does not."""
+        killed = await self.place.guard.end(
+            self.child, sig=self.kind.clean_stop_signal, timeout_s=_CLEAN_STOP_TIMEOUT_S
+        )
+        if killed:
+            raise WouldNotRunError(
+                f"{self.kind.title} ({self.place.dependency.name}) did not stop within "
+                f"{_CLEAN_STOP_TIMEOUT_S:g} s, so its data could not be kept",
+                last_lines=self.log.tail(),
+            )
+        return SavedData(self.place.data, self.place.password)
+
+
+async def start_embedded(
+    dependency: Dependency,
+    *,
+    guard: Guard,
+    folder: Path,
+    log: Log,
+    emit: EventSink,
+    saved: SavedData | None = None,
+) -> EmbeddedServer:
+    """Start a server in `folder`, with a copy of `saved` data or with none.
+
+    Raises `WouldNotRunError` with its last lines when it ends or does not serve in time.
+    """
+    kind = KINDS[dependency.kind]
+    began_s = time.monotonic()
+    emit(PartStarting(at_s=time.time(), part=dependency.name, detail=kind.title))
+    home = folder / file_name(dependency.name)
+    home.mkdir(mode=0o700)
+    place = Place(
+        dependency=dependency,
+        guard=guard,
+        folder=home,
+        data=home / "data",
+        log=log,
+        address=Address(LOOPBACK, free_port()),
+        password=secrets.token_urlsafe(24) if saved is None else saved.password,
+    )
+    if saved is None:
+        await kind.create(place)
+    else:
+        await asyncio.to_thread(copy_tree, saved.data, place.data)
+    place, child, version = await _start(kind, place)
+    try:
+        guard.note_memory(child)
+        if saved is None:
+            await kind.introduce(place)
+    except BaseException:
+        await guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+        raise
+    address = place.address
+    emit(
+        PartReady(
+            at_s=time.time(),
+            part=dependency.name,
+            address=str(address),
+            took_s=time.monotonic() - began_s,
+        )
+    )
+    running = RunningDependency(
+        kind=dependency.kind,
+        host=address.host,
+        port=address.port,
+        user=kind.user,
+        password=place.password,
+        name=kind.name,
+        version=version,
+        url=url_of(kind.scheme, kind.user, place.password, address, kind.name),
+        embedded=True,
+    )
+    return EmbeddedServer(kind, place, child, running)
+
+
+async def _start(kind: Kind, place: Place) -> tuple[Place, GuardedChild, str]:
+    """Start the server, at another port when this one was taken meanwhile."""
+    what = f"{kind.title} ({place.dependency.name})"
+    for tries_left in reversed(range(_PORT_TRIES)):
+        child = await _spawn(kind, place)
+        try:
+            version = await _ready(kind, place, child)
+            if version is not None:
+                return place, child, version
+            why = f"{what} did not serve at {place.address} within {READY_TIMEOUT_S:g} s"
+            if child.returncode is not None:
+                why = f"{what} {exit_words(child.returncode)} before it served at {place.address}"
+        except BaseException:
+            await place.guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+            raise
+        await place.guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+        last_lines = place.log.tail(secrets=(place.password,))
+        if tries_left == 0 or not any(PORT_TAKEN.search(line) for line in last_lines):
+            break
+        place = msgspec.structs.replace(place, address=Address(LOOPBACK, free_port()))
+    raise WouldNotRunError(why, last_lines=last_lines)
+
+
+async def _spawn(kind: Kind, place: Place) -> GuardedChild:
+    command = kind.command(place)
+    account = command.account
+    try:
+        return await place.guard.spawn(
+            command.argv,
+            name=place.dependency.name,
+            env=command.env,
+            cwd=place.folder,
+            stdout=place.log.file,
+            user=account.user if account else None,
+            group=account.group if account else None,
+            stop_signal=kind.stop_signal,
+            death_signal=kind.stop_signal,
+        )
+    except OSError as error:
+        raise WouldNotRunError(
+            f"{kind.title} ({place.dependency.name}) could not be started: {error}"
+        ) from None
+
+
+async def _ready(kind: Kind, place: Place, child: GuardedChild) -> str | None:
+    """The version once it serves; None when it has ended or the time is up."""
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    async for _ in pauses():
+        if child.returncode is not None or time.monotonic() > deadline_s:
+            return None
+        version = await unless_ended(child, kind.answers(place))
+        # An answer of another program on that port is none: ours has ended then.
+        if version is not None and child.returncode is None:
+            return version
+    return None

@@ -1,0 +1,92 @@
+"""One short conversation with a server, to see whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import TypeVar
+
+from loadpath.deploy.address import Address
+from loadpath.deploy.guard import GuardedChild
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 2.0
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.1
+
+
+@contextlib.asynccontextmanager
+async def conversation(
+    address: Address, timeout_s: float = CONNECT_TIMEOUT_S
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection for at most `timeout_s` seconds.
+
+    Raises `OSError` (of which `TimeoutError` is one) or `EOFError` when there is no such server.
+    """
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+async def connects(address: Address) -> OSError | None:
+    """None when something accepts connections there, else why not."""
+    try:
+        async with conversation(address):
+            return None
+    except OSError as error:
+        return error
+
+
+async def http_status(
+    address: Address, method: str, path: str, timeout_s: float = CONNECT_TIMEOUT_S
+) -> int | None:
+    """The status of one HTTP/1.1 request; None when there is no HTTP reply in that time."""
+    request = (
+        f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n"
+        "User-Agent: loadpath\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
+    try:
+        async with conversation(address, timeout_s) as (reader, writer):
+            writer.write(request.encode("latin-1", "replace"))
+            line = await reader.readline()
+            # To its end: a service that cannot send all of its reply would print an error.
+            while await reader.read(1 << 16):
+                pass
+    except (OSError, EOFError, ValueError):
+        return None
+    words = line.split(None, 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return None
+    return int(words[1])
+
+
+async def unless_ended(child: GuardedChild, answer: Coroutine[None, None, T]) -> T | None:
+    """What `answer` returns; None when the child ends meanwhile, and nobody may be there to answer.
+
+    One that had ended before has left a daemon, which is waited for.
+    """
+    if child.returncode is not None:
+        return await answer
+    asking = asyncio.ensure_future(answer)
+    ending = asyncio.ensure_future(child.wait())
+    try:
+        await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
+        return asking.result() if asking.done() else None
+    finally:
+        asking.cancel()
+        ending.cancel()
+        await asyncio.gather(asking, ending, return_exceptions=True)
+
+
+async def pauses() -> AsyncIterator[None]:
+    """Ever longer pauses to ask again after: short at first, most servers start fast."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)

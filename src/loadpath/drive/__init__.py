@@ -1,0 +1,34 @@
+"""The load engine: arrivals, keys, flows and connections, in a process of its own."""
+
+from loadpath.drive.engine import Child, Engine, OnProgress, Spawn
+from loadpath.drive.plan import (
+    ClosedLoad,
+    EnginePlan,
+    HoldCount,
+    HoldsResult,
+    Load,
+    OpenLoad,
+    ProbeReply,
+    Segment,
+    SegmentProgress,
+    SegmentResult,
+    TimerMode,
+)
+
+__all__ = [
+    "Child",
+    "ClosedLoad",
+    "Engine",
+    "EnginePlan",
+    "HoldCount",
+    "HoldsResult",
+    "Load",
+    "OnProgress",
+    "OpenLoad",
+    "ProbeReply",
+    "Segment",
+    "SegmentProgress",
+    "SegmentResult",
+    "Spawn",
+    "TimerMode",
+]

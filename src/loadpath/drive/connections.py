@@ -1,0 +1,171 @@
+"""Connections to the service: opened on demand up to a limit, kept, reused last in first out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+from collections.abc import Callable
+from typing import TypeAlias
+
+from loadpath.drive.http import ReplyReader
+from loadpath.drive.mix import Job
+from loadpath.drive.state import FlowRun
+from loadpath.errors import WouldNotRunError
+
+Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+BACK_OFF_FIRST_S = 0.001
+BACK_OFF_MAX_S = 0.01  # a crashed service is seen to be back this soon
+
+_READ = select.EPOLLIN
+_WRITE = select.EPOLLOUT
+
+
+class Connection:
+    """One socket and the one request that is on it.
+
+    `quick`: a whole reply in one piece may be taken without a reader. `fresh`: it never carried a
+    reply. `check_at` is when its timeout is looked at next. `resend`: when connected, the request
+    that another connection lost is to be sent on it.
+    """
+
+    __slots__ = (
+        "blocked",
+        "busy",
+        "check_at",
+        "connecting",
+        "fd",
+        "first_s",
+        "flow",
+        "fresh",
+        "job",
+        "number",
+        "outgoing",
+        "quick",
+        "reader",
+        "recv",
+        "resend",
+        "retried",
+        "send",
+        "sent_s",
+        "sock",
+    )
+
+    def __init__(self, sock: socket.socket, number: int) -> None:
+        self.sock: socket.socket | None = sock
+        self.fd = sock.fileno()
+        self.number = number
+        self.send: Callable[[bytes | memoryview], int] = sock.send
+        self.recv: Callable[[int], bytes] = sock.recv
+        self.connecting = True
+        self.busy = False
+        self.quick = False
+        self.fresh = True
+        self.retried = False
+        self.resend = False
+        self.job: Job = (0, 0, 0.0, 0, None)
+        self.flow: FlowRun | None = None
+        self.sent_s = math.nan
+        self.first_s = math.nan
+        self.blocked = 0
+        self.reader: ReplyReader | None = None
+        self.outgoing: memoryview | None = None
+        self.check_at = math.inf
+
+
+class Pool:
+    """Every open connection to one address. `idle` has those that are free, the latest used last.
+
+    After a refused connection the next one is tried a little later (`retry_at`), one at a time,
+    until one succeeds.
+    """
+
+    def __init__(self, address: Address, epoll: select.epoll, limit: int) -> None:
+        self._family, self._address = address
+        self._epoll = epoll
+        self.limit = limit
+        self.by_fd: dict[int, Connection] = {}
+        self.idle: dict[Connection, None] = {}  # for LIFO, and leaving from the middle, in O(1)
+        self.connecting = 0
+        self.opened = 0
+        self.failures = 0
+        self.retry_at = -math.inf
+
+    @property
+    def established(self) -> int:
+        """Connections that are connected."""
+        return len(self.by_fd) - self.connecting
+
+    @property
+    def busy(self) -> int:
+        """Connections with a request on them."""
+        return len(self.by_fd) - self.connecting - len(self.idle)
+
+    def open(self) -> Connection:
+        """Begin to connect. Raises `OSError` when that fails at once."""
+        sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(self._address)
+            connection = Connection(sock, self.opened + 1)
+            self._epoll.register(connection.fd, _WRITE)
+        except BaseException:
+            sock.close()
+            raise
+        self.opened += 1
+        self.by_fd[connection.fd] = connection
+        self.connecting += 1
+        return connection
+
+    def connected(self, connection: Connection) -> None:
+        """The connection stands: it may carry a request."""
+        self.connecting -= 1
+        self.failures = 0
+        self.retry_at = -math.inf
+        connection.connecting = False
+        self._epoll.modify(connection.fd, _READ)
+
+    def want_to_write(self, connection: Connection, wanted: bool) -> None:
+        """Whether to be told when the connection takes more bytes."""
+        self._epoll.modify(connection.fd, _READ | _WRITE if wanted else _READ)
+
+    def close(self, connection: Connection) -> None:
+        """Close and forget; closing twice is harmless."""
+        sock = connection.sock
+        if sock is None:
+            return
+        connection.sock = None
+        if connection.connecting:
+            self.connecting -= 1
+        elif not connection.busy:
+            self.idle.pop(connection, None)
+        del self.by_fd[connection.fd]
+        sock.close()  # which takes it out of the epoll set
+
+    def forget_timeouts(self) -> None:
+        """The agenda that was to look at the connections is gone."""
+        for connection in self.by_fd.values():
+            connection.check_at = math.inf
+
+    def back_off(self, now: float) -> float:
+        """A connection was refused: until when no other is tried."""
+        wait_s = min(BACK_OFF_FIRST_S * 2**self.failures, BACK_OFF_MAX_S)
+        self.failures = min(self.failures + 1, 16)
+        self.retry_at = now + wait_s
+        return self.retry_at
+
+
+def resolve(host: str, port: int) -> Address:
+    """The first address that a host name stands for; the engine connects to no other.
+
+    Raises `WouldNotRunError` when there is none.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise WouldNotRunError(f"the address of {host}:{port} cannot be found: {error}") from None
+    family, _, _, _, address = found[0]
+    return family, address  # type: ignore[return-value]

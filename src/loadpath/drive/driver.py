@@ -1,0 +1,185 @@
+"""Driving one service: what lasts from segment to segment, and the running of one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+from collections.abc import Callable
+from time import monotonic
+
+import numpy as np
+
+from loadpath.drive.agenda import Agenda
+from loadpath.drive.backlog import Backlog
+from loadpath.drive.connections import Pool, resolve
+from loadpath.drive.dialer import Dialer
+from loadpath.drive.exchanges import Exchanges
+from loadpath.drive.flows import Flows
+from loadpath.drive.loop import SegmentLoop
+from loadpath.drive.losses import Losses
+from loadpath.drive.mix import Mix, stream_rng
+from loadpath.drive.operations import compile_workload
+from loadpath.drive.plan import EnginePlan, Segment, SegmentProgress, SegmentResult
+from loadpath.drive.progress import INTERVAL_S, ProgressMeter
+from loadpath.drive.records import Records
+from loadpath.drive.requests import RequestWriter
+from loadpath.drive.rows import Columns, columns, digests
+from loadpath.drive.sources import draw_source
+from loadpath.drive.state import FlowState
+
+LEAD_S = 0.01  # from when a segment is ready to when its schedule starts
+
+_PROBE_STREAM = 4
+_PR_SET_TIMERSLACK = 29
+
+
+class Driver:
+    """Connections, compiled operations and the flows' state of one plan.
+
+    `control` maps file descriptors to what is called when they are readable while a segment runs.
+    Raises `ConfigurationError` for a workload that cannot be driven.
+    """
+
+    def __init__(self, plan: EnginePlan, control: dict[int, Callable[[], None]]) -> None:
+        self.plan = plan
+        host = f"[{plan.host}]" if ":" in plan.host else plan.host
+        self.workload = compile_workload(plan.workload, f"{host}:{plan.port}")
+        self.state = FlowState(self.workload.keys, plan.seed)
+        self.flows = Flows(self.workload.operations, self.state, RequestWriter(self.workload.host))
+        self.address = resolve(plan.host, plan.port)
+        self._control = control
+        self._epoll = select.epoll()
+        for fd in control:
+            self._epoll.register(fd, select.EPOLLIN)
+        self._pool = Pool(self.address, self._epoll, plan.connection_limit)
+        self._loop: SegmentLoop | None = None
+        raise_file_limit()
+        if plan.timer == "us":
+            sharpen_timer()
+
+    def run_segment(
+        self, segment: Segment, on_progress: Callable[[SegmentProgress], None]
+    ) -> tuple[SegmentResult, Columns]:
+        """Drive one segment; what it came to, and its rows as columns.
+
+        Raises `ConfigurationError` for weights that cannot be driven.
+        """
+        plan = self.plan
+        mix = {each.name: each.weight for each in plan.workload.operations}
+        source = draw_source(segment, self.workload, mix, plan.seed)
+        self.state.begin_segment(segment.index)
+        agenda, backlog = Agenda(), Backlog()
+        operations = self.workload.operations
+        records = Records(operations)
+        losses = Losses(
+            operations=operations,
+            pool=self._pool,
+            source=source,
+            agenda=agenda,
+            backlog=backlog,
+            records=records,
+        )
+        exchanges = Exchanges(
+            operations=operations,
+            pool=self._pool,
+            source=source,
+            flows=self.flows,
+            backlog=backlog,
+            records=records,
+            losses=losses,
+        )
+        dialer = Dialer(
+            pool=self._pool,
+            agenda=agenda,
+            backlog=backlog,
+            losses=losses,
+            timeout_s=plan.connect_timeout_s,
+            on_ready=exchanges.ready,
+        )
+        loop = SegmentLoop(
+            timer=plan.timer,
+            late_after_s=plan.late_limit_s,
+            epoll=self._epoll,
+            pool=self._pool,
+            source=source,
+            agenda=agenda,
+            backlog=backlog,
+            records=records,
+            losses=losses,
+            exchanges=exchanges,
+            dialer=dialer,
+            control=self._control,
+        )
+        self._loop = loop
+        opened_before = self._pool.opened
+        started_s = monotonic() + LEAD_S
+        source.begin(started_s)
+        meter = ProgressMeter(segment, records, started_s)
+        meter.warm(started_s)
+
+        def report(now: float) -> None:
+            in_flight = self._pool.busy
+            on_progress(meter.report(now, source.taken, in_flight, len(backlog)))
+            agenda.at(max(now, monotonic()) + INTERVAL_S, report)
+
+        agenda.at(started_s + INTERVAL_S, report)
+        try:
+            loop.run(started_s + segment.duration_s, segment.drain_s)
+        finally:
+            self._loop = None
+            self._pool.forget_timeouts()
+        engine_cpu_s = meter.cpu_s()
+        rows = records.rows.since(0)
+        text_of = self.workload.keys.text
+        keys = digests(np.ascontiguousarray(rows["key"]), text_of, plan.salt)
+        result = SegmentResult(
+            index=segment.index,
+            started_s=started_s,
+            ended_s=loop.ended_s,
+            drained_s=loop.drained_s,
+            arrivals=source.taken,
+            done=len(rows) - records.without_reply,
+            errors=records.failures.count,
+            unfinished=records.failures.unfinished,
+            skipped=exchanges.skipped,
+            retried=losses.retried,
+            connections_opened=self._pool.opened - opened_before,
+            late=loop.late,
+            engine_cpu_s=engine_cpu_s,
+            engine_pid=os.getpid(),
+            stopped_early=loop.ended_s < started_s + segment.duration_s,
+            first_errors=records.failures.first(),
+        )
+        return result, columns(rows, segment.index, keys)
+
+    def requests_of(self, operation: int, count: int) -> list[bytes | None]:
+        """`count` requests of a declared operation, with keys drawn; None each for a flow."""
+        rng = stream_rng(self.plan.seed, operation, _PROBE_STREAM)
+        mix = Mix(self.workload, [operation], [1.0], rng)
+        return mix.requests(mix.draw(count), 0, count)[2]
+
+    def stop_segment(self) -> None:
+        """End the arrivals of the running segment, if one is running."""
+        if self._loop is not None:
+            self._loop.stop(monotonic())
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in list(self._pool.by_fd.values()):
+            self._pool.close(connection)
+        self._epoll.close()
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files, and so connections, as the system does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def sharpen_timer() -> None:
+    """Have the kernel wake this thread when it asked to be, not up to 50 µs later."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)

@@ -1,0 +1,131 @@
+"""What passes between Loadpath and its engine process: msgpack, its length in four bytes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from loadpath.drive.plan import (
+    EnginePlan,
+    HoldsResult,
+    ProbeReply,
+    Segment,
+    SegmentProgress,
+    SegmentResult,
+)
+
+LENGTH_BYTES = 4
+MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+CONTROL_FD = 3
+"""The descriptor at which the engine process finds its end of the socket pair."""
+
+
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """The first message to the engine; answered by `Ready`."""
+
+    plan: EnginePlan
+
+
+class RunSegment(msgspec.Struct, frozen=True, tag=True):
+    """Drive a segment; answered by `Progress` every 250 ms and `Finished`."""
+
+    segment: Segment
+
+
+class StopSegment(msgspec.Struct, frozen=True, tag=True):
+    """End the arrivals of the running segment; not answered."""
+
+
+class Probe(msgspec.Struct, frozen=True, tag=True):
+    """Run one operation alone so many times; answered by `Probed`."""
+
+    operation: str
+    times: int
+
+
+class CheckHolds(msgspec.Struct, frozen=True, tag=True):
+    """Check what was acknowledged; answered by `HoldsChecked`."""
+
+    limit: int
+    budget_s: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The plan is understood."""
+
+    pid: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """How the running segment stands."""
+
+    progress: SegmentProgress
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """The segment is over and its rows are written."""
+
+    result: SegmentResult
+
+
+class Probed(msgspec.Struct, frozen=True, tag=True):
+    """What the probes came to, in order."""
+
+    replies: list[ProbeReply]
+
+
+class HoldsChecked(msgspec.Struct, frozen=True, tag=True):
+    """What the checks came to."""
+
+    result: HoldsResult
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """What was asked could not be done. `expected`: by a `LoadpathError` of the kind named."""
+
+    kind: str
+    message: str
+    advice: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+Command: TypeAlias = Begin | RunSegment | StopSegment | Probe | CheckHolds
+Answer: TypeAlias = Ready | Progress | Finished | Probed | HoldsChecked | Failed
+
+
+def _encode_other(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot send a {type(value).__name__}")
+
+
+def _decode_other(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise TypeError(f"cannot receive a {kind.__name__}")
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_other)
+_COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(
+    Command, dec_hook=_decode_other
+)
+_ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer, dec_hook=_decode_other)
+
+
+def encode(message: Command | Answer) -> bytes:
+    """A message with its length before it."""
+    content = _ENCODER.encode(message)
+    return len(content).to_bytes(LENGTH_BYTES) + content
+
+
+def decode_command(content: bytes) -> Command:
+    """A message to the engine, without its length."""
+    return _COMMANDS.decode(content)
+
+
+def decode_answer(content: bytes) -> Answer:
+    """A message from the engine, without its length."""
+    return _ANSWERS.decode(content)

@@ -1,0 +1,184 @@
+"""The engine process: takes commands at its control socket until that is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+
+from loadpath import recording
+from loadpath.drive import messages
+from loadpath.drive.alone import Alone
+from loadpath.drive.driver import Driver
+from loadpath.drive.messages import (
+    CONTROL_FD,
+    Answer,
+    Begin,
+    CheckHolds,
+    Command,
+    Failed,
+    Finished,
+    HoldsChecked,
+    Probe,
+    Probed,
+    Progress,
+    Ready,
+    RunSegment,
+    StopSegment,
+)
+from loadpath.drive.plan import SegmentProgress
+from loadpath.errors import ConfigurationError, LoadpathError
+
+_PR_SET_PDEATHSIG = 1
+
+
+class ControlClosedError(Exception):
+    """The other end is gone: so is the reason to run."""
+
+
+class Control:
+    """The engine's end of the control socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._received = b""
+        self._commands: deque[Command] = deque()
+
+    def next(self) -> Command:
+        """Wait for the next command. Raises `ControlClosedError`."""
+        while not self._commands:
+            self._receive()
+        return self._commands.popleft()
+
+    def peek(self) -> list[Command]:
+        """What has come, without waiting; call when the socket is readable."""
+        self._receive()
+        commands = list(self._commands)
+        self._commands.clear()
+        return commands
+
+    def put_back(self, command: Command) -> None:
+        """Keep a command for `next`."""
+        self._commands.append(command)
+
+    def send(self, answer: Answer) -> None:
+        """Send an answer, waiting as long as that takes."""
+        try:
+            self._sock.sendall(messages.encode(answer))
+        except OSError:
+            raise ControlClosedError from None
+
+    def send_progress(self, progress: SegmentProgress) -> None:
+        """Send a report if the socket takes it now: load must not wait for who reads it."""
+        content = messages.encode(Progress(progress))
+        try:
+            sent = self._sock.send(content, socket.MSG_DONTWAIT)
+            if sent < len(content):
+                self._sock.sendall(content[sent:])
+        except BlockingIOError:
+            return
+        except OSError:
+            raise ControlClosedError from None
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(1 << 20)
+        except OSError:
+            data = b""
+        if not data:
+            raise ControlClosedError
+        self._received += data
+        while len(self._received) >= messages.LENGTH_BYTES:
+            size = int.from_bytes(self._received[: messages.LENGTH_BYTES])
+            end = messages.LENGTH_BYTES + size
+            if len(self._received) < end:
+                return
+            content = self._received[messages.LENGTH_BYTES : end]
+            self._received = self._received[end:]
+            self._commands.append(messages.decode_command(content))
+
+
+class EngineProcess:
+    """Answers commands, one at a time."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._driver: Driver | None = None
+        self._alone: Alone | None = None
+
+    def serve(self) -> None:
+        """Answer until the control socket is closed."""
+        while True:
+            command = self._control.next()
+            try:
+                answer = self._answer(command)
+            except ControlClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001  told to the other end, which raises it
+                answer = failed(error)
+            if answer is not None:
+                self._control.send(answer)
+
+    def _answer(self, command: Command) -> Answer | None:
+        if isinstance(command, StopSegment):  # the segment was over before it came
+            return None
+        if isinstance(command, Begin):
+            self._driver = Driver(command.plan, {CONTROL_FD: self._heard})
+            self._alone = Alone(self._driver)
+            return Ready(os.getpid())
+        assert self._driver is not None and self._alone is not None, "Begin comes first"
+        match command:
+            case RunSegment(segment):
+                write_requests = recording.write_requests  # 0.2 s, the first time
+                result, rows = self._driver.run_segment(segment, self._control.send_progress)
+                write_requests(segment.requests_path, rows)
+                return Finished(result)
+            case Probe(operation, times):
+                return Probed(self._alone.probe(operation, times))
+            case CheckHolds(limit, budget_s):
+                return HoldsChecked(self._alone.check_holds(limit, budget_s))
+
+    def _heard(self) -> None:
+        """The control socket is readable while a segment runs."""
+        assert self._driver is not None
+        for command in self._control.peek():
+            if isinstance(command, StopSegment):
+                self._driver.stop_segment()
+            else:
+                self._control.put_back(command)
+
+
+def failed(error: Exception) -> Failed:
+    """An error as it is told to the other end."""
+    if isinstance(error, ConfigurationError):
+        return Failed(type(error).__name__, error.message, error.advice, error.file, error.line)
+    if isinstance(error, LoadpathError):
+        return Failed(type(error).__name__, error.message, error.advice)
+    traceback.print_exc()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
+    return Failed("Exception", f"{type(error).__name__}: {error} ({where})")
+
+
+def main() -> int:
+    """Serve commands at descriptor 3. The exit status is 0 when the other end closed it."""
+    # The other end decides what Ctrl-C means; it closes the socket when it wants an end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        sock = socket.socket(fileno=CONTROL_FD)
+    except OSError:
+        print(
+            f"expected a socket as descriptor {CONTROL_FD}: "
+            "this process is started by loadpath.drive.Engine",
+            file=sys.stderr,
+        )
+        return 2
+    with sock, contextlib.suppress(ControlClosedError):
+        EngineProcess(Control(sock)).serve()
+    return 0

@@ -1,0 +1,141 @@
+"""Every way a request can end, written as a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from loadpath.drive.backlog import LostRequest
+from loadpath.drive.connections import Connection
+from loadpath.drive.failures import Failures, describe_raised
+from loadpath.drive.http import START_BYTES
+from loadpath.drive.mix import Job
+from loadpath.drive.operations import CompiledOperation
+from loadpath.drive.rows import RowBuffer
+from loadpath.drive.state import FlowRun
+from loadpath.flow import Reply
+from loadpath.recording.schema import RequestError
+
+_NAN = math.nan
+U4_MAX = (1 << 32) - 1
+
+
+class Records:
+    """The rows of a segment and what failed first.
+
+    `without_reply` counts rows of requests that had no whole reply, `never_sent` those among them
+    that were not even sent.
+    """
+
+    def __init__(self, operations: Sequence[CompiledOperation]) -> None:
+        self._expect = [each.expect for each in operations]
+        self.rows = RowBuffer()
+        self.failures = Failures(operations)
+        self.without_reply = 0
+        self.never_sent = 0
+
+    def status_error(self, operation: int, status: int, start: bytes) -> int:
+        """The error code of a declared request's status of 400 and above; `start` of its reply."""
+        if status in self._expect[operation]:
+            return 0
+        self.failures.add_status(operation, status, start)
+        return int(RequestError.STATUS)
+
+    def step_error(self, run: FlowRun, reply: Reply) -> int:
+        """The same for a step of a flow, which may expect more."""
+        if reply.status in run.expect:
+            return 0
+        return self.status_error(run.job[1], reply.status, b"\r\n\r\n" + reply.body[:START_BYTES])
+
+    def flow_error(self, run: FlowRun, raised: BaseException) -> int:
+        """The error code of a flow that raised."""
+        self.failures.add(run.job[1], RequestError.FLOW, describe_raised(raised))
+        return int(RequestError.FLOW)
+
+    def done(
+        self, connection: Connection, now: float, status: int, *, size: int, start: bytes
+    ) -> None:
+        """A declared request has its whole reply, which begins with `start`."""
+        flow, operation, due, key, _ = connection.job
+        error = 0 if status < 400 else self.status_error(operation, status, start)
+        self.rows.add(
+            due,
+            due,
+            connection.sent_s,
+            connection.first_s,
+            now,
+            key,
+            flow,
+            min(size, U4_MAX),
+            connection.number,
+            operation,
+            status,
+            0,
+            True,
+            connection.blocked,
+            error,
+        )
+
+    def failed(self, connection: Connection, error: RequestError, detail: str) -> None:
+        """The request on a connection will have no (whole) reply."""
+        reader = connection.reader
+        self._without_reply(
+            connection.job,
+            connection.flow,
+            error,
+            detail,
+            sent_s=connection.sent_s,
+            first_s=_NAN if reader is None else connection.first_s,
+            size=0 if reader is None else reader.received,
+            status=0 if reader is None else reader.status,
+            number=connection.number,
+            blocked=connection.blocked,
+        )
+
+    def not_again(self, lost: LostRequest, error: RequestError, detail: str) -> None:
+        """A request that lost its connection will not be sent a second time."""
+        self._without_reply(
+            lost.job, lost.flow, error, detail, sent_s=lost.sent_s, blocked=lost.blocked
+        )
+
+    def unsent(
+        self, job: Job, run: FlowRun | None, why: tuple[RequestError, str], blocked: int
+    ) -> None:
+        """A request that was due will not be sent."""
+        self.never_sent += 1
+        self._without_reply(job, run, *why, blocked=blocked)
+
+    def _without_reply(
+        self,
+        job: Job,
+        run: FlowRun | None,
+        error: RequestError,
+        detail: str,
+        *,
+        sent_s: float = _NAN,
+        first_s: float = _NAN,
+        size: int = 0,
+        status: int = 0,
+        number: int = 0,
+        blocked: int = 0,
+    ) -> None:
+        flow, operation, due, key, _ = job
+        self.without_reply += 1
+        self.failures.add(operation, error, detail)
+        self.rows.add(
+            due,
+            due if run is None else run.intended_s,
+            sent_s,
+            first_s,
+            _NAN,
+            key if run is None else run.key,
+            flow,
+            min(size, U4_MAX),
+            number,
+            operation,
+            status,
+            0 if run is None else run.step,
+            True,
+            blocked,
+            int(error),
+        )

@@ -1,0 +1,213 @@
+"""A service whose path says how it answers, well or badly. Prints its port when it listens.
+
+Arguments: the port (0: any), and how many connections may wait to be accepted (default 1000).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Request:
+    def __init__(self, method: str, target: str, head: bytes, body: bytes) -> None:
+        self.method = method
+        self.target = target
+        self.head = head
+        self.body = body
+        self.word, _, self.argument = target.strip("/").partition("?")[0].partition("/")
+
+
+class Server:
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answered = 0
+        try:
+            while not writer.is_closing():
+                request = await read(reader)
+                self.requests.append(f"{request.method} {request.target}")
+                if request.word == "once" and answered:  # a second request is one too many
+                    break
+                await self.answer(request, writer)
+                answered += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.word == "seen":
+            writer.write(json_reply({"connections": self.connections, "requests": self.requests}))
+        elif request.word in BEHAVIORS:
+            await BEHAVIORS[request.word](request, writer)
+        else:
+            writer.write(OK)
+
+
+async def read(reader: asyncio.StreamReader) -> Request:
+    head = await reader.readuntil(b"\r\n\r\n")
+    method, target, _ = head.split(b"\r\n")[0].decode().split(" ", 2)
+    length = 0
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            length = int(line[15:])
+    return Request(method, target, head, await reader.readexactly(length))
+
+
+def json_reply(value: object, status: str = "200 OK") -> bytes:
+    body = json.dumps(value).encode()
+    head = f"content-type: application/json\r\ncontent-length: {len(body)}"
+    return f"HTTP/1.1 {status}\r\n{head}\r\n\r\n".encode() + body
+
+
+async def pieces(writer: asyncio.StreamWriter, data: bytes, size: int) -> None:
+    for at in range(0, len(data), size):
+        writer.write(data[at : at + size])
+        await writer.drain()
+        await asyncio.sleep(0.0005)
+
+
+async def echo(request: Request, writer: asyncio.StreamWriter) -> None:
+    seen = {
+        "method": request.method,
+        "target": request.target,
+        "head": request.head.decode(),
+        "body": request.body.decode(),
+    }
+    writer.write(json_reply(seen))
+
+
+async def chunked(request: Request, writer: asyncio.StreamWriter) -> None:
+    data = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
+        b'5;a="b"\r\nhello\r\n00a\r\n, chunked!\r\n0\r\nX-Sum: 15\r\n\r\n'
+    )
+    await pieces(writer, data, int(request.argument or 7))
+
+
+async def split(request: Request, writer: asyncio.StreamWriter) -> None:
+    await pieces(writer, OK, int(request.argument or 3))
+
+
+async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(int(request.argument) / 1000)
+    writer.write(OK)
+
+
+async def hang(request: Request, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(3600)
+
+
+async def close(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: Close\r\n\r\n"))
+    writer.close()
+
+
+async def stale(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Keeps the connection open by what it says, and closes it at the next request."""
+    writer.write(OK)
+    writer.close()
+
+
+async def reset(request: Request, writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+async def half(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this")
+    await writer.drain()
+    writer.close()
+
+
+async def endless(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while not writer.is_closing():
+        writer.write(b"X-More: of the same\r\n" * 100)
+        await writer.drain()
+        await asyncio.sleep(0.0005)
+
+
+async def interim(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK
+    )
+
+
+async def to_close(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.0 200 OK\r\n\r\nup to ")
+    await writer.drain()
+    await asyncio.sleep(0.002)
+    writer.write(b"the end")
+    writer.close()
+
+
+async def status(request: Request, writer: asyncio.StreamWriter) -> None:
+    body = {"password": "hunter2", "detail": f"as asked: {request.argument}"}
+    writer.write(json_reply(body, f"{request.argument} Asked For"))
+
+
+async def big(request: Request, writer: asyncio.StreamWriter) -> None:
+    size = int(request.argument)
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+    writer.write(b"x" * size)
+    await writer.drain()
+
+
+def verbatim(data: bytes) -> Callable[[Request, asyncio.StreamWriter], Awaitable[None]]:
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+
+    return answer
+
+
+BEHAVIORS: dict[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]] = {
+    "echo": echo,
+    "chunked": chunked,
+    "split": split,
+    "slow": slow,
+    "hang": hang,
+    "close": close,
+    "stale": stale,
+    "reset": reset,
+    "half": half,
+    "endless": endless,
+    "interim": interim,
+    "toclose": to_close,
+    "status": status,
+    "big": big,
+    "garbage": verbatim(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "toolong": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok, and more"),
+    "lengths": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok"),
+    "empty": verbatim(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "unchanged": verbatim(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 99\r\n\r\n"),
+    "headonly": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 12345\r\n\r\n"),
+    "moved": verbatim(
+        b"HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/elsewhere\r\ncontent-length: 0\r\n\r\n"
+    ),
+}
+
+
+async def main() -> None:
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    backlog = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    server = await asyncio.start_server(Server().serve, "127.0.0.1", port, backlog=backlog)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
