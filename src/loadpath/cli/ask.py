@@ -1,0 +1,30 @@
+"""`loadpath ask`: one question, in full depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadpath.cli import options
+from loadpath.cli.measure import measure
+from loadpath.experiment.depth import FULL
+from loadpath.questions import QUESTIONS
+
+
+@click.command()
+@click.argument("question", type=click.Choice(list(QUESTIONS)))
+@options.directory
+@options.loading
+@options.measuring
+@options.showing
+@click.pass_context
+def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> None:
+    """Answer one QUESTION about the service in DIR, with longer holds and more rounds than `run`.
+
+    \b
+    bottleneck   Will this bottleneck anything? The rate at which the mix and each
+                 operation miss their objective, what ran out, what lifts it.
+    """
+    ctx.exit(measure([question], FULL, directory=directory, next_command=None, **flags))

@@ -1,0 +1,31 @@
+"""`loadpath init`: write a first loadpath.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadpath.errors import ConfigurationError
+from loadpath.spec.detect import detect, render_service_file
+
+
+@click.command()
+@click.argument(
+    "directory", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]"
+)
+@click.option("--force", is_flag=True, help="Overwrite a loadpath.toml that is there.")
+def init(directory: Path, force: bool) -> None:
+    """Look at the service in DIR and write a commented loadpath.toml for it.
+
+    Knows FastAPI, Flask, Django and Express services. Nothing of the service is run.
+    """
+    target = directory / "loadpath.toml"
+    if target.exists() and not force:
+        raise ConfigurationError(f"{target} is there already", advice="--force overwrites it.")
+    text = render_service_file(detect(directory))
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {target}. Read it, mend what is marked, then: loadpath check {directory}")

@@ -1,0 +1,96 @@
+"""`loadpath`: the group of commands, and how every failure ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+import loadpath
+from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, WouldNotRunError
+
+COMMANDS = {
+    "init": "look at this folder and write loadpath.toml",
+    "check": "start the service, send one request per operation",
+    "run": "a few minutes: every question, the top answers verified",
+    "ask": "one question, in full depth",
+    "report": "derive and print the answers again; never drives",
+    "serve": "run the service on its dependencies until Ctrl-C",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's file only when it is called, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"loadpath.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(loadpath.__version__, prog_name="loadpath")
+def group() -> None:
+    """What will bottleneck, what to cache, what a crash costs, what growth does: measured.
+
+    Run it in the folder of a service that has a loadpath.toml (`loadpath init` writes one).
+    """
+
+
+def main() -> None:
+    """Run the command line; every ending is one of the documented exit codes."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except LoadpathError as error:
+        _show(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read us has gone (`loadpath report | head`): nothing to say to nobody.
+        sys.stderr.close()
+        code = ExitCode.OBJECTIVES_MET
+    except Exception as error:
+        click.echo(
+            f"loadpath: a fault in Loadpath itself: {type(error).__name__}: {error}", err=True
+        )
+        click.echo("Run it again with LOADPATH_TRACEBACK=1 and report what it prints.", err=True)
+        code = ExitCode.INTERNAL
+        if _wants_traceback():
+            raise
+    sys.exit(int(code or 0))
+
+
+def _wants_traceback() -> bool:
+    return bool(os.environ.get("LOADPATH_TRACEBACK"))
+
+
+def _show(error: LoadpathError) -> None:
+    click.echo(f"loadpath: {error}", err=True)
+    if isinstance(error, WouldNotRunError) and error.last_lines:
+        click.echo("  the last lines it printed:", err=True)
+        for line in error.last_lines:
+            click.echo(f"    {line}", err=True)
+    if error.advice:
+        click.echo(f"  {error.advice}", err=True)
+    if isinstance(error, ConfigurationError) and error.advice is None and error.file is None:
+        click.echo("  `loadpath --help` lists commands and flags.", err=True)

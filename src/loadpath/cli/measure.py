@@ -1,0 +1,146 @@
+"""What `run` and `ask` share: load the setup, record, print, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from loadpath import __version__
+from loadpath.cli.options import form_of, sink_from, style_for
+from loadpath.errors import ConfigurationError, ExitCode
+from loadpath.experiment.depth import Depth, shortened
+from loadpath.questions import QUESTIONS, ask
+from loadpath.recording import Run, RunInfo
+from loadpath.recording.runs import create_run
+from loadpath.report.files import write_output
+from loadpath.report.results import exit_code, results_json, title
+from loadpath.report.terminal import render
+from loadpath.spec import Setup, load
+
+T = TypeVar("T")
+
+
+def measure(
+    names: Sequence[str], depth: Depth, *, directory: Path, next_command: str | None, **flags: Any
+) -> int:
+    """Ask those questions of the service in `directory`; returns the exit code."""
+    setup = load_setup(directory, flags)
+    emit = sink_from(flags)
+    run = create_run(
+        setup.service.directory,
+        RunInfo(
+            service=setup.service.name,
+            command=("loadpath", *sys.argv[1:]),
+            started_s=time.time(),
+            loadpath_version=__version__,
+            notes={"questions": list(names)},
+        ),
+    )
+    questions = [QUESTIONS[name] for name in names]
+    try:
+        answers = run_until_interrupted(
+            ask(
+                questions,
+                setup,
+                shortened(depth, hold_s=flags["duration_s"]),
+                run=run,
+                emit=emit,
+                budget_s=flags["budget_s"],
+            )
+        )
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. What was recorded is kept in {shown(run.directory)}", err=True)
+        click.echo(
+            f"`loadpath report {run.name} -C {directory}` derives what it carries.", err=True
+        )
+        return ExitCode.INTERRUPTED
+    return show(answers, run, flags=flags, next_command=next_command)
+
+
+def show(
+    answers: Sequence[Any], run: Run, *, flags: dict[str, Any], next_command: str | None
+) -> int:
+    """Print answers the way the flags ask; returns the exit code they stand for."""
+    as_json = results_json(answers, run)
+    said, where = title(run), shown(run.directory)
+    text = render(
+        answers,
+        title=said,
+        recording=where,
+        next_command=next_command,
+        width=width(),
+        style=style_for(flags["color"]),
+    )
+    click.echo(as_json if form_of(flags) == "json" else text, nl=False)
+    if flags["output"] is not None:
+        plain_text = render(answers, title=said, recording=where, next_command=next_command)
+        write_output(flags["output"], text=plain_text, json=as_json)
+    code = exit_code(answers)
+    run.write_info(_with_exit_code(run, code))
+    return code
+
+
+def load_setup(directory: Path, flags: dict[str, Any]) -> Setup:
+    """Read the service file with environment and flags over it."""
+    if not directory.is_dir():
+        raise ConfigurationError(
+            f"{directory}: expected the folder of a service, found "
+            + ("a file" if directory.exists() else "nothing"),
+            advice="Give the folder that holds loadpath.toml.",
+        )
+    return load(
+        directory,
+        environ=os.environ,
+        overrides=flags["overrides"],
+        seed=flags["seed"],
+        allow_hosts=flags["allow_hosts"],
+        allow_writes=flags["allow_writes"],
+    )
+
+
+def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, where SIGTERM and SIGHUP stop the work as Ctrl-C does.
+
+    Raises `KeyboardInterrupt` when a signal ended it, after everything was stopped in order.
+    """
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def width() -> int:
+    """Columns to write in: 80, or fewer where the terminal is narrower."""
+    if not sys.stdout.isatty():
+        return 80
+    return max(40, min(100, os.get_terminal_size(sys.stdout.fileno()).columns))
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it from here."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return str(path)
+
+
+def _with_exit_code(run: Run, code: int) -> RunInfo:
+    return msgspec.structs.replace(run.read_info(), exit_code=int(code))

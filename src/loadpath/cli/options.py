@@ -1,0 +1,149 @@
+"""Flags that mean the same in every command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from loadpath.events import EventSink
+from loadpath.report.progress import JsonLines, PlainLines
+from loadpath.report.terminal import Style, plain
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+directory = click.argument(
+    "directory", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]"
+)
+
+
+def loading(function: F) -> F:
+    """Flags of every command that reads a service file."""
+    for option in reversed(
+        (
+            click.option(
+                "--set",
+                "overrides",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Override a key of the service file, as in "
+                "--set workload.arrivals.open=500/s. May be repeated.",
+            ),
+            click.option(
+                "--allow-host",
+                "allow_hosts",
+                multiple=True,
+                metavar="NAME",
+                help="A host besides this machine that may be driven. May be repeated.",
+            ),
+            click.option(
+                "--allow-writes",
+                is_flag=True,
+                help="Permit writes to a dependency that is given by URL.",
+            ),
+            click.option("--seed", type=int, default=1, help="Same seed, same schedule."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def measuring(function: F) -> F:
+    """Flags of every command that drives load."""
+    for option in reversed(
+        (
+            click.option(
+                "--duration",
+                "duration_s",
+                type=click.FloatRange(min=1),
+                metavar="SECONDS",
+                help="How long each load is held. Longer: narrower intervals.",
+            ),
+            click.option(
+                "--budget",
+                "budget_s",
+                type=click.FloatRange(min=10),
+                metavar="SECONDS",
+                help="Leave out what no longer fits into this time.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def showing(function: F) -> F:
+    """Flags of every command that prints."""
+    for option in reversed(
+        (
+            click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
+            click.option(
+                "--format",
+                "form",
+                type=click.Choice(["text", "json"]),
+                default="text",
+                help="How results are printed.",
+            ),
+            click.option(
+                "-o",
+                "--output",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Write the results to a file too; .json or .txt decides the format.",
+            ),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                default="auto",
+                help="Color on a terminal (NO_COLOR is honored).",
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="No progress."),
+            click.option("-v", "--verbose", is_flag=True, help="More progress."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def wants_color(choice: str, *, stderr: bool = False) -> bool:
+    """Whether to color: the flag, then NO_COLOR, then whether it is a terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return (sys.stderr if stderr else sys.stdout).isatty()
+
+
+def style_for(choice: str) -> Style:
+    """The way results are colored."""
+    if not wants_color(choice):
+        return plain
+
+    def colored(text: str, color: str) -> str:
+        return click.style(text, bold=True) if color == "bold" else click.style(text, fg=color)
+
+    return colored
+
+
+def form_of(flags: Mapping[str, Any]) -> str:
+    """The format results are printed in."""
+    return "json" if flags["as_json"] else str(flags["form"])
+
+
+def sink_from(flags: Mapping[str, Any]) -> EventSink:
+    """The way progress is shown: live on a terminal, plain lines elsewhere, warnings if quiet."""
+    if flags["quiet"]:
+        return PlainLines(sys.stderr, warnings_only=True)
+    if form_of(flags) == "json" and not sys.stderr.isatty():
+        return JsonLines(sys.stderr)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI"):
+        # Rich costs 0.15 s to import: only who looks at a terminal pays for it.
+        live = import_module("loadpath.report.live")
+        color = wants_color(flags["color"], stderr=True)
+        sink: EventSink = live.LiveLine(verbose=flags["verbose"], color=color)
+        return sink
+    return PlainLines(sys.stderr, verbose=flags["verbose"])

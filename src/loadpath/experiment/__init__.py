@@ -1,0 +1,1 @@
+"""Composes deploy, drive and meter into arms: ramps, holds, bisection, interleaved comparison."""

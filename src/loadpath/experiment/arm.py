@@ -1,0 +1,244 @@
+"""One arm: a deployed setup with an engine before it and meters on it, writing one recording."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from loadpath import __version__
+from loadpath.deploy import Deployment
+from loadpath.drive import (
+    ClosedLoad,
+    Engine,
+    EnginePlan,
+    OpenLoad,
+    Segment,
+    SegmentProgress,
+    SegmentResult,
+)
+from loadpath.events import EventSink, LoadProgress
+from loadpath.experiment.session import Session
+from loadpath.meter import Meter, PostgresActivity, describe_machine
+from loadpath.recording import Recording, RecordingWriter, SegmentRecord
+from loadpath.spec import Setup
+
+StopRule = Callable[[SegmentProgress], bool]
+
+DRAIN_S = 2.0
+"""How long replies are waited for after the last arrival of a segment."""
+
+
+PRODUCTS = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS"}
+
+
+class Arm:
+    """A running arm; open it with `open_arm`. `drive` puts one segment of load on it, recorded."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        engine: Engine,
+        *,
+        setup: Setup,
+        meter: Meter,
+        writer: RecordingWriter,
+        backends: Sequence[PostgresActivity],
+        emit: EventSink,
+        place: tuple[str, int],
+    ) -> None:
+        self.setup = setup
+        self.deployment = deployment
+        self.engine = engine
+        self._meter = meter
+        self._writer = writer
+        self._backends = backends
+        self._emit = emit
+        self._place = place
+        self._segments = 0
+
+    @property
+    def directory(self) -> Path:
+        """The folder of this arm's recording."""
+        return self._writer.directory
+
+    def recording(self) -> Recording:
+        """What has been recorded so far."""
+        return Recording.open(self.directory)
+
+    async def drive(
+        self,
+        purpose: str,
+        load: OpenLoad | ClosedLoad,
+        *,
+        duration_s: float,
+        weights: Mapping[str, float],
+        label: str = "",
+        background: tuple[OpenLoad, Mapping[str, float]] | None = None,
+        stop_when: StopRule | None = None,
+    ) -> SegmentRecord:
+        """Drive one segment of `load` over the operations of `weights`, and record it.
+
+        `background` is a second open load under the first, of its own operations; `stop_when`,
+        asked at every progress report, ends the segment early.
+        """
+        index = self._segments
+        self._segments += 1
+        segment = Segment(
+            index=index,
+            purpose=purpose,
+            load=load,
+            duration_s=duration_s,
+            drain_s=DRAIN_S,
+            weights=dict(weights),
+            background=None if background is None else background[0],
+            background_weights={} if background is None else dict(background[1]),
+            requests_path=self._writer.requests_path(index),
+        )
+        result = await self.engine.run(
+            segment, on_progress=self._progress(label or purpose, duration_s, stop_when)
+        )
+        record = _segment_record(segment, result, label, self._place)
+        self._writer.write_tables(index, self._meter.take())
+        for watched in self._backends:
+            self._writer.write_table("postgres", index, watched.take())
+        self._writer.append_segment(record)
+        self.deployment.raise_if_died()
+        self.deployment.check_peers()
+        return record
+
+    async def check_holds(self, limit: int = 200) -> None:
+        """Ask the service whether what it acknowledged still holds, and record what it says."""
+        if self.setup.workload.flows is not None:
+            self._writer.write_holds(await self.engine.check_holds(limit))
+
+    def _progress(
+        self, phase: str, duration_s: float, stop_when: StopRule | None
+    ) -> Callable[[SegmentProgress], None]:
+        last_told_s = 0.0
+
+        def heard(progress: SegmentProgress) -> None:
+            nonlocal last_told_s
+            if progress.at_s - last_told_s >= 1.0:
+                last_told_s = progress.at_s
+                self._emit(
+                    LoadProgress(
+                        at_s=time.time(),
+                        phase=phase,
+                        rate_per_s=progress.done_rate_per_s,
+                        target_rate_per_s=progress.target_rate_per_s,
+                        response_time_p99_s=progress.response_time_p99_s,
+                        errors=progress.errors,
+                        left_s=max(0.0, duration_s - progress.elapsed_s),
+                    )
+                )
+            if stop_when is not None and stop_when(progress):
+                self.engine.stop_segment()
+
+        return heard
+
+
+def _segment_record(
+    segment: Segment, result: SegmentResult, label: str, place: tuple[str, int]
+) -> SegmentRecord:
+    plain = msgspec.to_builtins(result)
+    return msgspec.convert(
+        {
+            **plain,
+            "index": segment.index,
+            "purpose": segment.purpose,
+            "label": label,
+            "arm": place[0],
+            "round": place[1],
+            "load": msgspec.to_builtins(segment.load),
+            "weights": segment.weights,
+            "background": msgspec.to_builtins(segment.background),
+            "background_weights": segment.background_weights,
+            "duration_s": segment.duration_s,
+        },
+        SegmentRecord,
+    )
+
+
+def named_dependencies(deployment: Deployment) -> dict[str, str]:
+    """What runs under each dependency's name, as people call it."""
+    return {
+        name: f"{PRODUCTS[dependency.kind]} {dependency.version}".strip()
+        for name, dependency in deployment.dependencies.items()
+    }
+
+
+def _database_activity(deployment: Deployment) -> list[PostgresActivity]:
+    """Watchers of the first embedded PostgreSQL; a user's own server is left alone."""
+    return [
+        PostgresActivity(
+            name,
+            host=dependency.host,
+            port=dependency.port,
+            user=dependency.user,
+            password=dependency.password,
+            database=dependency.name,
+        )
+        for name, dependency in deployment.dependencies.items()
+        if dependency.kind == "postgres" and dependency.embedded
+    ][:1]
+
+
+@asynccontextmanager
+async def open_arm(
+    session: Session, setup: Setup, name: str, *, arm: str = "", round_: int = 0
+) -> AsyncIterator[Arm]:
+    """Deploy `setup` from the restored data and stand an engine and meters beside it.
+
+    `arm` and `round_` place its segments in an interleaved comparison.
+    """
+    snapshot = await session.snapshot(setup)
+    writer = RecordingWriter.create(
+        session.run.new_recording(name),
+        setup,
+        name=name,
+        machine=describe_machine(),
+        loadpath_version=__version__,
+    )
+    with writer:
+        async with Deployment(
+            setup, snapshot=snapshot, guard=session.guard, emit=session.emit
+        ) as deployment:
+            writer.note_dependencies(named_dependencies(deployment))
+            plan = EnginePlan(
+                host=deployment.address.host,
+                port=deployment.address.port,
+                workload=setup.workload,
+                seed=setup.seed,
+                connections_max=setup.workload.connections_max,
+            )
+            async with Engine(plan, spawn=session.guard.spawn) as engine:
+
+                def parts() -> dict[str, tuple[int, ...]]:
+                    return {
+                        **deployment.parts(),
+                        "engine": (engine.pid,),
+                        "loadpath": (os.getpid(), session.guard.pid),
+                    }
+
+                async with AsyncExitStack() as stack:
+                    backends = [
+                        await stack.enter_async_context(activity)
+                        for activity in _database_activity(deployment)
+                    ]
+                    meter = stack.enter_context(Meter(parts))
+                    yield Arm(
+                        deployment,
+                        engine,
+                        setup=setup,
+                        meter=meter,
+                        writer=writer,
+                        backends=backends,
+                        emit=session.emit,
+                        place=(arm, round_),
+                    )
+            deployment.copy_logs(writer.directory / "logs")

@@ -1,0 +1,71 @@
+"""How long and how often a question measures: quick for `run`, full for `ask`."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Depth(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations in seconds, counts, and the precision a knee is looked for with.
+
+    `arms` is the number of A B pairs of an experiment. `repeats` is how often a disturbed or
+    undecided hold may be driven again.
+    """
+
+    warmup_s: float
+    baseline_s: float
+    ramp_growth_per_s: float
+    ramp_s: float
+    hold_s: float
+    arm_ramp_s: float
+    demand_s: float
+    holds: int
+    repeats: int
+    tolerance: float
+    arms: int
+
+
+QUICK = Depth(
+    warmup_s=3,
+    baseline_s=8,
+    ramp_growth_per_s=1.15,
+    ramp_s=40,
+    hold_s=4,
+    arm_ramp_s=10,
+    demand_s=2,
+    holds=7,
+    repeats=2,
+    tolerance=0.04,
+    arms=4,
+)
+
+FULL = Depth(
+    warmup_s=5,
+    baseline_s=20,
+    ramp_growth_per_s=1.08,
+    ramp_s=80,
+    hold_s=10,
+    arm_ramp_s=20,
+    demand_s=5,
+    holds=10,
+    repeats=3,
+    tolerance=0.03,
+    arms=6,
+)
+
+LEVELS = (0.3, 0.6, 0.85)
+"""Shares of a knee at which demand is taken: it falls as load rises, so one figure would lie."""
+
+
+def shortened(depth: Depth, *, hold_s: float | None) -> Depth:
+    """`depth` with every hold as long as the user asked (`--duration`)."""
+    if hold_s is None:
+        return depth
+    ratio = hold_s / depth.hold_s
+    return msgspec.structs.replace(
+        depth,
+        hold_s=hold_s,
+        arm_ramp_s=max(3.0, depth.arm_ramp_s * ratio),
+        baseline_s=max(1.0, depth.baseline_s * ratio),
+        demand_s=max(1.0, depth.demand_s * ratio),
+    )

@@ -1,0 +1,88 @@
+"""A few requests per operation, one at a time: does everything answer, and how fast?"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from loadpath.deploy import Deployment, prepare_data
+from loadpath.drive import Engine, EnginePlan, ProbeReply
+from loadpath.events import EventSink, PhaseFinished, PhaseStarted
+from loadpath.experiment.arm import named_dependencies
+from loadpath.experiment.session import open_scratch
+from loadpath.spec import Setup
+
+PROBES = 5
+"""Replies per operation: the first pays for cold caches, the median of the rest is quoted."""
+
+
+class OperationProbe(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operation answered. `first_s` is the first reply's time, `median_s` the others'.
+
+    `problem` is None when every reply was a success, else what the first failure looked like.
+    """
+
+    operation: str
+    statuses: tuple[int, ...]
+    first_s: float
+    median_s: float
+    problem: str | None
+
+
+class ServiceProbe(msgspec.Struct, frozen=True, kw_only=True):
+    """What `loadpath check` found. `dependencies` maps a name to kind, version and address."""
+
+    service: str
+    started_s: float
+    dependencies: dict[str, str]
+    operations: tuple[OperationProbe, ...]
+    unused: tuple[str, ...]
+
+
+async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
+    """Deploy `setup`, send each operation a few requests alone, stop everything."""
+    began_s = time.monotonic()
+    async with open_scratch() as (guard, scratch):
+        emit(PhaseStarted(at_s=time.time(), phase="starting"))
+        snapshot = await prepare_data(setup, guard=guard, emit=emit, folder=scratch)
+        async with Deployment(setup, snapshot=snapshot, guard=guard, emit=emit) as deployment:
+            started_s = time.monotonic() - began_s
+            emit(
+                PhaseFinished(at_s=time.time(), phase="starting", result="ready", took_s=started_s)
+            )
+            plan = EnginePlan(
+                host=deployment.address.host,
+                port=deployment.address.port,
+                workload=setup.workload,
+                seed=setup.seed,
+                connections_max=setup.workload.connections_max,
+            )
+            async with Engine(plan, spawn=guard.spawn) as engine:
+                operations = []
+                for operation in setup.workload.operations:
+                    replies = await engine.probe(operation.name, PROBES)
+                    operations.append(_summary(operation.name, replies))
+            deployment.check_peers()
+            return ServiceProbe(
+                service=setup.service.name,
+                started_s=started_s,
+                dependencies={
+                    name: f"{product} at {deployment.dependencies[name].address}"
+                    for name, product in named_dependencies(deployment).items()
+                },
+                operations=tuple(operations),
+                unused=tuple(deployment.unused_dependencies()),
+            )
+
+
+def _summary(name: str, replies: list[ProbeReply]) -> OperationProbe:
+    times = sorted(reply.response_time_s for reply in replies[1:]) or [replies[0].response_time_s]
+    problem = next((reply.error for reply in replies if reply.error), None)
+    return OperationProbe(
+        operation=name,
+        statuses=tuple(dict.fromkeys(reply.status for reply in replies)),
+        first_s=replies[0].response_time_s,
+        median_s=times[len(times) // 2],
+        problem=problem,
+    )

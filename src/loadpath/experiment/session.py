@@ -1,0 +1,68 @@
+"""What all recordings of one command share: the guard, a scratch folder, the seeded data."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from loadpath.deploy import Guard, Snapshot, prepare_data
+from loadpath.events import EventSink
+from loadpath.recording import Run
+from loadpath.spec import Setup
+
+
+class Session:
+    """The frame of one command. Open it with `open_session`.
+
+    `run` receives the recordings; the scratch folder dies with the guard, whatever ends Loadpath.
+    """
+
+    def __init__(
+        self, guard: Guard, run: Run, scratch: Path, emit: EventSink, ends_s: float
+    ) -> None:
+        self.guard = guard
+        self.run = run
+        self.scratch = scratch
+        self.emit = emit
+        self._ends_s = ends_s
+        self._snapshots: dict[Path, Snapshot] = {}
+
+    def left_s(self) -> float:
+        """Seconds left of the user's budget; infinite without one."""
+        return self._ends_s - time.monotonic()
+
+    async def snapshot(self, setup: Setup) -> Snapshot:
+        """The seeded data that every arm of this service starts from; made on the first call.
+
+        It is made with the knobs as they are in that first setup, so that arms which differ in a
+        knob or in their workers still start from the same bytes.
+        """
+        key = setup.service.directory
+        if key not in self._snapshots:
+            self._snapshots[key] = await prepare_data(
+                setup, guard=self.guard, emit=self.emit, folder=self.scratch
+            )
+        return self._snapshots[key]
+
+
+@asynccontextmanager
+async def open_scratch() -> AsyncIterator[tuple[Guard, Path]]:
+    """Start the guard and a scratch folder that it removes, whatever ends Loadpath."""
+    async with Guard() as guard:
+        scratch = Path(tempfile.mkdtemp(prefix="loadpath-"))
+        guard.remove_at_end(scratch)
+        yield guard, scratch
+
+
+@asynccontextmanager
+async def open_session(
+    run: Run, emit: EventSink, budget_s: float | None = None
+) -> AsyncIterator[Session]:
+    """A session that records into `run` and leaves out what no longer fits into `budget_s`."""
+    ends_s = math.inf if budget_s is None else time.monotonic() + budget_s
+    async with open_scratch() as (guard, scratch):
+        yield Session(guard, run, scratch, emit, ends_s)

@@ -1,0 +1,70 @@
+"""Ask = collect, then judge; and judge again, later, from what was recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from loadpath.answer import Answer
+from loadpath.errors import RecordingError
+from loadpath.events import EventSink, RunFinished, RunStarted
+from loadpath.experiment.depth import Depth
+from loadpath.experiment.session import open_session
+from loadpath.questions.registry import QUESTIONS, Question
+from loadpath.recording import Recording, Run, Status
+from loadpath.spec import Setup
+
+
+async def ask(
+    questions: Sequence[Question],
+    setup: Setup,
+    depth: Depth,
+    *,
+    run: Run,
+    emit: EventSink,
+    budget_s: float | None = None,
+) -> list[Answer]:
+    """Collect what each question needs into `run`, then judge.
+
+    Whatever ends it early, what was recorded until then stays readable under `run.directory`.
+    """
+    began_s = time.monotonic()
+    emit(
+        RunStarted(
+            at_s=time.time(),
+            service=setup.service.name,
+            operations=len(setup.workload.operations),
+            dependencies=tuple(d.kind for d in setup.service.dependencies),
+            cores=os.cpu_count() or 1,
+            directory=str(run.directory),
+            estimate_s=sum(question.estimate(setup, depth) for question in questions),
+        )
+    )
+    status: Status = "interrupted"
+    try:
+        async with open_session(run, emit, budget_s) as session:
+            for question in questions:
+                await question.collect(session, setup, depth)
+        status = "complete"
+    finally:
+        took_s = time.monotonic() - began_s
+        run.write_info(msgspec.structs.replace(run.read_info(), status=status, took_s=took_s))
+        emit(RunFinished(at_s=time.time(), directory=str(run.directory), took_s=took_s))
+    return derive(run)
+
+
+def derive(run: Run) -> list[Answer]:
+    """Every answer of a run, from its recordings alone.
+
+    Raises `RecordingError` when nothing was recorded in it.
+    """
+    recordings = [Recording.open(path) for path in run.recordings()]
+    if not any(recording.segments for recording in recordings):
+        raise RecordingError(
+            f"{run.directory}: the run ended before any load was recorded",
+            advice="Run it again; `loadpath check` shows in seconds whether the service answers.",
+        )
+    return [QUESTIONS[name].judge(recordings) for name in run.read_info().notes["questions"]]

@@ -1,0 +1,465 @@
+"""Will this bottleneck anything? At which load, because of what, and does more of it help?
+
+Collected, in one recording named `mix`: the workload's own load; one continuous ramp until the
+objective is missed; holds around that knee; CPU a request at three loads, of the mix and of each
+operation; each operation's knee with the others at their usual rate. Then, in arms interleaved
+A B B A, recordings `workers-1-…` and `workers-2-…`: where the service as it is and the service with
+one worker more miss the objective.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from loadpath.answer import Answer, Check, Line, State
+from loadpath.drive import OpenLoad
+from loadpath.errors import InconclusiveError
+from loadpath.events import EventSink, Warned
+from loadpath.experiment.arm import Arm, open_arm
+from loadpath.experiment.arms import arm_pairs, compare_arms
+from loadpath.experiment.assess import Assessment
+from loadpath.experiment.costs import OperationCost, mix_demands, operation_costs, tilted
+from loadpath.experiment.depth import LEVELS, Depth
+from loadpath.experiment.holds import disturbance, hold
+from loadpath.experiment.knee import (
+    Hold,
+    assess_segments,
+    loosest_limit_s,
+    missed_now,
+    mix_of,
+    observe,
+    ramp_crossing,
+)
+from loadpath.experiment.limits import Resource, connections_in, limiting, resources, usage_in
+from loadpath.experiment.mixknee import MixKnee, mix_knee, mix_search
+from loadpath.experiment.phase import phase
+from loadpath.experiment.scale import describe, load_at
+from loadpath.experiment.session import Session
+from loadpath.experiment.validity import validity
+from loadpath.figures import ms, per_second, times
+from loadpath.questions.words import change
+from loadpath.questions.words import limits as limits_words
+from loadpath.recording import Recording, SegmentRecord
+from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup
+from loadpath.stats.compare import Comparison, Verdict, interleaved
+
+SETTLE_S = 1.5
+"""Today's load for so long after an overload, so that no queue of one hold reaches the next."""
+
+OPERATION_GROWTH_PER_S = 1.4
+SPARE_CORES = 0.3
+"""With less than this of the host's cores idle at the knee, a worker more has nothing to run on."""
+
+ARM_RAMP = (0.55, 1.8)
+"""From and to which multiple of the known knee an arm's ramp runs."""
+
+
+def estimate_s(setup: Setup, depth: Depth) -> float:
+    """About how long collecting takes, in seconds."""
+    alone = sum(operation.alone for operation in setup.workload.operations)
+    tilted = len(setup.workload.operations) - alone
+    mix = depth.warmup_s + depth.baseline_s + 0.6 * depth.ramp_s
+    mix += depth.holds * (depth.hold_s + SETTLE_S / 2)
+    demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilted)
+    knees = alone * (12 + SETTLE_S)
+    arms = 2 * depth.arms * (6 + depth.arm_ramp_s)
+    return 15 + mix + demand + knees + arms
+
+
+async def collect(session: Session, setup: Setup, depth: Depth) -> None:
+    """Record what the answer needs. Raises `InconclusiveError` when an operation only fails."""
+    async with open_arm(session, setup, "mix") as arm:
+        today = await _today(arm, depth, session.emit)
+        knee_scale = await _mix_knee(arm, depth, session, met_today=today is not False)
+        own_rate_per_s = _own_rate_per_s(arm)
+        await _mix_demand(arm, depth, session, knee_scale, own_rate_per_s)
+        await _operations(arm, depth, session, own_rate_per_s)
+        with phase(session.emit, "acknowledged writes"):
+            await arm.check_holds()
+    if isinstance(setup.workload.arrivals, OpenArrivals):
+        await _second_worker(session, setup, depth, knee_scale)
+
+
+async def _today(arm: Arm, depth: Depth, emit: EventSink) -> bool | None:
+    """The workload's own load, until it is clear whether the objective is met."""
+    arrivals = arm.setup.workload.arrivals
+    mix = mix_of(arm.setup.workload)
+    with phase(emit, "today's load", depth.warmup_s + depth.baseline_s) as now:
+        warmup = await arm.drive(
+            "warmup", load_at(arrivals, 1.0), duration_s=depth.warmup_s, weights=mix
+        )
+        _refuse_failing(arm, warmup)
+        taken = []
+        verdict = None
+        for _ in range(1 + depth.repeats):
+            taken.append(
+                await arm.drive(
+                    "baseline", load_at(arrivals, 1.0), duration_s=depth.baseline_s, weights=mix
+                )
+            )
+            verdict = assess_segments(arm.recording(), taken)
+            if verdict.met is not None:
+                break
+        word = {True: "met", False: "missed", None: "cannot tell"}[verdict.met if verdict else None]
+        now.result = f"objective {word} at {describe(arrivals, 1.0)}"
+    return verdict.met if verdict else None
+
+
+def _refuse_failing(arm: Arm, segment: SegmentRecord) -> None:
+    """An operation whose every reply is an error measures the error page, not the service."""
+    rows = arm.recording().requests(segment.index)
+    for index, operation in enumerate(arm.setup.workload.operations):
+        errors = rows["error"][rows["operation"] == index]
+        if len(errors) and (errors > 0).all():
+            first = segment.first_errors.get(operation.name, "")
+            raise InconclusiveError(
+                f"{operation.name}: all of its {len(errors)} requests failed; the first: {first}",
+                advice="Mend it in the service file; `loadpath check` shows its replies.",
+            )
+
+
+async def _mix_knee(arm: Arm, depth: Depth, session: Session, *, met_today: bool) -> float:
+    """Ramp to the knee of the mix, then hold and bisect; returns its scale, the best known."""
+    workload = arm.setup.workload
+    mix = mix_of(workload)
+    begin = 1.0 if met_today else 0.05
+    if isinstance(workload.arrivals, ClosedArrivals):
+        start = begin
+    else:
+        end = begin * depth.ramp_growth_per_s**depth.ramp_s
+        with phase(session.emit, "ramp of the mix", depth.ramp_s) as now:
+            ramp = await arm.drive(
+                "ramp",
+                load_at(workload.arrivals, begin, end_scale=end),
+                duration_s=depth.ramp_s,
+                weights=mix,
+                stop_when=missed_now(loosest_limit_s(workload)),
+            )
+            crossing = ramp_crossing(arm.recording(), ramp)
+            reached = crossing or end * workload.arrivals.rate_per_s
+            start = reached / workload.arrivals.rate_per_s
+            now.result = f"{'misses' if crossing else 'still meets'} at {per_second(reached)}"
+        await _settle(arm)
+    search = mix_search(workload.arrivals, start, tolerance=depth.tolerance, holds=depth.holds)
+    with phase(session.emit, "knee of the mix", depth.holds * (depth.hold_s + SETTLE_S / 2)) as now:
+        spare = depth.repeats
+        while (scale := search.next_rate()) is not None:
+            seen = await hold(arm, "hold", scale, duration_s=depth.hold_s, weights=mix)
+            if seen.assessment.met is not True:
+                await _settle(arm)
+            if seen.disturbed is not None and spare > 0:
+                spare -= 1
+                session.emit(Warned(at_s=time.time(), message=f"repeating: {seen.disturbed}"))
+                continue
+            observe(search, seen)
+        found = search.result()
+        scale = found.knee.value if found.knee else found.low or found.high or start
+        now.result = f"about {describe(workload.arrivals, scale)}"
+    return scale
+
+
+async def _settle(arm: Arm) -> None:
+    await arm.drive(
+        "settle",
+        load_at(arm.setup.workload.arrivals, 1.0),
+        duration_s=SETTLE_S,
+        weights=mix_of(arm.setup.workload),
+    )
+
+
+def _own_rate_per_s(arm: Arm) -> float:
+    """The workload's own rate; of a closed one, the rate its users came to."""
+    arrivals = arm.setup.workload.arrivals
+    if isinstance(arrivals, OpenArrivals):
+        return arrivals.rate_per_s
+    recording = arm.recording()
+    baseline = [s for s in recording.segments if s.purpose == "baseline"]
+    return max(assess_segments(recording, baseline).done_per_s, 1.0)
+
+
+async def _mix_demand(
+    arm: Arm, depth: Depth, session: Session, knee_scale: float, own_rate_per_s: float
+) -> None:
+    """CPU a request of the mix at three loads, and with more of each operation that cannot be
+    driven alone: the difference is that operation's."""
+    mix = mix_of(arm.setup.workload)
+    tilts = [o for o in arm.setup.workload.operations if not o.alone and o.weight > 0]
+    count = len(LEVELS) * (1 + len(tilts))
+    with phase(session.emit, "CPU a request of the mix", count * depth.demand_s):
+        for level in LEVELS:
+            load = OpenLoad(rate_per_s=level * knee_scale * own_rate_per_s)
+            await arm.drive("demand", load, duration_s=depth.demand_s, weights=mix)
+            for operation in tilts:
+                await arm.drive(
+                    "demand-tilted",
+                    load,
+                    duration_s=depth.demand_s,
+                    weights=tilted(mix, operation.name),
+                    label=operation.name,
+                )
+
+
+async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: float) -> None:
+    """Each operation's knee, the others at their usual rate; then its CPU a request, alone."""
+    workload = arm.setup.workload
+    total = sum(operation.weight for operation in workload.operations)
+    for index, operation in enumerate(workload.operations):
+        if session.left_s() < 12 + len(LEVELS) * depth.demand_s:
+            break
+        if not operation.alone or operation.weight <= 0:
+            continue
+        with phase(session.emit, operation.name, 12 + len(LEVELS) * depth.demand_s) as now:
+            own = own_rate_per_s * operation.weight / total
+            crossing = await _operation_ramp(arm, index, operation, own, own_rate_per_s)
+            now.result = f"misses at {per_second(crossing)}"
+            await _settle(arm)
+            for level in LEVELS:
+                await arm.drive(
+                    "operation-demand",
+                    OpenLoad(rate_per_s=max(level * crossing, 1.0)),
+                    duration_s=depth.demand_s,
+                    weights={operation.name: 1.0},
+                    label=operation.name,
+                )
+
+
+async def _operation_ramp(
+    arm: Arm, index: int, operation: Operation, own_per_s: float, all_per_s: float
+) -> float:
+    workload = arm.setup.workload
+    others = {o.name: o.weight for o in workload.operations if o.name != operation.name}
+    duration_s = 20.0
+    begin = max(own_per_s, 5.0)
+    background = None
+    if sum(others.values()) > 0:
+        background = (OpenLoad(rate_per_s=max(all_per_s - own_per_s, 0.1)), others)
+    ramp = await arm.drive(
+        "operation-ramp",
+        OpenLoad(rate_per_s=begin, end_rate_per_s=begin * OPERATION_GROWTH_PER_S**duration_s),
+        duration_s=duration_s,
+        weights={operation.name: 1.0},
+        background=background,
+        label=operation.name,
+        stop_when=missed_now(loosest_limit_s(workload)),
+    )
+    crossing = ramp_crossing(arm.recording(), ramp, index)
+    return crossing or begin * OPERATION_GROWTH_PER_S ** (ramp.ended_s - ramp.started_s)
+
+
+async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scale: float) -> None:
+    """The service as it is against one worker more, arm by arm, each from the restored data."""
+    arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
+    order = interleaved(depth.arms + depth.repeats)
+    pair_s = 2 * (6 + depth.arm_ramp_s)
+    with phase(session.emit, "one worker more, A B B A", pair_s * depth.arms) as now:
+        clean = 0
+        for number in range(depth.arms + depth.repeats):
+            if clean == depth.arms:
+                break
+            if session.left_s() < pair_s:
+                now.result = f"the budget ended it after {clean} clean rounds"
+                break
+            disturbed = None
+            for letter in order[2 * number : 2 * number + 2]:
+                name = f"workers-{arms[letter].worker_count}-round-{number + 1}"
+                async with open_arm(session, arms[letter], name, arm=letter, round_=number) as arm:
+                    ramp = await _arm_ramp(arm, depth, knee_scale)
+                    disturbed = disturbance(arm.recording(), ramp) or disturbed
+            if disturbed is None:
+                clean += 1
+            elif number + 1 < depth.arms + depth.repeats:
+                session.emit(Warned(at_s=time.time(), message=f"one more round: {disturbed}"))
+
+
+async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
+    workload = arm.setup.workload
+    mix = mix_of(workload)
+    low, high = ARM_RAMP
+    await arm.drive(
+        "warmup",
+        load_at(workload.arrivals, low * knee_scale),
+        duration_s=depth.warmup_s,
+        weights=mix,
+    )
+    return await arm.drive(
+        "arm-ramp",
+        load_at(workload.arrivals, low * knee_scale, end_scale=high * knee_scale),
+        duration_s=depth.arm_ramp_s,
+        weights=mix,
+        stop_when=missed_now(loosest_limit_s(workload)),
+    )
+
+
+def judge(recordings: Sequence[Recording]) -> Answer:
+    """Derive the answer. Pure: reads recordings, drives nothing."""
+    main = next((r for r in recordings if r.name == "mix"), None)
+    baseline = [s for s in main.segments if s.purpose == "baseline"] if main else []
+    if main is None or not baseline:
+        return _too_early(recordings)
+    setup = main.setup
+    today = assess_segments(main, baseline)
+    knee = mix_knee(main)
+    resource = _limit(main, knee)
+    pairs = arm_pairs(recordings, "arm-ramp")
+    workers = compare_arms(pairs)
+    costs = operation_costs(main)
+    checks = validity(main, knee)
+    state, claim = _conclude(main, knee, resource, workers, checks)
+    cause = resource.describe() if resource else NOT_CPU if knee.above else ""
+    lines = [
+        Line("the mix", _knee_words(setup, today, knee), cause),
+        *([Line("", _workers_words(main, workers))] if workers else []),
+        *(_cost_line(setup, cost, first=i == 0) for i, cost in enumerate(costs)),
+        *(Line("assumed", assumption) for assumption in setup.workload.assumptions),
+    ]
+    return Answer(
+        question="bottleneck",
+        state=state,
+        claim=claim,
+        lines=tuple(lines),
+        figures={
+            "today": today,
+            "mix_knee_per_s": knee.rate,
+            "headroom": knee.scale,
+            "bottleneck": resource,
+            "resources_at_knee": _resources(main, knee.above or knee.below),
+            "workers": workers,
+            "workers_rounds": pairs,
+            "mix_demand": mix_demands(main),
+            "operations": costs,
+        },
+        validity=checks,
+        objectives_met=today.met,
+        measurement=knee.rate,
+        recordings=tuple(r.directory.name for r in recordings),
+    )
+
+
+NOT_CPU = (
+    "no thread and no core was full: requests waited for something else "
+    "(a connection pool, a lock, a disk, an outside call)"
+)
+
+
+def _too_early(recordings: Sequence[Recording]) -> Answer:
+    held = sum(len(r.segments) for r in recordings)
+    return Answer(
+        question="bottleneck",
+        state=State.INCONCLUSIVE,
+        claim="the run ended before today's load was measured",
+        lines=(Line("the mix", f"nothing to say: {held} segments were recorded"),),
+        figures={},
+        validity=(),
+        objectives_met=None,
+        recordings=tuple(r.directory.name for r in recordings),
+    )
+
+
+def _resources(main: Recording, seen: Hold | None) -> list[Resource]:
+    if seen is None:
+        return []
+    found = resources(usage_in(main, seen.segment), main.setup)
+    found += connections_in(main, seen.segment)
+    return sorted(found, key=lambda resource: -resource.utilization)
+
+
+def _limit(main: Recording, knee: MixKnee) -> Resource | None:
+    return limiting(_resources(main, knee.below), _resources(main, knee.above))
+
+
+def _knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
+    objective = limits_words(setup.workload.objective)
+    own = describe(setup.workload.arrivals, 1.0)
+    if today.met is False:
+        slow = max((limit.response.value for limit in today.limits), default=0.0)
+        return (
+            f"misses {objective} already at today's {own}: p99 {ms(slow)}, "
+            f"{today.errors.value:.2%} errors"
+        )
+    if knee.scale is not None:
+        at = describe(setup.workload.arrivals, knee.scale.value)
+        return f"misses {objective} at {at}, {times(knee.scale.value)} today's {own}"
+    if knee.below is not None:
+        at = describe(setup.workload.arrivals, knee.below.scale)
+        return f"meets {objective} at {at}, {times(knee.below.scale)} today's {own}; no knee found"
+    return f"the knee was not found; today's is {own}"
+
+
+def _workers_words(main: Recording, workers: Comparison) -> str:
+    count = main.setup.worker_count + 1
+    more = "a second worker" if count == 2 else f"worker number {count}"
+    cores = main.header.machine.cores
+    head = f"{more} on these {cores} cores" if cores > 1 else f"{more} on this one core"
+    verdict = {
+        Verdict.BETTER: "better",
+        Verdict.WORSE: "worse",
+        Verdict.SAME: "no difference",
+        Verdict.CANNOT_TELL: "cannot tell",
+    }[workers.verdict]
+    rounds = "1 round" if workers.rounds == 1 else f"{workers.rounds} rounds"
+    return f"{head}: {verdict}, {change(workers.ratio)} measured in {rounds}"
+
+
+def _cost_line(setup: Setup, cost: OperationCost, *, first: bool) -> Line:
+    operation = next(o for o in setup.workload.operations if o.name == cost.name)
+    objective = limits_words(setup.workload.objective_of(operation))
+    said = []
+    if cost.demands:
+        low, high = cost.demands[0], cost.demands[-1]
+        dearest = "dearest: " if first else ""
+        said.append(
+            f"{dearest}{ms(low.cpu_s)} of CPU a request at {per_second(low.rate_per_s)}"
+            + (f", {ms(high.cpu_s)} at {per_second(high.rate_per_s)}" if high is not low else "")
+        )
+        part, most = max(high.parts.items(), key=lambda item: item[1])
+        if high.cpu_s > 0 and len(high.parts) > 1:
+            said.append(f"{most / high.cpu_s:.0%} of it in {part}")
+    verdict = "judged within the mix only" if not cost.alone else ""
+    if cost.knee_per_s is not None:
+        verdict = (
+            f"still meets {objective} at {per_second(cost.knee_per_s)}"
+            if cost.censored
+            else f"misses {objective} at {per_second(cost.knee_per_s)}, the others as today"
+        )
+    return Line(cost.name, ", ".join(said) or "not measured", verdict)
+
+
+def _conclude(
+    main: Recording,
+    knee: MixKnee,
+    resource: Resource | None,
+    workers: Comparison | None,
+    checks: Sequence[Check],
+) -> tuple[State, str]:
+    """The verdict: confirmed when relief moves the knee the way the named resource foretells."""
+    broken = [check for check in checks if not check.passed]
+    if knee.above is None:
+        return State.INCONCLUSIVE, "no load was found at which the objective is missed"
+    if resource is not None and resource.kind == "engine":
+        return State.INCONCLUSIVE, "the load engine ran out first: the service can carry more"
+    if broken:
+        return State.INCONCLUSIVE, f"{broken[0].name}: {broken[0].detail}"
+    if resource is None:
+        return State.INCONCLUSIVE, "the knee is measured, what ran out is not known: not CPU"
+    if workers is None:
+        return State.INCONCLUSIVE, f"{resource.name} ran out; relief was not tried"
+    busy = usage_in(main, knee.above.segment).host
+    spare = max(0.0, busy.cores - busy.busy_cores - busy.steal_cores)
+    relieved = resource.kind == "pool" or (resource.part == "service" and resource.kind != "cores")
+    gain = f"one worker more: {change(workers.ratio)}"
+    if workers.verdict is Verdict.CANNOT_TELL:
+        return State.INCONCLUSIVE, f"{resource.name} was full, but {gain} can be either"
+    if relieved and spare > SPARE_CORES:
+        if workers.verdict is Verdict.BETTER:
+            return State.CONFIRMED, f"{resource.name}: relieving it moved the knee, {gain}"
+        return State.REFUTED, f"{resource.name} was full, yet {gain}: something else binds too"
+    if spare > SPARE_CORES and resource.kind != "cores":
+        why = "a worker more does not relieve it"
+    else:
+        why = f"{spare:.1f} of {busy.cores} cores were left, the cores are shared"
+    if workers.verdict is Verdict.BETTER:
+        return State.REFUTED, f"{resource.name} was full; {why}, yet {gain}"
+    return State.CONFIRMED, f"{resource.name}; {why}, and {gain}"

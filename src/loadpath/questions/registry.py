@@ -1,0 +1,41 @@
+"""Which questions there are. A new one is a new file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from loadpath.answer import Answer
+from loadpath.experiment.depth import Depth
+from loadpath.experiment.session import Session
+from loadpath.questions import bottleneck
+from loadpath.recording import Recording
+from loadpath.spec import Setup
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question: `collect` drives and records, `judge` is pure and derives the answer.
+
+    `estimate` says about how many seconds collecting takes.
+    """
+
+    name: str
+    asks: str
+    collect: Callable[[Session, Setup, Depth], Awaitable[None]]
+    judge: Callable[[Sequence[Recording]], Answer]
+    estimate: Callable[[Setup, Depth], float]
+
+
+QUESTIONS = {
+    question.name: question
+    for question in (
+        Question(
+            "bottleneck",
+            "Will this bottleneck anything?",
+            bottleneck.collect,
+            bottleneck.judge,
+            bottleneck.estimate_s,
+        ),
+    )
+}

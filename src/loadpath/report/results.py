@@ -1,0 +1,67 @@
+"""Answers for programs: one JSON document, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from loadpath import __version__
+from loadpath.answer import Answer, State
+from loadpath.errors import ExitCode
+from loadpath.recording import Recording, Run
+
+RESULTS_VERSION = 1
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints. Infinite and absent figures are null."""
+
+    results_version: int = RESULTS_VERSION
+    loadpath_version: str = __version__
+    run: str
+    service: str
+    exit_code: int
+    answers: tuple[Answer, ...]
+
+
+def results_json(answers: Sequence[Answer], run: Run) -> str:
+    """The document, indented, ending in a newline."""
+    results = Results(
+        run=run.name,
+        service=run.read_info().service,
+        exit_code=int(exit_code(answers)),
+        answers=tuple(answers),
+    )
+    return msgspec.json.format(msgspec.json.encode(results), indent=2).decode() + "\n"
+
+
+def title(run: Run) -> str:
+    """One line that says what was measured: the service, what it stood on, and for how long."""
+    info = run.read_info()
+    paths = run.recordings()
+    words = [info.service]
+    if paths:
+        first = Recording.open(paths[0])
+        needs = first.header.dependencies.values()
+        count, cores = len(first.operations), first.header.machine.cores
+        words += [
+            f"{count} operation{'s' if count != 1 else ''}",
+            ", ".join(needs) or "no dependencies",
+            f"{cores} core{'s' if cores != 1 else ''}",
+        ]
+    if info.took_s is not None:
+        words.append(f"took {info.took_s / 60:.1f} min")
+    if info.status != "complete":
+        words.append(info.status)
+    return " · ".join(words)
+
+
+def exit_code(answers: Sequence[Answer]) -> ExitCode:
+    """A missed objective outweighs doubt, doubt outweighs success."""
+    met = [answer.objectives_met for answer in answers]
+    if False in met:
+        return ExitCode.OBJECTIVE_MISSED
+    if None in met or any(answer.state is State.INCONCLUSIVE for answer in answers):
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.OBJECTIVES_MET

@@ -1,0 +1,99 @@
+"""Rounds of a comparison, from recordings made by formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from golden_recordings import Golden, Truth, arm_recordings, setup
+
+from loadpath.drive import OpenLoad
+from loadpath.experiment.arms import ArmPair, arm_pairs, compare_arms
+from loadpath.recording import Recording
+from loadpath.stats.compare import Verdict
+
+
+def ramp(
+    folder: Path, letter: str, round_: int, capacity_per_s: float = 1000.0, **how: object
+) -> Recording:
+    """One arm's recording, with a ramp from 500 to 1500/s."""
+    name = f"{letter}-{round_}"
+    golden = Golden(folder, setup(), Truth(capacity_per_s=capacity_per_s), name=name)
+    load = OpenLoad(rate_per_s=500.0, end_rate_per_s=1500.0)
+    golden.drive("arm-ramp", load, duration_s=10.0, arm=letter, round=round_, **how)
+    return golden.recording()
+
+
+def test_rounds_are_paired_in_order_whatever_ran_first(tmp_path: Path) -> None:
+    capacities = [(900.0, 1200.0), (1000.0, 1300.0)]
+    recordings = arm_recordings(tmp_path, setup(), capacities, Truth())
+    first, second = arm_pairs(list(reversed(recordings)), "arm-ramp")
+    knees = [capacity - 92.1 for pair in capacities for capacity in pair]
+    assert [first.baseline, first.treatment, second.baseline, second.treatment] == pytest.approx(
+        knees, rel=0.1
+    )
+    assert not first.censored
+
+
+def test_half_a_round_is_none(tmp_path: Path) -> None:
+    recordings = [ramp(tmp_path, "A", 0), ramp(tmp_path, "B", 0), ramp(tmp_path, "B", 1)]
+    assert len(arm_pairs(recordings, "arm-ramp")) == 1
+    assert arm_pairs(recordings, "another purpose") == []
+    assert compare_arms(arm_pairs(recordings[:1], "arm-ramp")) is None
+
+
+def test_an_arm_that_never_missed_gives_a_lower_bound(tmp_path: Path) -> None:
+    recordings = [ramp(tmp_path, "A", 0), ramp(tmp_path, "B", 0, capacity_per_s=4000.0)]
+    (pair,) = arm_pairs(recordings, "arm-ramp")
+    assert pair.censored
+    assert pair.treatment == pytest.approx(1500)
+
+
+def test_what_else_took_the_machine_is_told_of_either_arm(tmp_path: Path) -> None:
+    recordings = [
+        ramp(tmp_path, "A", 0),
+        ramp(tmp_path, "B", 0, others_cores=0.4),
+        ramp(tmp_path, "A", 1, others_cores=0.3),
+        ramp(tmp_path, "B", 1),
+        ramp(tmp_path, "A", 2),
+        ramp(tmp_path, "B", 2),
+    ]
+    assert [pair.disturbed for pair in arm_pairs(recordings, "arm-ramp")] == [
+        "other processes took 0.40 cores",
+        "other processes took 0.30 cores",
+        None,
+    ]
+
+
+class TestComparing:
+    def pairs(self, *ratios: float) -> list[ArmPair]:
+        return [ArmPair(1000.0 + i, (1000.0 + i) * r, False) for i, r in enumerate(ratios)]
+
+    def test_a_gain_in_every_round_is_better(self) -> None:
+        found = compare_arms(self.pairs(1.30, 1.35, 1.32))
+        assert found is not None
+        assert found.verdict is Verdict.BETTER
+        assert found.rounds == 3
+        assert found.ratio.value == pytest.approx(1.323, abs=0.001)
+
+    def test_a_loss_is_worse(self) -> None:
+        found = compare_arms(self.pairs(0.80, 0.82, 0.81))
+        assert found is not None
+        assert found.verdict is Verdict.WORSE
+
+    def test_a_single_round_cannot_tell(self) -> None:
+        found = compare_arms(self.pairs(2.0))
+        assert found is not None
+        assert found.verdict is Verdict.CANNOT_TELL
+
+    def test_disturbed_rounds_are_left_out_where_two_clean_ones_remain(self) -> None:
+        odd = ArmPair(1000.0, 300.0, False, "other processes took 0.90 cores")
+        found = compare_arms([*self.pairs(1.30, 1.32), odd])
+        assert found is not None
+        assert (found.rounds, found.verdict) == (2, Verdict.BETTER)
+        found = compare_arms([*self.pairs(1.30), odd])
+        assert found is not None
+        assert (found.rounds, found.verdict) == (2, Verdict.CANNOT_TELL)
+
+    def test_no_rounds_are_no_comparison(self) -> None:
+        assert compare_arms([]) is None
