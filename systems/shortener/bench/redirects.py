@@ -131,7 +131,7 @@ def measure(
     drain(shortener)
     drained_s = time.monotonic() - ended
     requests = int(re.findall(r"(\d+) requests in", output)[0])
-    p99 = re.findall(r"99%\s+(\S+)", output)[0]
+    p99 = re.findall(r"^\s+99%\s+(\S+)", output, re.MULTILINE)[0]
     failed = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", output)))
     used_s = cpu_s(pids) - before
     return Result(requests / seconds, used_s / requests * 1e6, p99, failed, drained_s)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from shortener.seed import code_of, long_url_of
 from shortener.settings import read_settings
 from shortener.testing import command, on_database
 from systems_common.settings import SettingsError
+from systems_common.testing import free_port
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -82,6 +85,26 @@ def test_a_database_that_is_not_there_is_said_in_a_line() -> None:
     assert done.stderr.startswith("shortener migrate: cannot connect to the database")
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_a_service_on_an_empty_database_says_what_to_run(empty_database: str) -> None:
+    granian = str(Path(sysconfig.get_path("scripts")) / "granian")
+    done = subprocess.run(
+        [granian, "--interface", "asgi", "shortener.app:app", "--port", str(free_port())],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": empty_database,
+            "VISITS": "sync",
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "run: python -m shortener migrate" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_settings_that_are_missing_or_wrong_are_all_named() -> None:

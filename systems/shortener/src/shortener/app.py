@@ -7,7 +7,7 @@ import gc
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Litestar, Request
@@ -29,7 +29,7 @@ from shortener import __version__, problems
 from shortener.api import health, rest
 from shortener.codes import RESERVED
 from shortener.redirect import Redirector
-from shortener.service import open_service
+from shortener.service import NotMigratedError, open_service
 from shortener.settings import Settings, read_settings
 
 __all__ = ["app", "create_app"]
@@ -45,24 +45,8 @@ def create_app(settings: Settings) -> Asgi:
     """The application for these settings; it connects when the server starts it."""
     redirector: Redirector | None = None
 
-    @contextlib.asynccontextmanager
-    async def lifespan(api: Litestar) -> AsyncIterator[None]:
-        nonlocal redirector
-        try:
-            async with open_service(settings) as service:
-                api.state.service = service
-                # What is alive now lives as long as the process; the collector need not look.
-                gc.collect()
-                gc.freeze()
-                redirector = service.redirector
-                yield
-        except DatabaseUnavailableError as error:
-            log.critical("cannot start", extra={"error": str(error)})
-            raise
-
     api = Litestar(
         [rest, health],
-        lifespan=[lifespan],
         exception_handlers={Exception: _answer_exception},
         openapi_config=OpenAPIConfig(
             title="Link shortener", version=__version__, path="/rest/v3/docs"
@@ -70,6 +54,27 @@ def create_app(settings: Settings) -> Asgi:
         logging_config=None,
         request_max_body_size=_BODY_BYTES_MAX,
     )
+
+    async def live(receive: Any, send: Any) -> None:
+        # Not left to the framework, whose answer to a start that fails is 100 lines of traceback.
+        nonlocal redirector
+        await receive()
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                service = await stack.enter_async_context(open_service(settings))
+                await stack.enter_async_context(api.lifespan())
+            except (DatabaseUnavailableError, NotMigratedError) as error:
+                log.critical("cannot start", extra={"error": str(error)})
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            api.state.service = service
+            redirector = service.redirector
+            # What is alive now lives as long as the process; the collector need not look.
+            gc.collect()
+            gc.freeze()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def dispatch(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and redirector is not None:
@@ -81,7 +86,10 @@ def create_app(settings: Settings) -> Asgi:
             ):
                 await redirector(scope, send)
                 return
-        await api(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+        else:
+            await api(scope, receive, send)
 
     return dispatch
 

@@ -42,9 +42,6 @@ log = logging.getLogger(__name__)
 STREAM = "SHORTENER_VISITS"
 SUBJECT = "shortener.visits"
 DURABLE = "writer"
-ACK_WAIT_S = 5.0
-"""After a process was killed, its visits in hand are counted by another one this much later."""
-
 _STREAM_BYTES_MAX = 256 * 1024 * 1024
 _MESSAGE_VISITS_MAX = 200
 _PUBLISHES_MAX = 2
@@ -111,7 +108,7 @@ class BatchRecorder:
         return [None] * len(visits)
 
 
-async def prepare_stream(js: JetStreamContext, replicas: int) -> None:
+async def prepare_stream(js: JetStreamContext, *, replicas: int, ack_wait_s: float) -> None:
     """Make the stream and its consumer, or bring those there are up to date."""
     stream = StreamConfig(
         name=STREAM,
@@ -133,7 +130,7 @@ async def prepare_stream(js: JetStreamContext, replicas: int) -> None:
         ConsumerConfig(
             durable_name=DURABLE,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_S,
+            ack_wait=ack_wait_s,
             max_ack_pending=20_000,
             max_deliver=-1,
         ),

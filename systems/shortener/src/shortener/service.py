@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+import asyncpg
 from glide import GlideClient
 from systems_common import valkey
 from systems_common.broker import Broker
@@ -32,11 +33,15 @@ from shortener.redirect import Redirector
 from shortener.settings import Settings
 from shortener.targets import DatabaseTargets, LocalTargets, Targets, ValkeyTargets
 
-__all__ = ["Service", "open_service"]
+__all__ = ["NotMigratedError", "Service", "open_service"]
 
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 5.0
+
+
+class NotMigratedError(Exception):
+    """The tables are not there."""
 
 
 class Service:
@@ -62,13 +67,19 @@ class Service:
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the service; closing it waits for visits that are under way.
 
-    Raises `DatabaseUnavailableError` when the database cannot be reached. Valkey and NATS may
+    Raises `DatabaseUnavailableError` when the database cannot be reached, `NotMigratedError` when
+    it is empty. Valkey and NATS may
     come later: without them redirects read and write the database.
     """
     async with contextlib.AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, settings.db_pool, name="shortener")
         stack.push_async_callback(database.close)
-        ids = IdGenerator(await database.fetchval("SELECT nextval('worker_number')"))
+        try:
+            ids = IdGenerator(await database.fetchval("SELECT nextval('worker_number')"))
+        except asyncpg.UndefinedTableError as error:
+            raise NotMigratedError(
+                "the database has no tables of this service; run: python -m shortener migrate"
+            ) from error
         checks: dict[str, Check] = {
             "database": Check(partial(database.fetchval, "SELECT 1")),
         }
@@ -80,7 +91,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             checks["cache"] = Check(cache.ping, needed=False)
         targets = _targets(settings, database, cache)
         await stack.enter_async_context(
-            _background(listen_for_changes(settings.database_url, targets))
+            _background("changes", partial(listen_for_changes, settings.database_url, targets))
         )
 
         recorder: Recorder = SyncRecorder(database)
@@ -88,7 +99,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             broker = Broker(
                 settings.nats_url,
                 name="shortener",
-                prepare=partial(prepare_stream, replicas=settings.nats_replicas),
+                prepare=partial(
+                    prepare_stream,
+                    replicas=settings.nats_replicas,
+                    ack_wait_s=settings.visits_ack_wait_s,
+                ),
             )
             stack.push_async_callback(broker.close)
             checks["broker"] = Check(broker.ping, needed=False)
@@ -97,7 +112,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                 broker, stream=STREAM, durable=DURABLE, handle=partial(store_batch, database)
             )
             await broker.open()
-            await stack.enter_async_context(_consuming(consumer))
+            await stack.enter_async_context(_background("visits", consumer.run, stop=consumer.stop))
             if settings.visits == "batch":
                 recorder = BatchRecorder(broker, database)
         stack.push_async_callback(_drain, recorder)
@@ -128,26 +143,30 @@ def _targets(settings: Settings, database: Database, cache: GlideClient | None) 
     return source
 
 
-@contextlib.asynccontextmanager
-async def _background(work: object) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+async def _keep_at(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run until it returns; what it raises is logged, and it is begun again."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a background task failed and is begun again", extra={"task": name})
+            await asyncio.sleep(1.0)
+        else:
+            return
 
 
 @contextlib.asynccontextmanager
-async def _consuming(consumer: PullConsumer) -> AsyncIterator[None]:
-    task = asyncio.create_task(consumer.run())
+async def _background(
+    name: str, work: Callable[[], Awaitable[None]], *, stop: Callable[[], None] | None = None
+) -> AsyncIterator[None]:
+    """Work beside the block; at its end `stop` is called and the work may finish what it holds."""
+    task = asyncio.create_task(_keep_at(name, work))
     try:
         yield
     finally:
-        # The batch in hand is finished, so that it does not have to come again elsewhere.
-        consumer.stop()
-        await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
+        if stop is not None:
+            stop()
+            await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

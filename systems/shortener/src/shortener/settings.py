@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redirect_cache_entries: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     redirect_status: Literal[301, 302, 307, 308] = 302
     visits: Literal["sync", "batch"] = "batch"
+    visits_ack_wait_s: Annotated[float, msgspec.Meta(ge=0.5)] = 5.0
     nats_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 

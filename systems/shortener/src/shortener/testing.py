@@ -167,6 +167,7 @@ def start_shortener(
         "LOG_LEVEL": "warning",
         "BASE_URL": "https://sho.rt",
         "DB_POOL": "5",
+        "VISITS_ACK_WAIT_S": "1",
     }
     with nats_server() as nats, valkey_server() as valkey:
         settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
