@@ -37,7 +37,7 @@ def free_port() -> int:
     highest = _lowest_ephemeral_port() - 1
     for _ in range(_TRIES):
         port = _RANDOM.randint(_LOWEST_PORT, highest)
-        if port_is_free(port):
+        if port_is_free(port, fresh=True):
             return port
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
@@ -53,16 +53,20 @@ def _lowest_ephemeral_port() -> int:
     return lowest if lowest > _LOWEST_PORT + _TRIES else 32768
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on that port, on every IPv4 address and on ::1."""
-    return _can_listen(socket.AF_INET, "", port) and _can_listen(socket.AF_INET6, "::1", port)
+def port_is_free(port: int, *, fresh: bool = False) -> bool:
+    """Whether a server could listen on that port, on every IPv4 address and on ::1.
+
+    Most servers do not mind connections that linger from an earlier server of the port; `fresh`
+    asks for a port without any.
+    """
+    four = _can_listen(socket.AF_INET, "", port, reuse=not fresh)
+    return four and _can_listen(socket.AF_INET6, "::1", port, reuse=not fresh)
 
 
-def _can_listen(family: int, host: str, port: int) -> bool:
+def _can_listen(family: int, host: str, port: int, *, reuse: bool) -> bool:
     try:
         with socket.socket(family) as trial:
-            # As servers do: connections that linger from an earlier one are no hindrance.
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
             if family == socket.AF_INET6:
                 trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             trial.bind((host, port))

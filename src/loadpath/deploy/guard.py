@@ -152,11 +152,14 @@ class Guard:
         """Start a program in a session of its own.
 
         `fds` maps descriptor numbers in the child to ours; `stdout` takes both of its outputs
-        (None: nowhere). `env` None is this process's own. `user` and `group` are ids to become, for
-        root. `stop_signal` is what asks it to end when Loadpath ends, `death_signal` what the
-        kernel sends it when the guard is killed. Raises `OSError` when it cannot be started.
+        (None: nowhere). `env` and `cwd` None are this process's own. `user` and `group` are ids to
+        become, for root. `stop_signal` is what asks it to end when Loadpath ends, `death_signal`
+        what the kernel sends it when the guard is killed. Raises `OSError` when it cannot be
+        started.
         """
         self.raise_if_lost()
+        if self._closed.done():
+            raise RuntimeError("the guard is closed: nothing can be started any more")
         self._numbers += 1
         number = self._numbers
         descriptors = {} if stdout is None else {1: stdout, 2: stdout}
@@ -168,7 +171,7 @@ class Guard:
             "child": number,
             "argv": [str(word) for word in argv],
             "env": dict(os.environ if env is None else env),
-            "cwd": None if cwd is None else str(cwd),
+            "cwd": str(Path.cwd() if cwd is None else cwd),
             "targets": list(descriptors),
             "user": user,
             "group": user if group is None else group,
@@ -179,7 +182,7 @@ class Guard:
         try:
             answer = await asyncio.shield(reply)
         except asyncio.CancelledError:
-            reply.add_done_callback(lambda _: self._end_unwanted(number))
+            reply.add_done_callback(lambda done: self._end_unwanted(number, done))
             raise
         if "failed" in answer:
             stage, code, text = answer["failed"]
@@ -194,6 +197,8 @@ class Guard:
         They are continued, asked with `sig` and, after `timeout_s` seconds, killed.
         """
         self.raise_if_lost()
+        if self._closed.done():
+            return 0
         ended: asyncio.Future[int] = self._loop.create_future()
         self._endings.setdefault(child.number, []).append(ended)
         self.post({"do": "end", "child": child.number, "signal": int(sig), "timeout_s": timeout_s})
@@ -273,8 +278,9 @@ class Guard:
         elif "fault" in message:
             self._fault = message["fault"]
 
-    def _end_unwanted(self, number: int) -> None:
-        if number in self._children:
+    def _end_unwanted(self, number: int, reply: asyncio.Future[dict[str, Any]]) -> None:
+        """End a child whose spawn was cancelled before it was heard of."""
+        if reply.exception() is None and number in self._children:
             message = {"do": "end", "child": number, "signal": int(signal.SIGTERM)}
             self.post({**message, "timeout_s": 1.0})
 

@@ -71,8 +71,7 @@ def _become(
         if os.getppid() != guard:
             os._exit(1)
         stage = "directory"
-        if order["cwd"] is not None:
-            os.chdir(order["cwd"])
+        os.chdir(order["cwd"])
         stage = "program"
         # Last, where a program that writes its title over its environment reaches last.
         environment = {k: v for k, v in order["env"].items() if k != PART_VARIABLE}

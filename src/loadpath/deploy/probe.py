@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Coroutine
 from typing import TypeVar
 
@@ -19,17 +21,23 @@ _LONGEST_PAUSE_S = 0.1
 
 @contextlib.asynccontextmanager
 async def conversation(
-    address: Address, timeout_s: float = CONNECT_TIMEOUT_S
+    address: Address, timeout_s: float = CONNECT_TIMEOUT_S, *, reset: bool = True
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection for at most `timeout_s` seconds.
 
     Raises `OSError` (of which `TimeoutError` is one) or `EOFError` when there is no such server.
+    `reset` closes it at once: a connection that is closed as usual lingers in the kernel, and would
+    be taken for one of the service's.
     """
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(address.host, address.port)
         try:
             yield reader, writer
         finally:
+            if reset:
+                connection: socket.socket = writer.get_extra_info("socket")
+                at_once = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
             writer.close()
 
 
@@ -51,7 +59,7 @@ async def http_status(
         "User-Agent: loadpath\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
     try:
-        async with conversation(address, timeout_s) as (reader, writer):
+        async with conversation(address, timeout_s, reset=False) as (reader, writer):
             writer.write(request.encode("latin-1", "replace"))
             line = await reader.readline()
             # To its end: a service that cannot send all of its reply would print an error.

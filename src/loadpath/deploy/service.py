@@ -79,7 +79,7 @@ async def start_service(
         except WouldNotRunError as error:
             await _end(guard, setup.service, child)
             lost = any(PORT_TAKEN.search(line) for line in error.last_lines)
-            if lost and tries_left and port is None and not port_is_free(tried):
+            if lost and tries_left and port is None:
                 continue
             raise
         except BaseException:

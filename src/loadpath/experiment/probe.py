@@ -8,7 +8,7 @@ import msgspec
 
 from loadpath.deploy import Deployment, prepare_data
 from loadpath.drive import Engine, EnginePlan, ProbeReply
-from loadpath.events import EventSink, PhaseFinished, PhaseStarted
+from loadpath.events import EventSink
 from loadpath.experiment.arm import named_dependencies
 from loadpath.experiment.session import open_scratch
 from loadpath.spec import Setup
@@ -44,13 +44,9 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
     """Deploy `setup`, send each operation a few requests alone, stop everything."""
     began_s = time.monotonic()
     async with open_scratch() as (guard, scratch):
-        emit(PhaseStarted(at_s=time.time(), phase="starting"))
         snapshot = await prepare_data(setup, guard=guard, emit=emit, folder=scratch)
         async with Deployment(setup, snapshot=snapshot, guard=guard, emit=emit) as deployment:
             started_s = time.monotonic() - began_s
-            emit(
-                PhaseFinished(at_s=time.time(), phase="starting", result="ready", took_s=started_s)
-            )
             plan = EnginePlan(
                 host=deployment.address.host,
                 port=deployment.address.port,

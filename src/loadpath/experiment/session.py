@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,9 +52,7 @@ class Session:
 async def open_scratch() -> AsyncIterator[tuple[Guard, Path]]:
     """Start the guard and a scratch folder that it removes, whatever ends Loadpath."""
     async with Guard() as guard:
-        scratch = Path(tempfile.mkdtemp(prefix="loadpath-"))
-        guard.remove_at_end(scratch)
-        yield guard, scratch
+        yield guard, guard.make_folder()
 
 
 @asynccontextmanager

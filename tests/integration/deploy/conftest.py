@@ -175,7 +175,7 @@ class Victim:
         """What is left when the limit has passed."""
         deadline_s = time.monotonic() + self.LIMIT_S
         while (left := self.left()) and time.monotonic() < deadline_s:
-            time.sleep(0.02)
+            time.sleep(0.1)
         return left
 
 

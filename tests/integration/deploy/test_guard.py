@@ -79,17 +79,18 @@ def test_a_child_gets_what_it_was_given(output: tuple[int, Path], tmp_path: Path
     assert path.read_text() == f"{tmp_path} blé None b'hello' True b''\n"
 
 
-def test_without_an_environment_it_has_ours(
-    output: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+def test_without_an_environment_and_a_folder_it_has_ours(
+    output: tuple[int, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("COLOR", "green")
+    monkeypatch.chdir(tmp_path)
 
     async def work(guard: Guard) -> None:
-        child = await guard.spawn(["sh", "-c", "echo $COLOR"], name="child", stdout=output[0])
+        child = await guard.spawn(["sh", "-c", "echo $COLOR; pwd"], name="child", stdout=output[0])
         await child.wait()
 
     with_guard(work)
-    assert output[1].read_text() == "green\n"
+    assert output[1].read_text() == f"green\n{tmp_path}\n"
 
 
 def test_an_environment_larger_than_a_socket_buffer_arrives(output: tuple[int, Path]) -> None:
@@ -272,7 +273,7 @@ def test_a_child_whose_spawn_was_cancelled_is_ended() -> None:
             await spawning
         # The guard obeys in order, so its child was there before this one.
         await (await guard.spawn(["true"], name="child")).wait()
-        await until(lambda: processes.children_of(guard.pid) == [])
+        await until(lambda: processes.tree((guard.pid,)) == [guard.pid])
 
     with_guard(work)
 
@@ -295,6 +296,18 @@ def test_a_killed_guard_is_said_and_its_children_are_gone() -> None:
                 own.kill()
                 await own.wait()
                 await guard.spawn(["true"], name="child")
+
+    asyncio.run(main())
+
+
+def test_a_closed_guard_starts_nothing_and_has_nothing_to_end() -> None:
+    async def main() -> None:
+        async with Guard() as guard:
+            child = await guard.spawn(["sleep", "1000"], name="child")
+        assert child.returncode == -signal.SIGTERM
+        assert await guard.end(child, timeout_s=1.0) == 0
+        with pytest.raises(RuntimeError, match="closed"):
+            await guard.spawn(["true"], name="child")
 
     asyncio.run(main())
 

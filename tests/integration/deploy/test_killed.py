@@ -74,15 +74,10 @@ def test_a_loadpath_killed_while_it_stops_a_stubborn_service_leaves_nothing(
     assert victim.left_in_the_end() == []
 
 
-@pytest.mark.parametrize("stopped", ["database", "all"])
-def test_parts_that_are_stopped_at_the_time_are_ended_too(
-    start: Callable[[str], Any], stopped: str
-) -> None:
+def test_parts_that_are_stopped_at_the_time_are_ended_too(start: Callable[[str], Any]) -> None:
     victim = start("workers")
-    parts = roots(victim.until("RUNNING"))
-    chosen = [stopped] if stopped != "all" else list(parts)
-    for part in chosen:
-        signal_all(processes.tree(parts[part]), signal.SIGSTOP)
+    for pids in roots(victim.until("RUNNING")).values():
+        signal_all(processes.tree(pids), signal.SIGSTOP)
     victim.kill()
     assert victim.left_in_the_end() == []
 

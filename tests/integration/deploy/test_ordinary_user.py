@@ -51,9 +51,8 @@ def copy_python(to: Path) -> Path:
     return program
 
 
-@pytest.mark.parametrize("manner", ["workers", "seeding"])
 def test_an_ordinary_user_deploys_and_a_kill_leaves_nothing(
-    start: Callable[..., Any], open_folder: Path, manner: str
+    start: Callable[..., Any], open_folder: Path
 ) -> None:
     python = copy_python(open_folder / "python")
     services = Path(shutil.copytree(SERVICES, open_folder / "services"))
@@ -66,13 +65,12 @@ def test_an_ordinary_user_deploys_and_a_kill_leaves_nothing(
         "HOME": str(own),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    victim = start(manner, folder=own, python=str(python), services=services, env=env, user=NOBODY)
-    if manner == "seeding":
-        victim.until("PhaseStarted seed database")
-    else:
-        parts = json.loads(victim.until("RUNNING").partition(" ")[2])
-        pids = [pid for roots in parts.values() for pid in processes.tree(roots)]
-        assert len(pids) > 10
-        assert {Path(f"/proc/{pid}").stat().st_uid for pid in pids} == {NOBODY}
+    victim = start(
+        "workers", folder=own, python=str(python), services=services, env=env, user=NOBODY
+    )
+    parts = json.loads(victim.until("RUNNING").partition(" ")[2])
+    pids = [pid for roots in parts.values() for pid in processes.tree(roots)]
+    assert len(pids) > 10
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in pids} == {NOBODY}
     victim.kill()
     assert victim.left_in_the_end() == []

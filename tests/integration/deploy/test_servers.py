@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadpath.deploy import Guard, address, embedded, processes, sockets
+from loadpath.deploy import Guard, address, embedded, postgres_files, processes, sockets
 from loadpath.deploy.dependencies import Dependencies
 from loadpath.deploy.dependency import RunningDependency
 from loadpath.errors import ConfigurationError, WouldNotRunError
@@ -86,30 +86,26 @@ def test_all_three_serve_their_clients_and_nobody_else(
             connection.sendall(b'CONNECT {"verbose":true}\r\nPING\r\n')
             assert b"Authorization Violation" in connection.recv(100)
 
+        # Passwords stand on no command line, and in no file that others can reach.
+        secrets = [part.password.encode() for part in running.values()]
+        for server in dependencies.servers.values():
+            pids = processes.tree((server.child.pid,))
+            lines = [commands(pid) for pid in pids]
+            assert not [line for line in lines if any(secret in line for secret in secrets)]
+            assert stat.S_IMODE(server.place.folder.stat().st_mode) == 0o700
+            assert listening(pids) == {("127.0.0.1", server.running.port)}
+
     deployed(make_setup("plain", dependencies=three), work, events.append)
     for kind in (PartStarting, PartReady):
         told = sorted(event.part for event in events if isinstance(event, kind))
         assert told == ["cache", "database", "queue"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_passwords_stand_on_no_command_line_and_in_no_file_others_can_read(
-    make_setup: MakeSetup, three: tuple[Dependency, ...]
-) -> None:
-    async def work(dependencies: Dependencies) -> None:
-        secrets = [part.password.encode() for part in dependencies.running.values()]
-        for server in dependencies.servers.values():
-            pids = processes.tree((server.child.pid,))
-            lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
-            assert not [line for line in lines if any(secret in line for secret in secrets)]
-            assert stat.S_IMODE(server.place.folder.stat().st_mode) == 0o700
-            listening = await asyncio.to_thread(_listening, pids)
-            assert listening == {("127.0.0.1", server.running.port)}
-
-    deployed(make_setup("plain", dependencies=three), work)
+def commands(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def _listening(pids: list[int]) -> set[tuple[str, int]]:
+def listening(pids: list[int]) -> set[tuple[str, int]]:
     held = sockets.inodes_of(pids)
     return {
         (c.local.host, c.local.port)
@@ -148,6 +144,24 @@ def test_postgres_is_as_it_comes_except_for_what_measuring_needs(make_setup: Mak
         assert await sql(statements, counted) == "t"
 
     deployed(make_setup("plain", dependencies=(dependency,)), work)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs the wheel as it is")
+def test_root_runs_a_copy_of_postgres_when_its_user_cannot_enter_the_wheel(
+    make_setup: MakeSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_files, "may_enter", lambda account, folder: False)
+
+    async def work(dependencies: Dependencies) -> None:
+        server = dependencies.servers["database"]
+        program = processes.program_of(server.child.pid)
+        assert program is not None
+        assert "/loadpath-postgres-" in program
+        assert await sql(server.running, "SELECT count(*) > 500 FROM pg_timezone_names") == "t"
+        assert await sql(server.running, "CREATE EXTENSION vector; SELECT 1") == "1"
+
+    database = Dependency(name="database", kind="postgres", env={})
+    deployed(make_setup("plain", dependencies=(database,)), work)
 
 
 def test_settings_reach_valkey_and_nats(make_setup: MakeSetup) -> None:
@@ -258,7 +272,7 @@ def test_a_setting_that_is_no_name_is_a_mistake_in_the_file(make_setup: MakeSetu
 
 def test_a_failing_server_leaves_none_of_the_others_running(make_setup: MakeSetup) -> None:
     dependencies = (
-        Dependency(name="good", kind="postgres", env={}),
+        Dependency(name="good", kind="nats", env={}),
         Dependency(name="bad", kind="valkey", env={}, settings={"no-such-setting": "1"}),
     )
 
@@ -273,6 +287,6 @@ def test_a_failing_server_leaves_none_of_the_others_running(make_setup: MakeSetu
             with pytest.raises(WouldNotRunError, match="bad"):
                 await started.start({})
             await started.stop()
-            assert processes.children_of(guard.pid) == []
+            assert processes.tree((guard.pid,)) == [guard.pid]
 
     asyncio.run(main())

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
 def words(variable: str) -> list[str]:
@@ -41,7 +41,7 @@ def sql(statement: str) -> str:
 def valkey(*command: str) -> str:
     _, password, host, port, _ = words("CACHE")
     with socket.create_connection((host, int(port))) as connection:
-        file = connection.makefile("rwb")
+        file: IO[bytes] = connection.makefile("rwb")  # type: ignore[assignment]
         for each in (("AUTH", password), command):
             file.write(b"*%d\r\n" % len(each))
             for word in each:
@@ -51,7 +51,7 @@ def valkey(*command: str) -> str:
         return str(valkey_value(file))
 
 
-def valkey_value(file: BinaryIO) -> object:
+def valkey_value(file: IO[bytes]) -> object:
     kind, text = file.read(1), file.readline().decode().strip()
     if kind == b"$":
         return file.read(int(text) + 2).decode().strip() if int(text) >= 0 else None

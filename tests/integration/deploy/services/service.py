@@ -9,7 +9,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-connections = []
+connections: list[socket.socket] = []
 
 
 def connect(target: str) -> None:

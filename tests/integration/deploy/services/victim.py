@@ -26,11 +26,13 @@ def told(event: AnyEvent) -> None:
 def setup(manner: str) -> Setup:
     python = sys.executable
     seed = (python, "-c", "import time; time.sleep(1000)") if manner == "seeding" else None
-    dependencies = (
-        Dependency(name="database", kind="postgres", env={}, seed=seed),
+    dependencies: tuple[Dependency, ...] = (
         Dependency(name="cache", kind="valkey", env={}),
         Dependency(name="queue", kind="nats", env={}),
     )
+    if manner in ("plain", "seeding", "workers"):
+        database = Dependency(name="database", kind="postgres", env={}, seed=seed)
+        dependencies = (database, *dependencies)
     return Setup(
         service=Service(
             name="victim",
