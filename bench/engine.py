@@ -4,7 +4,9 @@
 
 Needs nginx and wrk (Debian: `nginx-light` and `wrk`). A private nginx answers from memory; wrk and
 the engine drive it in turns, round by round, so that what else the machine does falls on both
-alike. The figures are medians over the rounds. Exit status 1: a figure missed what design.md asks.
+alike. The figures are medians over the rounds. How well a schedule is kept says something of the
+engine only while nothing else wants the cores, so a stretch in which others took more than 5 % of
+one is repeated, up to three times. Exit status 1: a figure missed what the project asks of it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import signal
 import socket
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +35,8 @@ from loadpath.recording.tables import read_table
 from loadpath.spec import DeclaredRequest, OpenArrivals, Operation, Workload
 
 CONNECTIONS = 50
+OTHERS_MAX = 0.05  # of a core
+TRIES = 4
 
 NGINX = """
 daemon off;
@@ -99,6 +104,8 @@ class Bench:
         self.folder = folder
         self.seconds = seconds
         self.figures: dict[str, Figure] = {}
+        self.nginx: list[int] = []
+        self.others: list[float] = []
         self._segments = 0
 
     def note(self, name: str, unit: str, value: float, target: float | None = None) -> None:
@@ -169,8 +176,18 @@ async def saturated(bench: Bench, engine: Engine, name: str, target: float) -> N
 
 
 async def schedule(bench: Bench, engine: Engine, timer: str, rate: float) -> None:
-    """Slip, and CPU per request, at a rate."""
-    result, rows = await bench.run(engine, OpenLoad(rate_per_s=rate))
+    """Slip, and CPU per request, at a rate, from the least disturbed of some tries."""
+    least = float("inf")
+    for _ in range(TRIES):
+        ours = [os.getpid(), engine.pid, *bench.nginx]
+        before_s, before_at = busy_s() - cpu_s(ours), time.monotonic()
+        ran = await bench.run(engine, OpenLoad(rate_per_s=rate))
+        others = (busy_s() - cpu_s(ours) - before_s) / (time.monotonic() - before_at)
+        if others < least:
+            least, (result, rows) = others, ran
+        if others <= OTHERS_MAX:
+            break
+    bench.others.append(least)
     slip = (rows["sent_s"] - rows["intended_s"])[rows["blocked"] != 1] * 1e6
     asked = timer == "us" and rate == 3000
     name = f"{timer} timer, {rate:,.0f}/s"
@@ -196,6 +213,22 @@ async def stopped(bench: Bench, engine: Engine, pids: list[int]) -> None:
     assert result.arrivals == len(rows["flow"]) == 8000, "arrivals were dropped"
     off = abs(float(np.quantile(response, 0.99)) / 0.92 - 1) * 100
     bench.note("p99 with the server stopped, off the truth by", "%", off, 2)
+
+
+def busy_s() -> float:
+    """CPU seconds that all cores together have spent on anything, and lost to the hypervisor."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    user, nice, system, _, _, irq, softirq, steal = fields
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pids: list[int]) -> float:
+    """CPU seconds that these processes have spent."""
+    ticks = 0
+    for pid in pids:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(after_name[11]) + int(after_name[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def children_of(pid: int) -> list[int]:
@@ -227,6 +260,7 @@ async def main(rounds: int, seconds: float) -> int:
         nginx = await guard.spawn([binary, "-c", str(folder / "nginx.conf")], name="nginx")
         await wait_for_port(port)
         bench = Bench(port, folder, seconds)
+        bench.nginx = [nginx.pid, *children_of(nginx.pid)]
         get = Operation(name="get", request=DeclaredRequest(method="GET", path="/"))
         plans = {
             "declared": bench.plan(get),
@@ -247,7 +281,7 @@ async def main(rounds: int, seconds: float) -> int:
                 for rate in (1000, 3000):
                     await schedule(bench, engine, "ms", rate)
         async with Engine(plans["stopped"], spawn=guard.spawn) as engine:
-            await stopped(bench, engine, [nginx.pid, *children_of(nginx.pid)])
+            await stopped(bench, engine, bench.nginx)
     peer, ours = (
         bench.figures[f"{name}, CPU a request, saturated"].values for name in ("wrk", "engine")
     )
@@ -256,6 +290,11 @@ async def main(rounds: int, seconds: float) -> int:
     figures = bench.figures.values()
     print(f"{'':48} {'median':>8} {'':3} {'rounds':20} {'asked':8}")
     print("\n".join(figure.line() for figure in figures))
+    if max(bench.others) > OTHERS_MAX:
+        print(
+            f"disturbed: others took up to {max(bench.others):.2f} cores during schedules, "
+            "which the slip then shows"
+        )
     return int(any(f.target is not None and f.median > f.target for f in figures))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import select
 from collections.abc import Callable
 from time import monotonic
@@ -22,7 +20,7 @@ from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Mix, stream_rng
 from loadpath.drive.operations import compile_workload
 from loadpath.drive.plan import EnginePlan, Segment, SegmentProgress, SegmentResult
-from loadpath.drive.progress import INTERVAL_S, ProgressMeter
+from loadpath.drive.progress import INTERVAL_S, LEEWAY_S, TAKES_S, ProgressMeter
 from loadpath.drive.records import Records
 from loadpath.drive.requests import RequestWriter
 from loadpath.drive.rows import Columns, columns, digests
@@ -32,7 +30,6 @@ from loadpath.drive.state import FlowState
 LEAD_S = 0.01  # from when a segment is ready to when its schedule starts
 
 _PROBE_STREAM = 4
-_PR_SET_TIMERSLACK = 29
 
 
 class Driver:
@@ -55,9 +52,6 @@ class Driver:
             self._epoll.register(fd, select.EPOLLIN)
         self._pool = Pool(self.address, self._epoll, plan.connection_limit)
         self._loop: SegmentLoop | None = None
-        raise_file_limit()
-        if plan.timer == "us":
-            sharpen_timer()
 
     def run_segment(
         self, segment: Segment, on_progress: Callable[[SegmentProgress], None]
@@ -120,8 +114,12 @@ class Driver:
         meter.warm(started_s)
 
         def report(now: float) -> None:
-            in_flight = self._pool.busy
-            on_progress(meter.report(now, source.taken, in_flight, len(backlog)))
+            # A report takes 0.1 ms: better between two arrivals that leave time for it.
+            latest_s = meter.reported_s + INTERVAL_S + LEEWAY_S
+            if source.next_due - now < TAKES_S and now < latest_s:
+                agenda.at(min(source.next_due, latest_s), report)
+                return
+            on_progress(meter.report(now, source.taken, self._pool.busy, len(backlog)))
             agenda.at(max(now, monotonic()) + INTERVAL_S, report)
 
         agenda.at(started_s + INTERVAL_S, report)
@@ -149,6 +147,7 @@ class Driver:
             late=loop.late,
             engine_cpu_s=engine_cpu_s,
             engine_pid=os.getpid(),
+            engine_nice=os.getpriority(os.PRIO_PROCESS, 0),
             stopped_early=loop.ended_s < started_s + segment.duration_s,
             first_errors=records.failures.first(),
         )
@@ -170,16 +169,3 @@ class Driver:
         for connection in list(self._pool.by_fd.values()):
             self._pool.close(connection)
         self._epoll.close()
-
-
-def raise_file_limit() -> None:
-    """Allow as many open files, and so connections, as the system does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def sharpen_timer() -> None:
-    """Have the kernel wake this thread when it asked to be, not up to 50 µs later."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)

@@ -6,7 +6,6 @@ from time import monotonic
 
 from loadpath.drive.backlog import Backlog, LostRequest
 from loadpath.drive.connections import Connection, Pool
-from loadpath.drive.failures import describe_raised
 from loadpath.drive.flows import Flows, Outcome
 from loadpath.drive.http import FramingError, ReplyReader
 from loadpath.drive.losses import Losses
@@ -200,11 +199,10 @@ class Exchanges:
             return True
         then = monotonic() + SPIN_GUARD_S
         if run.error is not None:
-            why = (RequestError.FLOW, describe_raised(run.error))
-            self._losses.fail_unsent(job, run, why, then, blocked)
+            self._records.never_began(run, run.error, blocked)
         else:
             self.skipped += 1
-            self._source.completed(job[0], then)
+        self._source.completed(job[0], then)
         return False
 
     def advance(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from loadpath.drive.operations import CompiledOperation
 from loadpath.recording.redact import redact_text
 from loadpath.recording.schema import RequestError
+
+_OURS = str(Path(__file__).resolve().parents[1])
 
 SHOWN_CHARACTERS = 200
 
@@ -43,6 +46,14 @@ class Failures:
             self._unfinished.setdefault(operation, detail)
         elif operation not in self._first:
             self._first[operation] = describe(error, detail)
+
+    def add_raised(self, operation: int, error: BaseException) -> None:
+        """A flow of that operation raised. Its traceback is let go, for it holds the flow and the
+        flow holds it, and nothing collects such rings while load runs."""
+        self.count += 1
+        if operation not in self._first:
+            self._first[operation] = describe(RequestError.FLOW, describe_raised(error))
+        error.__traceback__ = None
 
     def add_status(self, operation: int, status: int, start: bytes) -> None:
         """A reply came whose status is an error; `start` is how it begins, head included."""
@@ -82,7 +93,11 @@ def redacted_start(start: bytes) -> str:
 
 
 def describe_raised(error: BaseException) -> str:
-    """What a flow raised, and the line of the workload file (or what it called) where."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """What a flow raised, and the line of the workload file (or of what it called) where."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_OURS)
+    ]
     where = f" (line {frames[-1].lineno} of {frames[-1].name})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"

@@ -109,7 +109,7 @@ class SegmentLoop:
                     break
             if backlog.arrivals or backlog.steps or backlog.lost:
                 dialer.dial(now)
-            source.prepare()
+            source.prepare(now)
             events = self._wait(busy, min(source.next_due, agenda.next_at))
             now = monotonic()
             if events:

@@ -101,7 +101,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How a running segment stands, told every 250 ms.
+    """How a running segment stands, told every 250 to 300 ms.
 
     `arrivals` are those due so far, `sent` requests sent, `done` whole replies, `errors` requests
     that failed, `in_flight` requests without their reply yet, `waiting` arrivals due and not yet
@@ -135,7 +135,9 @@ class SegmentResult(msgspec.Struct, frozen=True, kw_only=True):
     requests; `done` of the requests had a whole reply, `errors` failed, `unfinished` of those had
     neither when the segment was over. `skipped` operations made no request at all, `retried`
     requests were sent a second time because an idle connection turned out to be closed.
-    `first_errors` maps an operation to what its first failure looked like, redacted.
+    `late` arrivals were sent, or began to wait for a connection, too late by the engine's own
+    fault. `engine_nice` is its scheduling priority, which it raises where it may. `first_errors`
+    maps an operation to what its first failure looked like, redacted.
     """
 
     index: int
@@ -152,6 +154,7 @@ class SegmentResult(msgspec.Struct, frozen=True, kw_only=True):
     late: int
     engine_cpu_s: float
     engine_pid: int
+    engine_nice: int
     stopped_early: bool
     first_errors: dict[str, str]
 

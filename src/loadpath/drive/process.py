@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -32,9 +31,13 @@ from loadpath.drive.messages import (
     StopSegment,
 )
 from loadpath.drive.plan import SegmentProgress
+from loadpath.drive.privileges import (
+    die_with_parent,
+    go_first,
+    raise_file_limit,
+    sharpen_timer,
+)
 from loadpath.errors import ConfigurationError, LoadpathError
-
-_PR_SET_PDEATHSIG = 1
 
 
 class ControlClosedError(Exception):
@@ -130,6 +133,10 @@ class EngineProcess:
         if isinstance(command, Begin):
             self._driver = Driver(command.plan, {CONTROL_FD: self._heard})
             self._alone = Alone(self._driver)
+            raise_file_limit()
+            if command.plan.timer == "us":
+                sharpen_timer()
+                go_first()
             return Ready(os.getpid())
         assert self._driver is not None and self._alone is not None, "Begin comes first"
         match command:
@@ -169,7 +176,7 @@ def main() -> int:
     """Serve commands at descriptor 3. The exit status is 0 when the other end closed it."""
     # The other end decides what Ctrl-C means; it closes the socket when it wants an end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     try:
         sock = socket.socket(fileno=CONTROL_FD)
     except OSError:

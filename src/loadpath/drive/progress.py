@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from time import process_time
 
@@ -13,8 +14,10 @@ from loadpath.drive.records import Records
 from loadpath.recording.schema import Blocked
 
 INTERVAL_S = 0.25
+LEEWAY_S = 0.05  # how much later a report may come so as to be in nobody's way
+TAKES_S = 0.0003
 _WINDOW = round(1 / INTERVAL_S)
-_LOOKED_AT = 4000  # rows; more would take longer than the wait for the next arrival
+_LOOKED_AT = 2000  # rows: 0.1 ms
 
 
 class ProgressMeter:
@@ -31,7 +34,12 @@ class ProgressMeter:
         """Report to nobody: the first report takes a millisecond of page faults and set-up, which
         must not be taken while load runs."""
         self.report(now, 0, 0, 0)
-        self._marks.pop()
+        self._marks = deque([(now, 0)], maxlen=_WINDOW)
+
+    @property
+    def reported_s(self) -> float:
+        """When the last report was, or the start."""
+        return self._marks[-1][0]
 
     def cpu_s(self) -> float:
         """CPU seconds of this process since the segment began."""
@@ -44,12 +52,13 @@ class ProgressMeter:
         since_s, since = self._marks[0]
         recent = rows.since(max(since, count - _LOOKED_AT))
         self._marks.append((now, count))
-        whole = recent[~np.isnan(recent["done_s"])]
-        ended = whole[whole["last"]]
-        response = ended["done_s"] - ended["origin_s"]
-        prompt = recent[(recent["step"] == 0) & (recent["blocked"] != Blocked.POOL)]
-        slip = prompt["sent_s"] - prompt["intended_s"]
-        share = len(ended) / max(len(recent), 1)
+        # What never happened is nan, and so is what is made of it: nan sorts last.
+        response = np.sort((recent["done_s"] - recent["origin_s"])[recent["last"]])
+        response = response[: np.searchsorted(response, np.nan)]
+        first = (recent["step"] == 0) & (recent["blocked"] != Blocked.POOL)
+        slip = np.sort((recent["sent_s"] - recent["intended_s"])[first])
+        slip = slip[: np.searchsorted(slip, np.nan)]
+        share = len(response) / max(len(recent), 1)
         failures = self._records.failures
         elapsed_s = now - self._started_s
         return SegmentProgress(
@@ -66,7 +75,7 @@ class ProgressMeter:
             done_rate_per_s=share * (count - since) / max(now - since_s, 1e-3),
             response_time_p50_s=_quantile(response, 0.5),
             response_time_p99_s=_quantile(response, 0.99),
-            slip_p99_s=_quantile(slip[~np.isnan(slip)], 0.99),
+            slip_p99_s=_quantile(slip, 0.99),
             engine_cpu_s=self.cpu_s(),
         )
 
@@ -81,9 +90,8 @@ def target_rate(segment: Segment, elapsed_s: float) -> float | None:
     return sum(load.rate_at(elapsed_s, segment.duration_s) for load in loads)
 
 
-def _quantile(values: npt.NDArray[np.float64], quantile: float) -> float | None:
-    """The smallest value that at least that share of the values does not exceed."""
-    if len(values) == 0:
+def _quantile(ordered: npt.NDArray[np.float64], quantile: float) -> float | None:
+    """The smallest value that at least that share of the (sorted) values does not exceed."""
+    if len(ordered) == 0:
         return None
-    rank = max(int(np.ceil(quantile * len(values))) - 1, 0)
-    return float(np.partition(values, rank)[rank])
+    return float(ordered[max(math.ceil(quantile * len(ordered)) - 1, 0)])

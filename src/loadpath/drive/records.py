@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from loadpath.drive.backlog import LostRequest
 from loadpath.drive.connections import Connection
-from loadpath.drive.failures import Failures, describe_raised
+from loadpath.drive.failures import Failures
 from loadpath.drive.http import START_BYTES
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
@@ -49,8 +49,13 @@ class Records:
 
     def flow_error(self, run: FlowRun, raised: BaseException) -> int:
         """The error code of a flow that raised."""
-        self.failures.add(run.job[1], RequestError.FLOW, describe_raised(raised))
+        self.failures.add_raised(run.job[1], raised)
         return int(RequestError.FLOW)
+
+    def never_began(self, run: FlowRun, raised: BaseException, blocked: int) -> None:
+        """A flow raised before its first request."""
+        self.never_sent += 1
+        self._without_reply(run.job, run, self.flow_error(run, raised), blocked=blocked)
 
     def done(
         self, connection: Connection, now: float, status: int, *, size: int, start: bytes
@@ -79,11 +84,11 @@ class Records:
     def failed(self, connection: Connection, error: RequestError, detail: str) -> None:
         """The request on a connection will have no (whole) reply."""
         reader = connection.reader
+        self.failures.add(connection.job[1], error, detail)
         self._without_reply(
             connection.job,
             connection.flow,
-            error,
-            detail,
+            int(error),
             sent_s=connection.sent_s,
             first_s=_NAN if reader is None else connection.first_s,
             size=0 if reader is None else reader.received,
@@ -94,23 +99,25 @@ class Records:
 
     def not_again(self, lost: LostRequest, error: RequestError, detail: str) -> None:
         """A request that lost its connection will not be sent a second time."""
+        self.failures.add(lost.job[1], error, detail)
         self._without_reply(
-            lost.job, lost.flow, error, detail, sent_s=lost.sent_s, blocked=lost.blocked
+            lost.job, lost.flow, int(error), sent_s=lost.sent_s, blocked=lost.blocked
         )
 
     def unsent(
         self, job: Job, run: FlowRun | None, why: tuple[RequestError, str], blocked: int
     ) -> None:
         """A request that was due will not be sent."""
+        error, detail = why
         self.never_sent += 1
-        self._without_reply(job, run, *why, blocked=blocked)
+        self.failures.add(job[1], error, detail)
+        self._without_reply(job, run, int(error), blocked=blocked)
 
     def _without_reply(
         self,
         job: Job,
         run: FlowRun | None,
-        error: RequestError,
-        detail: str,
+        error: int,
         *,
         sent_s: float = _NAN,
         first_s: float = _NAN,
@@ -121,7 +128,6 @@ class Records:
     ) -> None:
         flow, operation, due, key, _ = job
         self.without_reply += 1
-        self.failures.add(operation, error, detail)
         self.rows.add(
             due,
             due if run is None else run.intended_s,
@@ -137,5 +143,5 @@ class Records:
             0 if run is None else run.step,
             True,
             blocked,
-            int(error),
+            error,
         )

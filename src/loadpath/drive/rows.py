@@ -78,11 +78,11 @@ class RowBuffer:
 
     def since(self, index: int) -> Rows:
         """The rows from number `index` on, as a structured array."""
-        total = self._count()
-        first = index // _BLOCK_ROWS
+        first, skipped = divmod(index, _BLOCK_ROWS)
         parts = [np.frombuffer(block, _DTYPE) for block in self._blocks[first:]]
-        rows = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        return rows[index - first * _BLOCK_ROWS : total - first * _BLOCK_ROWS]
+        parts[-1] = parts[-1][: self._count() - (len(self._blocks) - 1) * _BLOCK_ROWS]
+        parts[0] = parts[0][skipped:]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def columns(rows: Rows, segment: int, keys: npt.NDArray[np.uint64]) -> Columns:

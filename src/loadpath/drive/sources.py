@@ -18,6 +18,7 @@ ARRIVALS_MAX = 30_000_000  # a schedule takes some 30 bytes an arrival
 
 _CHUNK = 256  # jobs made ready at a time: long enough to be cheap, short enough not to be late
 _LOW = 64  # jobs left when more are made ready
+_TAKES_S = 0.0002  # that takes about half of this
 _BLOCK = 8192  # draws of a closed load at a time
 _BACKGROUND_FLOWS = 1 << 31  # flow numbers of the background load begin here
 
@@ -40,8 +41,8 @@ class Source(Protocol):
         """The next arrival; only when `next_due` has come."""
         ...
 
-    def prepare(self) -> None:
-        """Make later arrivals ready when few are left: called when nothing is due."""
+    def prepare(self, now: float) -> None:
+        """Make later arrivals ready when few are left and the next one leaves time for it."""
         ...
 
     def completed(self, flow: int, now: float) -> None:
@@ -88,8 +89,9 @@ class OpenSource:
             self._make_ready()
         return job
 
-    def prepare(self) -> None:
-        if len(self._ready) < _LOW:
+    def prepare(self, now: float) -> None:
+        left = len(self._ready)
+        if left < _LOW and (self.next_due - now > _TAKES_S or left < _LOW // 4):
             self._make_ready()
 
     def completed(self, flow: int, now: float) -> None:
@@ -153,8 +155,9 @@ class ClosedSource:
         self.next_due = self._due[0] if self._due else math.inf
         return flow, operation, due, code, request
 
-    def prepare(self) -> None:
-        if len(self._ready) < _LOW:
+    def prepare(self, now: float) -> None:
+        left = len(self._ready)
+        if left < _LOW and (self.next_due - now > _TAKES_S or left < _LOW // 4):
             self._make_ready()
 
     def completed(self, flow: int, now: float) -> None:
@@ -209,9 +212,9 @@ class BothSources:
         self._see_next()
         return job
 
-    def prepare(self) -> None:
-        self._main.prepare()
-        self._background.prepare()
+    def prepare(self, now: float) -> None:
+        self._main.prepare(now)
+        self._background.prepare(now)
 
     def completed(self, flow: int, now: float) -> None:
         if flow < _BACKGROUND_FLOWS:

@@ -11,23 +11,20 @@ from loadpath.recording import Recording
 from loadpath.spec import Arrivals, ClosedArrivals, OpenArrivals
 from loadpath.stats.knee import KneeResult, KneeSearch
 
-CLEAN_MIN = 2
-"""A knee takes one load that is met and one that is missed."""
-
 
 class MixKnee(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mix first misses its objective.
 
     `scale` and `rate` (1/s) are None when the holds do not bracket it: `below` is then the highest
-    load that was met, or `above` the lowest that was missed. `clean` holds were undisturbed and
-    carried the verdict, unless there were too few of them; `disturbed` gives the others' reasons.
+    load that was met, or `above` the lowest that was missed. `disturbed` gives the reasons why
+    holds were left out; `trusted` is False when there was nothing to go by without them.
     """
 
     scale: Interval | None
     rate: Interval | None
     below: Hold | None
     above: Hold | None
-    clean: int
+    trusted: bool
     disturbed: tuple[str, ...]
 
 
@@ -50,15 +47,20 @@ def mix_search(arrivals: Arrivals, start: float, *, tolerance: float, holds: int
 
 
 def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
-    """Derive it. Disturbed holds count only when there are too few clean ones."""
+    """Derive it. Doubtful holds count only when the others do not bracket a knee that they would.
+
+    A hold is doubtful when it was disturbed and did not meet the objective: what meets it although
+    something else took the machine meets it all the more without.
+    """
     every = holds_of(recording, "hold")
-    clean = [hold for hold in every if hold.disturbed is None]
-    chosen = clean if len(clean) >= CLEAN_MIN else every
-    found = _search(recording, chosen, tolerance)
-    reasons = tuple(hold.disturbed for hold in every if hold.disturbed is not None)
+    reasons = tuple(hold.disturbed for hold in every if is_doubtful(hold) and hold.disturbed)
+    clean = [hold for hold in every if not is_doubtful(hold)]
+    found, chosen, trusted = _search(recording, clean, tolerance), clean, True
+    if found is None or (found.knee is None and reasons):
+        found, chosen, trusted = _search(recording, every, tolerance), every, not reasons
     if found is None:
         return MixKnee(
-            scale=None, rate=None, below=None, above=None, clean=len(clean), disturbed=reasons
+            scale=None, rate=None, below=None, above=None, trusted=False, disturbed=reasons
         )
     below = _at(chosen, found.low)
     above = _at(chosen, found.high)
@@ -67,9 +69,14 @@ def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
         rate=None if found.knee is None else _rate(recording, found.knee, below),
         below=below,
         above=above,
-        clean=len(clean),
+        trusted=trusted,
         disturbed=reasons,
     )
+
+
+def is_doubtful(hold: Hold) -> bool:
+    """Whether a hold missed (or could not tell) while something else took the machine."""
+    return hold.disturbed is not None and hold.assessment.met is not True
 
 
 def _search(recording: Recording, holds: list[Hold], tolerance: float) -> KneeResult | None:

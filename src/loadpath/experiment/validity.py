@@ -9,7 +9,7 @@ from loadpath.experiment.assess import responses
 from loadpath.experiment.holds import disturbance
 from loadpath.experiment.knee import measured_window, objectives
 from loadpath.experiment.limits import usage_in
-from loadpath.experiment.mixknee import CLEAN_MIN, MixKnee
+from loadpath.experiment.mixknee import MixKnee
 from loadpath.recording import Blocked, Recording, SegmentRecord
 from loadpath.stats.quantiles import quantile
 from loadpath.stats.steady import is_drifting
@@ -36,7 +36,7 @@ def _quiet(main: Recording, knee: MixKnee) -> Check:
     baseline = [s for s in main.segments if s.purpose == "baseline"]
     disturbed = [why for s in baseline if (why := disturbance(main, s)) is not None]
     left_out = len(knee.disturbed)
-    if knee.clean >= CLEAN_MIN and len(disturbed) < max(len(baseline), 1):
+    if knee.trusted and len(disturbed) < max(len(baseline), 1):
         detail = "nothing else took the machine"
         if left_out:
             holds = "1 disturbed hold" if left_out == 1 else f"{left_out} disturbed holds"
@@ -80,7 +80,7 @@ def _schedule(main: Recording, judged: list[SegmentRecord]) -> Check:
         "engine on schedule",
         False,
         f"requests left up to {worst_s * 1000:.0f} ms late (p99) with a limit of "
-        f"{limit_s * 1000:.0f} ms; the engine used {busiest:.0%} of a core.",
+        f"{limit_s * 1000:.0f} ms; the engine used {busiest * 100:.0f} % of a core.",
         "Give the engine a core of its own, or measure a slower service.",
     )
 

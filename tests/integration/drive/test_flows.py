@@ -123,6 +123,11 @@ def late(state):
     reply = yield get("/ok")
     raise ValueError("not what I wanted")
 
+@operation("deep")
+def deep(state):
+    reply = yield get("/ok")
+    reply.json()
+
 @operation("early")
 def early(state):
     state.key("nothing")
@@ -140,17 +145,18 @@ def elsewhere(state):
 def fine(state):
     yield get("/ok")
 """)
-    names = ("late", "early", "wrong", "elsewhere", "fine")
+    names = ("late", "deep", "early", "wrong", "elsewhere", "fine")
     driven = drive(service.port, *(Operation(name=n) for n in names), flows=flows)
     rows = driven.rows
     assert driven.result.arrivals == len(rows["flow"]) == 30
     fine = rows["operation"] == names.index("fine")
     assert set(rows["error"][fine].tolist()) == {NONE}
     assert set(rows["error"][~fine].tolist()) == {FLOW}
-    never_sent = np.isin(rows["operation"], [1, 2, 3])
+    never_sent = np.isin(rows["operation"], [2, 3, 4])
     assert np.isnan(rows["sent_s"][never_sent]).all()
     first = driven.result.first_errors
     assert first["late"] == "flow: ValueError: not what I wanted (line 6 of late)"
+    assert first["deep"].endswith("(line 11 of deep)")
     assert "no key set is called 'nothing'" in first["early"]
     assert "a flow yields requests" in first["wrong"]
     assert "a path begins with `/`" in first["elsewhere"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadpath.drive.http import (
@@ -159,6 +159,7 @@ def test_a_reply_without_a_length_ends_with_its_connection(name: str, at: list[i
 
 
 @pytest.mark.parametrize("name", BROKEN)
+@settings(max_examples=30)
 @given(at=places)
 def test_what_is_no_reply_is_an_error_in_any_pieces(name: str, at: list[int]) -> None:
     reader = ReplyReader()

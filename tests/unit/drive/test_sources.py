@@ -62,7 +62,7 @@ def take_all(made: Source) -> list[Job]:
         jobs.append(made.take())
         assert jobs[-1][2] == due
         if len(jobs) % 7 == 0:
-            made.prepare()
+            made.prepare(99.0)
     return jobs
 
 
@@ -101,7 +101,7 @@ def test_stopping_ends_the_schedule() -> None:
     made = source(OpenLoad(rate_per_s=1000))
     made.take()
     made.stop()
-    made.prepare()
+    made.prepare(99.0)
     assert made.next_due == math.inf
     assert made.taken == 1
 
