@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -70,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     claim: str
     lines: tuple[Line, ...]
-    figures: dict[str, object]
+    figures: dict[str, Any]
     validity: tuple[Check, ...]
     objectives_met: bool | None
     prediction: Interval | None = None

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import load_setup, run_until_interrupted
+from loadpath.cli.measure import load_setup, run_until_interrupted, width
+from loadpath.cli.printing import print_json, print_text
 from loadpath.experiment.probe import probe
 from loadpath.report.check import check_exit_code, check_json, render_check
 from loadpath.report.files import write_output
@@ -26,10 +27,13 @@ def check(ctx: click.Context, /, directory: Path, **flags: Any) -> None:
     usage, 4 the service or a dependency would not run.
     """
     setup = load_setup(directory, flags)
-    emit = options.sink_from(flags)
-    found = run_until_interrupted(probe(setup, emit))
-    text = render_check(found, style=options.style_for(flags["color"]))
-    click.echo(check_json(found) if options.form_of(flags) == "json" else text, nl=False)
+    with options.progress(flags) as emit:
+        found = run_until_interrupted(probe(setup, emit))
+    text = render_check(found, width=width(), style=options.style_for(flags["color"]))
+    if options.form_of(flags) == "json":
+        print_json(check_json(found))
+    else:
+        print_text(text, color=options.wants_color(flags["color"]))
     if flags["output"] is not None:
         write_output(flags["output"], text=render_check(found), json=check_json(found))
     ctx.exit(check_exit_code(found))

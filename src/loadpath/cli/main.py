@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
 import loadpath
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, WouldNotRunError
+from loadpath.report.outside import strip_controls
 
 COMMANDS = {
     "init": "look at this folder and write loadpath.toml",
     "check": "start the service, send one request per operation",
     "run": "a few minutes: every question, the top answers verified",
     "ask": "one question, in full depth",
+    "compare": "regression verdict between two runs, for CI",
     "report": "derive and print the answers again; never drives",
     "serve": "run the service on its dependencies until Ctrl-C",
+    "schema": "print the JSON Schema of the service file or of results",
 }
 
 
@@ -53,6 +57,10 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; every ending is one of the documented exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end a measurement of minutes.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -65,10 +73,6 @@ def main() -> None:
     except LoadpathError as error:
         _show(error)
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read us has gone (`loadpath report | head`): nothing to say to nobody.
-        sys.stderr.close()
-        code = ExitCode.OBJECTIVES_MET
     except Exception as error:
         click.echo(
             f"loadpath: a fault in Loadpath itself: {type(error).__name__}: {error}", err=True
@@ -85,12 +89,12 @@ def _wants_traceback() -> bool:
 
 
 def _show(error: LoadpathError) -> None:
-    click.echo(f"loadpath: {error}", err=True)
+    click.echo(strip_controls(f"loadpath: {error}"), err=True)
     if isinstance(error, WouldNotRunError) and error.last_lines:
         click.echo("  the last lines it printed:", err=True)
         for line in error.last_lines:
-            click.echo(f"    {line}", err=True)
+            click.echo(strip_controls(f"    {line}"), err=True)
     if error.advice:
-        click.echo(f"  {error.advice}", err=True)
+        click.echo(strip_controls(f"  {error.advice}"), err=True)
     if isinstance(error, ConfigurationError) and error.advice is None and error.file is None:
         click.echo("  `loadpath --help` lists commands and flags.", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
@@ -15,11 +16,14 @@ import click
 import msgspec
 
 from loadpath import __version__
-from loadpath.cli.options import form_of, sink_from, style_for
-from loadpath.errors import ConfigurationError, ExitCode
+from loadpath.cli.github import print_github
+from loadpath.cli.options import form_of, progress, style_for, wants_color
+from loadpath.cli.printing import print_json, print_text
+from loadpath.errors import ConfigurationError, ExitCode, LoadpathError
 from loadpath.experiment.depth import Depth, shortened
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
+from loadpath.recording.redact import redact_command
 from loadpath.recording.runs import create_run
 from loadpath.report.files import write_output
 from loadpath.report.results import exit_code, results_json, title
@@ -34,12 +38,11 @@ def measure(
 ) -> int:
     """Ask those questions of the service in `directory`; returns the exit code."""
     setup = load_setup(directory, flags)
-    emit = sink_from(flags)
     run = create_run(
         setup.service.directory,
         RunInfo(
             service=setup.service.name,
-            command=("loadpath", *sys.argv[1:]),
+            command=redact_command(("loadpath", *sys.argv[1:])),
             started_s=time.time(),
             loadpath_version=__version__,
             notes={"questions": list(names)},
@@ -47,27 +50,38 @@ def measure(
     )
     questions = [QUESTIONS[name] for name in names]
     try:
-        answers = run_until_interrupted(
-            ask(
-                questions,
-                setup,
-                shortened(depth, hold_s=flags["duration_s"]),
-                run=run,
-                emit=emit,
-                budget_s=flags["budget_s"],
+        with progress(flags) as emit:
+            answers = run_until_interrupted(
+                ask(
+                    questions,
+                    setup,
+                    shortened(depth, hold_s=flags["duration_s"]),
+                    run=run,
+                    emit=emit,
+                    budget_s=flags["budget_s"],
+                )
             )
-        )
+    except LoadpathError as error:
+        _write_exit_code(run, error.exit_code)
+        raise
     except KeyboardInterrupt:
+        _write_exit_code(run, ExitCode.INTERRUPTED)
         click.echo(f"\nInterrupted. What was recorded is kept in {shown(run.directory)}", err=True)
-        click.echo(
-            f"`loadpath report {run.name} -C {directory}` derives what it carries.", err=True
-        )
+        again = f"loadpath report {run.name} -C {shlex.quote(str(directory))}"
+        click.echo(f"`{again}` derives what it carries.", err=True)
         return ExitCode.INTERRUPTED
-    return show(answers, run, flags=flags, next_command=next_command)
+    code = show(answers, run, directory=directory, flags=flags, next_command=next_command)
+    _write_exit_code(run, code)
+    return code
 
 
 def show(
-    answers: Sequence[Any], run: Run, *, flags: dict[str, Any], next_command: str | None
+    answers: Sequence[Any],
+    run: Run,
+    *,
+    directory: Path,
+    flags: dict[str, Any],
+    next_command: str | None,
 ) -> int:
     """Print answers the way the flags ask; returns the exit code they stand for."""
     as_json = results_json(answers, run)
@@ -80,13 +94,17 @@ def show(
         width=width(),
         style=style_for(flags["color"]),
     )
-    click.echo(as_json if form_of(flags) == "json" else text, nl=False)
+    form = form_of(flags)
+    if form == "json":
+        print_json(as_json)
+    elif form == "github":
+        print_github(answers, directory, title=said, text=text)
+    else:
+        print_text(text, color=wants_color(flags["color"]))
     if flags["output"] is not None:
         plain_text = render(answers, title=said, recording=where, next_command=next_command)
         write_output(flags["output"], text=plain_text, json=as_json)
-    code = exit_code(answers)
-    run.write_info(_with_exit_code(run, code))
-    return code
+    return exit_code(answers)
 
 
 def load_setup(directory: Path, flags: dict[str, Any]) -> Setup:
@@ -131,7 +149,8 @@ def width() -> int:
     """Columns to write in: 80, or fewer where the terminal is narrower."""
     if not sys.stdout.isatty():
         return 80
-    return max(40, min(100, os.get_terminal_size(sys.stdout.fileno()).columns))
+    # Some say 0: they do not know.
+    return max(40, min(100, os.get_terminal_size(sys.stdout.fileno()).columns or 80))
 
 
 def shown(path: Path) -> str:
@@ -142,5 +161,5 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _with_exit_code(run: Run, code: int) -> RunInfo:
-    return msgspec.structs.replace(run.read_info(), exit_code=int(code))
+def _write_exit_code(run: Run, code: int) -> None:
+    run.write_info(msgspec.structs.replace(run.read_info(), exit_code=int(code)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +13,30 @@ from typing import Any, TypeVar
 import click
 
 from loadpath.events import EventSink
+from loadpath.report.files import check_output
 from loadpath.report.progress import JsonLines, PlainLines
 from loadpath.report.terminal import Style, plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _checked(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None:
+        check_output(path)
+    return path
+
+
 directory = click.argument(
     "directory", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]"
+)
+
+
+in_directory = click.option(
+    "-C",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The service's folder, whose .loadpath/runs holds the runs.",
 )
 
 
@@ -85,14 +103,15 @@ def showing(function: F) -> F:
             click.option(
                 "--format",
                 "form",
-                type=click.Choice(["text", "json"]),
+                type=click.Choice(["text", "json", "github"]),
                 default="text",
-                help="How results are printed.",
+                help="How results are printed; github: with annotations and a step summary.",
             ),
             click.option(
                 "-o",
                 "--output",
                 type=click.Path(path_type=Path, dir_okay=False),
+                callback=_checked,
                 help="Write the results to a file too; .json or .txt decides the format.",
             ),
             click.option(
@@ -132,6 +151,18 @@ def style_for(choice: str) -> Style:
 def form_of(flags: Mapping[str, Any]) -> str:
     """The format results are printed in."""
     return "json" if flags["as_json"] else str(flags["form"])
+
+
+@contextmanager
+def progress(flags: Mapping[str, Any]) -> Iterator[EventSink]:
+    """What to tell events to while work goes on; the terminal is as it was afterwards."""
+    sink = sink_from(flags)
+    try:
+        yield sink
+    finally:
+        close = getattr(sink, "close", None)
+        if close is not None:
+            close()
 
 
 def sink_from(flags: Mapping[str, Any]) -> EventSink:

@@ -15,13 +15,7 @@ from loadpath.recording.runs import find_run
 
 @click.command()
 @click.argument("name", metavar="[RUN]", default="latest")
-@click.option(
-    "-C",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="The service's folder, whose .loadpath/runs holds the run.",
-)
+@options.in_directory
 @options.showing
 @click.pass_context
 def report(ctx: click.Context, /, name: str, directory: Path, **flags: Any) -> None:
@@ -31,4 +25,4 @@ def report(ctx: click.Context, /, name: str, directory: Path, **flags: Any) -> N
     the answers stand for.
     """
     run = find_run(directory, name)
-    ctx.exit(show(derive(run), run, flags=flags, next_command=None))
+    ctx.exit(show(derive(run), run, directory=directory, flags=flags, next_command=None))

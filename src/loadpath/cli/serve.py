@@ -25,7 +25,7 @@ def serve(directory: Path, **flags: Any) -> None:
     Embedded dependencies are started, prepared and seeded as for a run, and removed afterwards.
     """
     setup = load_setup(directory, flags)
-    emit = options.sink_from({**flags, "as_json": False, "form": "text", "color": "auto"})
+    shown = {**flags, "as_json": False, "form": "text", "color": "auto"}
 
     def announce(deployment: Deployment) -> None:
         click.echo(f"{setup.service.name}  http://{deployment.address}")
@@ -35,6 +35,7 @@ def serve(directory: Path, **flags: Any) -> None:
         click.echo("Ctrl-C stops it.")
 
     try:
-        run_until_interrupted(serve_until_stopped(setup, emit, announce))
+        with options.progress(shown) as emit:
+            run_until_interrupted(serve_until_stopped(setup, emit, announce))
     except KeyboardInterrupt:
         click.echo("stopped", err=True)

@@ -32,9 +32,10 @@ from loadpath.experiment.knee import (
     mix_of,
     observe,
     ramp_crossing,
+    ramp_rate,
 )
 from loadpath.experiment.limits import Resource, connections_in, limiting, resources, usage_in
-from loadpath.experiment.mixknee import MixKnee, mix_knee, mix_search
+from loadpath.experiment.mixknee import MixKnee, is_doubtful, mix_knee, mix_search
 from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import describe, load_at
 from loadpath.experiment.session import Session
@@ -52,6 +53,9 @@ SETTLE_S = 1.5
 OPERATION_GROWTH_PER_S = 1.4
 SPARE_CORES = 0.3
 """With less than this of the host's cores idle at the knee, a worker more has nothing to run on."""
+
+FAILED_MIN = 3
+"""One or two requests that fail are no proof that all would."""
 
 ARM_RAMP = (0.55, 1.8)
 """From and to which multiple of the known knee an arm's ramp runs."""
@@ -91,8 +95,8 @@ async def _today(arm: Arm, depth: Depth, emit: EventSink) -> bool | None:
         warmup = await arm.drive(
             "warmup", load_at(arrivals, 1.0), duration_s=depth.warmup_s, weights=mix
         )
-        _refuse_failing(arm, warmup)
-        taken = []
+        _refuse_failing(arm, [warmup])
+        taken: list[SegmentRecord] = []
         verdict = None
         for _ in range(1 + depth.repeats):
             taken.append(
@@ -100,6 +104,7 @@ async def _today(arm: Arm, depth: Depth, emit: EventSink) -> bool | None:
                     "baseline", load_at(arrivals, 1.0), duration_s=depth.baseline_s, weights=mix
                 )
             )
+            _refuse_failing(arm, [warmup, *taken])
             verdict = assess_segments(arm.recording(), taken)
             if verdict.met is not None:
                 break
@@ -108,15 +113,17 @@ async def _today(arm: Arm, depth: Depth, emit: EventSink) -> bool | None:
     return verdict.met if verdict else None
 
 
-def _refuse_failing(arm: Arm, segment: SegmentRecord) -> None:
+def _refuse_failing(arm: Arm, segments: Sequence[SegmentRecord]) -> None:
     """An operation whose every reply is an error measures the error page, not the service."""
-    rows = arm.recording().requests(segment.index)
+    recording = arm.recording()
+    rows = [recording.requests(segment.index) for segment in segments]
     for index, operation in enumerate(arm.setup.workload.operations):
-        errors = rows["error"][rows["operation"] == index]
-        if len(errors) and (errors > 0).all():
-            first = segment.first_errors.get(operation.name, "")
+        errors = [error for each in rows for error in each["error"][each["operation"] == index]]
+        if len(errors) >= FAILED_MIN and all(errors):
+            said = (segment.first_errors.get(operation.name) for segment in segments)
             raise InconclusiveError(
-                f"{operation.name}: all of its {len(errors)} requests failed; the first: {first}",
+                f"{operation.name}: all of its {len(errors)} requests failed; the first: "
+                f"{next(filter(None, said), '')}",
                 advice="Mend it in the service file; `loadpath check` shows its replies.",
             )
 
@@ -139,7 +146,7 @@ async def _mix_knee(arm: Arm, depth: Depth, session: Session, *, met_today: bool
                 stop_when=missed_now(loosest_limit_s(workload)),
             )
             crossing = ramp_crossing(arm.recording(), ramp)
-            reached = crossing or end * workload.arrivals.rate_per_s
+            reached = crossing or ramp_rate(ramp, ramp.ended_s - ramp.started_s)
             start = reached / workload.arrivals.rate_per_s
             now.result = f"{'misses' if crossing else 'still meets'} at {per_second(reached)}"
         await _settle(arm)
@@ -150,7 +157,7 @@ async def _mix_knee(arm: Arm, depth: Depth, session: Session, *, met_today: bool
             seen = await hold(arm, "hold", scale, duration_s=depth.hold_s, weights=mix)
             if seen.assessment.met is not True:
                 await _settle(arm)
-            if seen.disturbed is not None and spare > 0:
+            if is_doubtful(seen) and spare > 0:
                 spare -= 1
                 session.emit(Warned(at_s=time.time(), message=f"repeating: {seen.disturbed}"))
                 continue
@@ -213,13 +220,13 @@ async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: 
             continue
         with phase(session.emit, operation.name, 12 + len(LEVELS) * depth.demand_s) as now:
             own = own_rate_per_s * operation.weight / total
-            crossing = await _operation_ramp(arm, index, operation, own, own_rate_per_s)
-            now.result = f"misses at {per_second(crossing)}"
+            reached, missed = await _operation_ramp(arm, index, operation, own, own_rate_per_s)
+            now.result = f"{'misses' if missed else 'still meets'} at {per_second(reached)}"
             await _settle(arm)
             for level in LEVELS:
                 await arm.drive(
                     "operation-demand",
-                    OpenLoad(rate_per_s=max(level * crossing, 1.0)),
+                    OpenLoad(rate_per_s=max(level * reached, 1.0)),
                     duration_s=depth.demand_s,
                     weights={operation.name: 1.0},
                     label=operation.name,
@@ -228,7 +235,8 @@ async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: 
 
 async def _operation_ramp(
     arm: Arm, index: int, operation: Operation, own_per_s: float, all_per_s: float
-) -> float:
+) -> tuple[float, bool]:
+    """How far a ramp of it came (1/s), and whether it ended there because it missed."""
     workload = arm.setup.workload
     others = {o.name: o.weight for o in workload.operations if o.name != operation.name}
     duration_s = 20.0
@@ -246,7 +254,7 @@ async def _operation_ramp(
         stop_when=missed_now(loosest_limit_s(workload)),
     )
     crossing = ramp_crossing(arm.recording(), ramp, index)
-    return crossing or begin * OPERATION_GROWTH_PER_S ** (ramp.ended_s - ramp.started_s)
+    return crossing or ramp_rate(ramp, ramp.ended_s - ramp.started_s), crossing is not None
 
 
 async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scale: float) -> None:
@@ -345,12 +353,13 @@ NOT_CPU = (
 
 
 def _too_early(recordings: Sequence[Recording]) -> Answer:
-    held = sum(len(r.segments) for r in recordings)
+    count = sum(len(r.segments) for r in recordings)
+    recorded = "1 segment was recorded" if count == 1 else f"{count} segments were recorded"
     return Answer(
         question="bottleneck",
         state=State.INCONCLUSIVE,
         claim="the run ended before today's load was measured",
-        lines=(Line("the mix", f"nothing to say: {held} segments were recorded"),),
+        lines=(Line("the mix", f"nothing to say: {recorded}"),),
         figures={},
         validity=(),
         objectives_met=None,
@@ -377,7 +386,7 @@ def _knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
         slow = max((limit.response.value for limit in today.limits), default=0.0)
         return (
             f"misses {objective} already at today's {own}: p99 {ms(slow)}, "
-            f"{today.errors.value:.2%} errors"
+            f"{today.errors.value * 100:.2f} % errors"
         )
     if knee.scale is not None:
         at = describe(setup.workload.arrivals, knee.scale.value)
@@ -416,7 +425,7 @@ def _cost_line(setup: Setup, cost: OperationCost, *, first: bool) -> Line:
         )
         part, most = max(high.parts.items(), key=lambda item: item[1])
         if high.cpu_s > 0 and len(high.parts) > 1:
-            said.append(f"{most / high.cpu_s:.0%} of it in {part}")
+            said.append(f"{most / high.cpu_s * 100:.0f} % of it in {part}")
     verdict = "judged within the mix only" if not cost.alone else ""
     if cost.knee_per_s is not None:
         verdict = (
@@ -436,6 +445,8 @@ def _conclude(
 ) -> tuple[State, str]:
     """The verdict: confirmed when relief moves the knee the way the named resource foretells."""
     broken = [check for check in checks if not check.passed]
+    if not knee.trusted and broken:
+        return State.INCONCLUSIVE, f"{broken[0].name}: {broken[0].detail}"
     if knee.above is None:
         return State.INCONCLUSIVE, "no load was found at which the objective is missed"
     if resource is not None and resource.kind == "engine":

@@ -8,7 +8,9 @@ from loadpath.spec import Objective
 
 
 def limits(objective: Objective) -> str:
-    """`p99 ≤ 50 ms`, or several joined by commas."""
+    """`p99 ≤ 50 ms`, or several joined by commas; without any, the errors that are allowed."""
+    if not objective.quantiles:
+        return f"errors ≤ {objective.errors_ratio * 100:g} %"
     return ", ".join(
         f"p{q.quantile * 100:g}".replace(".", "") + f" ≤ {ms(q.limit_s)}"
         for q in objective.quantiles

@@ -7,29 +7,32 @@ import msgspec
 from loadpath.errors import ExitCode
 from loadpath.experiment.probe import OperationProbe, ServiceProbe
 from loadpath.figures import ms
-from loadpath.report.terminal import Style, plain, strip_controls
+from loadpath.report.outside import strip_controls
+from loadpath.report.terminal import Style, plain, wrapped
+
+NAME_WIDTH = 43
 
 
-def render_check(found: ServiceProbe, *, style: Style = plain) -> str:
+def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) -> str:
     """A table: an operation a row, with its status, its first and its usual time."""
-    lines = [
-        f"{style(found.service, 'bold')} · ready in {found.started_s:.1f} s",
-        *(f"  {name:<12} {what}" for name, what in found.dependencies.items()),
-        "",
-        f"  {'operation':<34} {'status':<9} {'first':>9} {'then':>9}",
-    ]
+    lines = [f"{style(strip_controls(found.service), 'bold')} · ready in {found.started_s:.1f} s"]
+    for name, what in found.dependencies.items():
+        lines += _hanging(f"{strip_controls(name):<12} {what}", width, indent=2)
+    lines += ["", f"  {'operation':<{NAME_WIDTH}} {'status':<12} {'first':>9} {'then':>9}"]
     for operation in found.operations:
-        lines.append(_row(operation, style))
+        lines += _rows(operation, width, style)
         if operation.problem:
-            lines.append(f"      {strip_controls(operation.problem)[:300]}")
+            lines += _hanging(operation.problem[:300], width, indent=6)
     failed = [operation for operation in found.operations if operation.problem]
     lines.append("")
     for name in found.unused:
-        lines.append(
-            style("!", "yellow")
-            + f" {name}: the service opened no connection to it. Does it take its address from"
-            "\n  the environment variables of loadpath.toml?"
+        first, *rest = _hanging(
+            f"{name}: the service opened no connection to it. Does it take its address from the "
+            "environment variables of loadpath.toml?",
+            width,
+            indent=2,
         )
+        lines += [style("!", "yellow") + first[1:], *rest]
     if failed:
         lines.append(
             style("✗ failing", "red")
@@ -55,8 +58,17 @@ def check_exit_code(found: ServiceProbe) -> ExitCode:
     return ExitCode.OBJECTIVES_MET
 
 
-def _row(operation: OperationProbe, style: Style) -> str:
-    statuses = ",".join(str(status) if status else "none" for status in operation.statuses)
+def _rows(operation: OperationProbe, width: int, style: Style) -> list[str]:
+    said = [str(status) if status else "none" for status in operation.statuses]
+    statuses = ",".join(said[:3]) + ("…" if len(said) > 3 else "")
     mark = style("✗", "red") if operation.problem else style("✓", "green")
-    name = strip_controls(operation.operation)
-    return f"{mark} {name:<34} {statuses:<9} {ms(operation.first_s):>9} {ms(operation.median_s):>9}"
+    figures = f"{statuses:<12} {ms(operation.first_s):>9} {ms(operation.median_s):>9}"
+    name, *more = wrapped(operation.operation, width - 2)
+    if not more and len(name) <= NAME_WIDTH:
+        return [f"{mark} {name:<{NAME_WIDTH}} {figures}"]
+    rest = [f"  {row}" for row in more]
+    return [f"{mark} {name}", *rest, " " * (NAME_WIDTH + 3) + figures]
+
+
+def _hanging(text: str, width: int, *, indent: int) -> list[str]:
+    return [" " * indent + row for row in wrapped(text, width - indent)]

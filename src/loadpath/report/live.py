@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from loadpath.events import AnyEvent, LoadProgress, PhaseStarted, RunFinished
+from loadpath.events import AnyEvent, LoadProgress, PhaseFinished, PhaseStarted, RunFinished
+from loadpath.report.outside import strip_controls
 from loadpath.report.progress import PlainLines, rate_line
-from loadpath.report.terminal import strip_controls
 
 
 class LiveLine:
@@ -42,10 +42,16 @@ class LiveLine:
                 self._show(f"{self._phase} · {rate_line(event)}{left}")
             case RunFinished():
                 self.close()
+            case PhaseFinished():
+                self.close()
+                self._print(event)
             case _:
-                text = self._plain.text_of(event)
-                if text is not None:
-                    self._console.print(text, markup=False)
+                self._print(event)
+
+    def _print(self, event: AnyEvent) -> None:
+        text = self._plain.text_of(event)
+        if text is not None:
+            self._console.print(text, markup=False)
 
     def _show(self, text: str) -> None:
         shown = escape(strip_controls(text))

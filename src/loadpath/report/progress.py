@@ -16,7 +16,7 @@ from loadpath.events import (
     Warned,
 )
 from loadpath.figures import ms
-from loadpath.report.terminal import strip_controls
+from loadpath.report.outside import strip_controls
 
 
 def header(event: RunStarted) -> str:
@@ -27,7 +27,7 @@ def header(event: RunStarted) -> str:
     cores = "1 core" if event.cores == 1 else f"{event.cores} cores"
     operations = "1 operation" if event.operations == 1 else f"{event.operations} operations"
     needs = ", ".join(event.dependencies) or "no dependencies"
-    return strip_controls(f"{event.service} · {operations} · {needs} · {cores}{minutes}")
+    return f"{event.service} · {operations} · {needs} · {cores}{minutes}"
 
 
 class PlainLines:
@@ -49,13 +49,17 @@ class PlainLines:
 
     def text_of(self, event: AnyEvent) -> str | None:
         """The line for that event, or None."""
+        text = self._text_of(event)
+        return None if text is None else strip_controls(text)
+
+    def _text_of(self, event: AnyEvent) -> str | None:
         match event:
             case RunStarted():
                 return header(event)
             case PhaseFinished():
-                return strip_controls(f"  {event.phase}: {event.result} ({event.took_s:.0f} s)")
+                return f"  {event.phase}: {event.result} ({event.took_s:.0f} s)"
             case Warned():
-                return strip_controls(f"  ! {event.message} {event.advice or ''}".rstrip())
+                return f"  ! {event.message} {event.advice or ''}".rstrip()
             case PartReady() if self._verbose:
                 return f"  {event.part} ready at {event.address} ({event.took_s:.1f} s)"
             case PartStopped() if not event.expected:
@@ -77,6 +81,6 @@ class JsonLines:
 
 def rate_line(event: LoadProgress) -> str:
     """A second of load in a few words."""
-    target = "" if event.target_rate_per_s is None else f" of {event.target_rate_per_s:,.0f}/s"
+    target = "/s" if event.target_rate_per_s is None else f" of {event.target_rate_per_s:,.0f}/s"
     errors = f" · {event.errors:,} errors" if event.errors else ""
     return f"{event.rate_per_s:,.0f}{target} done · p99 {ms(event.response_time_p99_s)}{errors}"

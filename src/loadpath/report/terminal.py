@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 
 from loadpath.answer import Answer, Line, State
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from loadpath.report.outside import strip_controls
 
 QUESTION_WIDTH = 12
 SUBJECT_WIDTH = 21
@@ -29,11 +27,6 @@ def plain(text: str, color: str) -> str:
     return text
 
 
-def strip_controls(text: str) -> str:
-    """Text from outside without the control characters that could steer a terminal."""
-    return _CONTROL.sub("", text)
-
-
 def render(
     answers: Sequence[Answer],
     *,
@@ -44,7 +37,7 @@ def render(
     style: Style = plain,
 ) -> str:
     """What was measured, the answers, the trust line and where everything lies."""
-    out = [*textwrap.wrap(strip_controls(title), width), ""]
+    out = [*wrapped(title, width), ""]
     for answer in answers:
         out += _answer(answer, width, style)
     out.append("")
@@ -74,36 +67,35 @@ def _answer(answer: Answer, width: int, style: Style) -> list[str]:
     head = answer.question.upper()
     for position, line in enumerate(answer.lines):
         out += _line(head if position == 0 else "", line, width, style, color)
-    mark = style(f"{symbol} {answer.state.value}", color)
     pad = " " * (QUESTION_WIDTH + SUBJECT_WIDTH)
-    claim = textwrap.wrap(
-        strip_controls(answer.claim), max(20, width - len(pad) - len(answer.state.value) - 4)
-    ) or [""]
-    out.append(f"{pad}{mark}: {claim[0]}")
-    out += [f"{pad}{' ' * (len(answer.state.value) + 4)}{rest}" for rest in claim[1:]]
+    mark = f"{symbol} {answer.state.value}"
+    first, *rest = wrapped(f"{mark}: {answer.claim}", width - len(pad))
+    out.append(pad + style(mark, color) + first.removeprefix(mark))
+    out += [pad + row for row in rest]
     return out
 
 
 def _line(head: str, line: Line, width: int, style: Style, color: str) -> list[str]:
     indent = QUESTION_WIDTH + SUBJECT_WIDTH
-    text = strip_controls(line.verdict)
-    if line.cause:
-        text += f" · {strip_controls(line.cause)}"
-    subject = strip_controls(line.subject)
-    rows = textwrap.wrap(text, max(20, width - indent), break_long_words=False) or [""]
+    text = f"{line.verdict} · {line.cause}" if line.cause else line.verdict
+    rows = wrapped(text, width - indent)
     left = style(f"{head:<{QUESTION_WIDTH}}", "bold")
-    if len(subject) >= SUBJECT_WIDTH:
-        first = [f"{left}{subject}", *(f"{' ' * indent}{row}" for row in rows)]
-        return first
-    return [
-        f"{left}{subject:<{SUBJECT_WIDTH}}{rows[0]}",
-        *(f"{' ' * indent}{row}" for row in rows[1:]),
-    ]
+    pad = " " * QUESTION_WIDTH
+    subject, *more = wrapped(line.subject, width - QUESTION_WIDTH)
+    if not more and len(subject) < SUBJECT_WIDTH:
+        first, *rows = rows
+        return [f"{left}{subject:<{SUBJECT_WIDTH}}{first}", *(" " * indent + row for row in rows)]
+    return [left + subject, *(pad + row for row in more), *(" " * indent + row for row in rows)]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Text from outside in rows, at least one; only a word that is longer than a row is broken."""
+    rows = textwrap.wrap(strip_controls(text), max(20, width), break_on_hyphens=False)
+    return rows or [""]
 
 
 def _labelled(label: str, text: str, width: int, style: Style, *, wrap: bool = True) -> list[str]:
-    text = strip_controls(text)
-    rows = textwrap.wrap(text, max(20, width - QUESTION_WIDTH)) if wrap else [text]
+    rows = wrapped(text, width - QUESTION_WIDTH) if wrap else [strip_controls(text)]
     heads = [label] + [""] * len(rows)
     return [
         style(f"{head:<{QUESTION_WIDTH}}", "bold") + row

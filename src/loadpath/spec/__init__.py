@@ -7,6 +7,7 @@ from loadpath.spec.loading import load
 from loadpath.spec.objective import Objective, QuantileLimit
 from loadpath.spec.service import Service
 from loadpath.spec.setup import Setup
+from loadpath.spec.source import Source, read_source
 from loadpath.spec.workload import (
     Arrivals,
     ClosedArrivals,
@@ -31,7 +32,9 @@ __all__ = [
     "QuantileLimit",
     "Service",
     "Setup",
+    "Source",
     "Workload",
     "load",
     "load_flows",
+    "read_source",
 ]

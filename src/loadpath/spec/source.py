@@ -54,6 +54,12 @@ class Source:
         """The folder of the service file, in which everything it names is looked for."""
         return self.file.parent
 
+    def line_of(self, path: KeyPath) -> int:
+        """The line of a key, or of the nearest table above it that is written out; from 1."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
     def error(self, problem: Problem) -> ConfigurationError:
         """The problem, with the file and line, the flag or the variable that said it."""
         path = problem.path

@@ -46,7 +46,7 @@ def test_all_hold_for_a_good_recording(golden: Golden) -> None:
 class TestQuietMachine:
     def test_it_holds_when_the_disturbed_holds_could_be_left_out(self, golden: Golden) -> None:
         today(golden)
-        golden.drive("hold", OpenLoad(rate_per_s=500.0), others_cores=0.7)
+        golden.drive("hold", OpenLoad(rate_per_s=1300.0), others_cores=0.7)
         find_knee(golden, START)
         found = checks(golden)["quiet machine"]
         assert found.passed

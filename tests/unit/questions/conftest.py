@@ -1,8 +1,8 @@
-"""Makes golden_recordings.py importable by the tests beside it."""
+"""Makes golden/golden_recordings.py importable."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "golden"))

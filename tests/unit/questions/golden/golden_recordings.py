@@ -250,8 +250,8 @@ class Golden:
             response[(arrived >= from_s) & (arrived < to_s)] = OVERLOADED_S
         error = np.zeros(count, "u1")
         for name, share in failing.items():
-            (of_it,) = np.nonzero(chosen == self.recording().operations.index(name))
-            error[of_it[: round(share * len(of_it))]] = 1
+            (of_it,) = np.nonzero(chosen == list(mix_of(self.setup.workload)).index(name))
+            error[of_it[:: round(1 / share)]] = 1
         columns = blank(REQUESTS, count)
         columns["operation"] = chosen
         columns["flow"] = np.arange(count, dtype="u4")

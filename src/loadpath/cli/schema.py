@@ -1,0 +1,19 @@
+"""`loadpath schema`: the JSON Schema of the service file or of the results."""
+
+from __future__ import annotations
+
+import click
+
+from loadpath.cli.printing import print_json
+from loadpath.report.schemas import KINDS, schema_json
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS), default="service", metavar="[KIND]")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of KIND: `service` (loadpath.toml, the default) or `results` (--json).
+
+    Editors complete and check loadpath.toml by it: save it beside the file and name it in the
+    file's first line, as in `#:schema ./loadpath.schema.json`.
+    """
+    print_json(schema_json(kind))

@@ -1,0 +1,29 @@
+"""JSON Schemas: of the service file, for editors, and of what `--json` prints, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loadpath.report.results import Results
+from loadpath.spec.document import ServiceFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_KINDS: dict[str, tuple[type, str]] = {
+    "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
+    "results": (Results, "What loadpath run, ask and report print with --json"),
+}
+KINDS = tuple(_KINDS)
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    """The schema of `service` or `results`, as JSON-like values."""
+    struct, title = _KINDS[kind]
+    return {"$schema": DIALECT, "title": title, **msgspec.json.schema(struct)}
+
+
+def schema_json(kind: str) -> str:
+    """The same as text, indented, ending in a newline."""
+    return msgspec.json.format(msgspec.json.encode(schema_of(kind)), indent=2).decode() + "\n"
