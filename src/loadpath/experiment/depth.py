@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 
@@ -9,7 +11,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     """Durations in seconds, counts, and the precision a knee is looked for with.
 
     `arms` is the number of A B pairs of an experiment. `repeats` is how often a disturbed or
-    undecided hold may be driven again.
+    undecided hold may be driven again. `budget_s` is what all of it may take: what no longer fits
+    is left out, repetitions first.
     """
 
     warmup_s: float
@@ -23,6 +26,7 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     tolerance: float
     arms: int
+    budget_s: float = math.inf
 
 
 QUICK = Depth(
@@ -37,6 +41,7 @@ QUICK = Depth(
     repeats=2,
     tolerance=0.04,
     arms=4,
+    budget_s=345,
 )
 
 FULL = Depth(

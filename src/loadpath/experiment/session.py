@@ -57,9 +57,9 @@ async def open_scratch() -> AsyncIterator[tuple[Guard, Path]]:
 
 @asynccontextmanager
 async def open_session(
-    run: Run, emit: EventSink, budget_s: float | None = None
+    run: Run, emit: EventSink, budget_s: float = math.inf
 ) -> AsyncIterator[Session]:
     """A session that records into `run` and leaves out what no longer fits into `budget_s`."""
-    ends_s = math.inf if budget_s is None else time.monotonic() + budget_s
+    ends_s = time.monotonic() + budget_s
     async with open_scratch() as (guard, scratch):
         yield Session(guard, run, scratch, emit, ends_s)

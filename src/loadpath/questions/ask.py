@@ -45,7 +45,7 @@ async def ask(
     )
     status: Status = "interrupted"
     try:
-        async with open_session(run, emit, budget_s) as session:
+        async with open_session(run, emit, budget_s or depth.budget_s) as session:
             for question in questions:
                 await question.collect(session, setup, depth)
         status = "complete"

@@ -57,6 +57,8 @@ SPARE_CORES = 0.3
 FAILED_MIN = 3
 """One or two requests that fail are no proof that all would."""
 
+ARM_WARMUP_S = 2.0
+
 ARM_RAMP = (0.55, 1.8)
 """From and to which multiple of the known knee an arm's ramp runs."""
 
@@ -289,7 +291,7 @@ async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
     await arm.drive(
         "warmup",
         load_at(workload.arrivals, low * knee_scale),
-        duration_s=depth.warmup_s,
+        duration_s=ARM_WARMUP_S,
         weights=mix,
     )
     return await arm.drive(

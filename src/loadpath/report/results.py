@@ -53,7 +53,11 @@ def title(run: Run) -> str:
     if info.took_s is not None:
         words.append(f"took {info.took_s / 60:.1f} min")
     if info.status != "complete":
-        words.append(info.status)
+        # A run that was killed could not say so: its recordings tell whether anybody still writes.
+        alive = info.status == "running" and any(
+            Recording.open(path).status == "running" for path in paths
+        )
+        words.append("running" if alive else "interrupted")
     return " · ".join(words)
 
 

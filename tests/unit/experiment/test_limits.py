@@ -152,7 +152,7 @@ def resource(kind: Any = "thread", utilization: float = 0.95, **fields: Any) -> 
 
 class TestChoosing:
     def test_just_above_the_knee_counts_before_just_below_it(self) -> None:
-        below, above = [resource("cores", part="host")], [resource("thread")]
+        below, above = [resource("thread")], [resource("cores", part="host", utilization=0.99)]
         assert limiting(below, above) == above[0]
 
     def test_below_counts_when_nothing_above_was_full(self) -> None:

@@ -84,6 +84,13 @@ class TestSchedule:
         assert not found.passed
         assert "up to 6 ms late (p99) with a limit of 50 ms" in found.detail
 
+    def test_only_the_first_request_of_a_flow_is_due_at_a_time(self, tmp_path: Path) -> None:
+        golden = Golden(tmp_path, setup(), Truth(steps={"GET /item": 2}))
+        golden.late_steps_s = 0.02
+        today(golden)
+        find_knee(golden, START)
+        assert checks(golden)["engine on schedule"].passed
+
     def test_it_holds_for_less_than_a_tenth_of_the_limit(self, golden: Golden) -> None:
         today(golden, late_s=0.004)
         find_knee(golden, START)

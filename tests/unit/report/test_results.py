@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from golden_recordings import Golden, Truth, setup
 
 from loadpath.answer import Answer, Check, Interval, Line, State
 from loadpath.errors import ExitCode
@@ -85,7 +86,19 @@ class TestTitle:
     def test_before_anything_was_recorded_it_is_the_service(self, run: Run) -> None:
         assert title(run) == "shop"
 
-    def test_it_says_how_long_it_took_and_how_it_ended(self, run: Run) -> None:
-        info = msgspec.structs.replace(INFO, took_s=90.0, status="interrupted")
-        run.write_info(info)
+    def test_it_says_what_was_measured_on_what_and_how_long_it_took(self, run: Run) -> None:
+        golden = Golden(run.directory / "recordings", setup("GET /a", "GET /b"), Truth(cores=1))
+        golden.writer.finish()
+        run.write_info(msgspec.structs.replace(INFO, took_s=90.0))
+        assert title(run) == "shop · 2 operations · no dependencies · 1 core · took 1.5 min"
+
+    def test_one_that_was_interrupted_says_so(self, run: Run) -> None:
+        run.write_info(msgspec.structs.replace(INFO, took_s=90.0, status="interrupted"))
         assert title(run) == "shop · took 1.5 min · interrupted"
+
+    def test_one_that_was_killed_could_not_say_so(self, run: Run) -> None:
+        run.write_info(msgspec.structs.replace(INFO, status="running"))
+        golden = Golden(run.directory / "recordings", setup(), Truth())
+        assert title(run).endswith(" · running")
+        golden.writer.finish("interrupted")
+        assert title(run).endswith(" · interrupted")

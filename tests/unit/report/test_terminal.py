@@ -176,6 +176,9 @@ class TestOutside:
         assert len(clean.splitlines()) <= 1
         assert not any(unicodedata.category(c) == "Cc" for c in clean)
 
+    def test_what_broke_a_line_is_a_space(self) -> None:
+        assert strip_controls("one\r\ntwo\tthree\u2028four") == "one two three four"
+
     @pytest.mark.parametrize(
         "text", ["GET /{code}", "p99 ≤ 50 ms · ünïcode 日本", "a [red]b[/red]"]
     )

@@ -133,6 +133,7 @@ class Golden:
     """One recording under way: `drive` adds a segment, `recording` opens what there is so far.
 
     `hiccups` are stretches, in seconds from a segment's start, in which the service stood still.
+    `late_steps_s` is how long after the reply before it a flow's second request and later ones go.
     """
 
     def __init__(self, folder: Path, setup: Setup, truth: Truth, *, name: str = "mix") -> None:
@@ -152,6 +153,7 @@ class Golden:
         self.writer = RecordingWriter.create(folder / name, setup, name=name, machine=machine)
         self._count = 0
         self.hiccups: tuple[tuple[float, float], ...] = ()
+        self.late_steps_s = 0.0
 
     def recording(self) -> Recording:
         return Recording.open(self.writer.directory)
@@ -264,7 +266,7 @@ class Golden:
         columns["error"] = error
         names = [operation.name for operation in self.setup.workload.operations]
         steps = np.array([self.truth.steps.get(name, 1) for name in names])
-        return in_steps(columns, steps[chosen])
+        return in_steps(columns, steps[chosen], self.late_steps_s)
 
     def _metered(
         self, started_s: float, lasted_s: float, rate: float, mix: Any, others: float
@@ -312,7 +314,7 @@ def blank(table: TableSchema, count: int, **columns: Any) -> dict[str, Any]:
     return {**made, **columns}
 
 
-def in_steps(columns: dict[str, Any], steps: Any) -> dict[str, Any]:
+def in_steps(columns: dict[str, Any], steps: Any, late_s: float) -> dict[str, Any]:
     """Flows of one request as flows of so many, which take equally long one after the other."""
     flow = np.repeat(np.arange(len(steps)), steps)
     split = {name: values[flow] for name, values in columns.items()}
@@ -322,7 +324,7 @@ def in_steps(columns: dict[str, Any], steps: Any) -> dict[str, Any]:
     split["step"] = step.astype("u1")
     split["last"] = step == steps[flow] - 1
     split["intended_s"] = began + step * each
-    split["sent_s"] = split["intended_s"] + np.where(step == 0, late, 0.0)
+    split["sent_s"] = split["intended_s"] + np.where(step == 0, late, late_s)
     split["done_s"] = split["first_byte_s"] = began + (step + 1) * each
     return split
 
