@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from loadpath.events import PhaseFinished
 from loadpath.recording import Recording
 
 Place = Any
@@ -114,3 +115,10 @@ def test_an_objective_that_is_missed_at_todays_load_ends_in_1(missed_run: Any) -
     assert answer["lines"][0]["verdict"].startswith("misses p99 ≤ 5.0 ms already at today's 30/s")
     report = missed_run.place.run("report")
     assert report.code == 1, report
+
+
+def test_what_was_told_is_in_the_recording(recordings: list[Recording]) -> None:
+    told = {type(event).__name__ for event in recordings[0].events()}
+    assert {"PartReady", "PhaseStarted", "PhaseFinished", "LoadProgress"} <= told
+    phases = [e.phase for e in recordings[0].events() if isinstance(e, PhaseFinished)]
+    assert "ramp of the mix" in phases

@@ -58,6 +58,7 @@ async def http_status(
         f"{method} {path} HTTP/1.1\r\nHost: {address}\r\n"
         "User-Agent: loadpath\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
+    line = b""
     try:
         async with conversation(address, timeout_s, reset=False) as (reader, writer):
             writer.write(request.encode("latin-1", "replace"))
@@ -66,7 +67,8 @@ async def http_status(
             while await reader.read(1 << 16):
                 pass
     except (OSError, EOFError, ValueError):
-        return None
+        # A server that keeps the connection open all the same has said its status by now.
+        pass
     words = line.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         return None

@@ -204,7 +204,7 @@ async def open_arm(
         machine=describe_machine(),
         loadpath_version=__version__,
     )
-    with writer:
+    with writer, session.telling(writer.append_event):
         async with Deployment(
             setup, snapshot=snapshot, guard=session.guard, emit=session.emit
         ) as deployment:

@@ -36,12 +36,12 @@ QUICK = Depth(
     ramp_s=40,
     hold_s=4,
     arm_ramp_s=10,
-    demand_s=2,
+    demand_s=1.5,
     holds=7,
     repeats=2,
     tolerance=0.04,
-    arms=4,
-    budget_s=345,
+    arms=6,
+    budget_s=350,
 )
 
 FULL = Depth(
@@ -55,7 +55,7 @@ FULL = Depth(
     holds=10,
     repeats=3,
     tolerance=0.03,
-    arms=6,
+    arms=8,
 )
 
 LEVELS = (0.3, 0.6, 0.85)

@@ -118,26 +118,29 @@ def missed_now(limit_s: float) -> StopRule:
 def ramp_crossing(
     recording: Recording, segment: SegmentRecord, operation: int | None = None
 ) -> float | None:
-    """The rate (1/s) at which a geometric ramp first misses for good; None when it never does.
+    """The rate (1/s) at which a geometric ramp misses the objective for good; None when it never
+    does.
 
-    The ramp is judged in short windows; the crossing is where the first of `RAMP_MISSES` missed
-    windows in a row begins, or of those that last until the ramp was stopped. `operation`: judged
-    by that one alone, its own ramp over a background.
+    The ramp is judged in short windows; the crossing is where it would be if all windows that were
+    missed came after all that were not. That is the estimator of Spearman (1908) and Kärber (1931)
+    for the dose at which half respond: a hiccup on the way shifts it by its own length and no more.
+    The last windows must be missed: `RAMP_MISSES`, or one where the ramp was stopped. `operation`:
+    judged by that one alone, over a background.
     """
     observed = responses(recording.requests(segment.index))
     if operation is not None:
         observed = observed.of(operation)
     limits = objectives(recording.setup.workload)
-    missed = 0
     windows = math.floor((segment.ended_s - segment.started_s) / RAMP_WINDOW_S)
+    missed = []
     for window in range(windows):
         from_s = segment.started_s + window * RAMP_WINDOW_S
         part = observed.between(from_s, from_s + RAMP_WINDOW_S)
-        verdict = assess(part, limits, duration_s=RAMP_WINDOW_S)
-        missed = missed + 1 if verdict.met is False else 0
-        if missed == RAMP_MISSES or (missed and segment.stopped_early and window == windows - 1):
-            return ramp_rate(segment, (window - missed + 1) * RAMP_WINDOW_S)
-    return None
+        missed.append(assess(part, limits, duration_s=RAMP_WINDOW_S).met is False)
+    tail = 1 if segment.stopped_early else RAMP_MISSES
+    if not all(missed[-tail:]) or windows < tail:
+        return None
+    return ramp_rate(segment, (windows - sum(missed)) * RAMP_WINDOW_S)
 
 
 def ramp_rate(segment: SegmentRecord, elapsed_s: float) -> float:

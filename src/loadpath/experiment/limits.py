@@ -27,6 +27,9 @@ THREAD_FULL = 0.88
 CORES_FULL = 0.95
 """So much of all cores busy and whoever becomes ready waits."""
 
+CORES_SHARED = 0.75
+"""From here on a thread that waits for a core waits because others use them."""
+
 POOL_FULL = 0.85
 """Connections this busy leave none for the next request; the rest is the way to and fro."""
 
@@ -42,6 +45,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """One resource at one load. `utilization` is the share of its limit that was used.
 
     `waiting` is, for a thread, the share of the time it was ready to run and did not get a core.
+    `note` says what else shows it.
     """
 
     kind: ResourceKind
@@ -50,6 +54,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     utilization: float
     unit: str
     waiting: float = 0.0
+    note: str = ""
 
     @property
     def full(self) -> bool:
@@ -57,9 +62,16 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         limits = {"cores": CORES_FULL, "pool": POOL_FULL}
         return self.utilization >= limits.get(self.kind, THREAD_FULL)
 
+    @property
+    def starved(self) -> bool:
+        """Whether a thread had no time left only because it was kept waiting for a core."""
+        wanted = self.utilization + self.waiting
+        return self.kind == "thread" and self.waiting > WAITING and wanted >= THREAD_FULL
+
     def describe(self) -> str:
         """`the one worker's event loop, 97 % of a core`."""
-        return f"{self.name}, {self.utilization * 100:.0f} % of {self.unit}"
+        said = f"{self.name}, {self.utilization * 100:.0f} % of {self.unit}"
+        return f"{said}: {self.note}" if self.note else said
 
 
 def usage_in(recording: Recording, segment: SegmentRecord) -> Usage:
@@ -145,24 +157,33 @@ def limiting(below: Sequence[Resource], above: Sequence[Resource]) -> Resource |
     """What ran out, from the resources just below the knee and just above it.
 
     None: nothing was full, so requests waited for something that is not CPU. The host's cores are
-    named before a thread when the thread that would be named was itself kept waiting for a core.
+    named before a thread of the service when that thread was itself kept waiting for a core: more
+    threads than cores become ready at once, long before every core is busy all the time.
     """
-    full = [r for r in above if r.full] or [r for r in below if r.full]
-    if not full:
+    found = [r for r in above if r.full or r.starved] or [r for r in below if r.full or r.starved]
+    if not found:
         return None
-    engines = [r for r in full if r.kind == "engine"]
-    cores = [r for r in full if r.kind == "cores"]
+    service = [r for r in found if r.kind in {"thread", "process"} and r.part == "service"]
+    starved = next((r for r in service if r.starved), None)
+    full = [r for r in found if r.full]
+    cores = next((r for r in (*above, *below) if r.kind == "cores"), None)
+    if starved is not None and cores is not None and cores.utilization >= CORES_SHARED:
+        waited = (
+            f"{starved.name} ran {starved.utilization * 100:.0f} % of the time and stood ready "
+            f"without a core for {starved.waiting * 100:.0f} %"
+        )
+        return msgspec.structs.replace(cores, note=waited)
     threads = [r for r in full if r.kind in {"thread", "process"} and r.part == "service"]
-    others = [r for r in full if r.kind in {"thread", "process"} and r.part != "service"]
-    threads = threads or others
+    threads = threads or [r for r in full if r.kind in {"thread", "process"}]
+    engines = [r for r in full if r.kind == "engine"]
     if engines and not threads:
         return engines[0]
-    if cores and (not threads or threads[0].waiting > WAITING):
-        return cores[0]
+    if cores is not None and cores.full and not threads:
+        return cores
     if threads:
         return threads[0]
     pools = [r for r in full if r.kind == "pool"]
-    return pools[0] if pools else full[0]
+    return pools[0] if pools else full[0] if full else None
 
 
 def _worker(setup: Setup) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from loadpath.deploy import Guard, Snapshot, prepare_data
-from loadpath.events import EventSink
+from loadpath.events import AnyEvent, EventSink
 from loadpath.recording import Run
 from loadpath.spec import Setup
 
@@ -26,9 +26,23 @@ class Session:
         self.guard = guard
         self.run = run
         self.scratch = scratch
-        self.emit = emit
+        self._told: list[EventSink] = [emit]
         self._ends_s = ends_s
         self._snapshots: dict[Path, Snapshot] = {}
+
+    def emit(self, event: AnyEvent) -> None:
+        """Tell the user, and every recording that is being made."""
+        for tell in self._told:
+            tell(event)
+
+    @contextmanager
+    def telling(self, also: EventSink) -> Iterator[None]:
+        """Tell `also` too, while the context lasts."""
+        self._told.append(also)
+        try:
+            yield
+        finally:
+            self._told.remove(also)
 
     def left_s(self) -> float:
         """Seconds left of the user's budget; infinite without one."""

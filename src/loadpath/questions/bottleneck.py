@@ -50,7 +50,7 @@ from loadpath.stats.compare import Comparison, Verdict, interleaved
 SETTLE_S = 1.5
 """Today's load for so long after an overload, so that no queue of one hold reaches the next."""
 
-OPERATION_GROWTH_PER_S = 1.4
+OPERATION_GROWTH_PER_S = 1.5
 SPARE_CORES = 0.3
 """With less than this of the host's cores idle at the knee, a worker more has nothing to run on."""
 

@@ -137,7 +137,15 @@ class TestCrossing:
         golden.hiccups = ((5.0, 5.4),)
         assert ramp(golden, to_scale=2.5) is None
         golden.hiccups = ((5.0, 6.6),)
-        assert ramp(golden, to_scale=2.5) == pytest.approx(300 * 2.5 ** (5.0 / 20), rel=0.03)
+        assert ramp(golden, to_scale=2.5) is None
+
+    def test_a_hiccup_on_the_way_shifts_the_knee_by_its_own_length(self, tmp_path: Path) -> None:
+        golden = Golden(tmp_path, setup(), Truth())
+        golden.hiccups = ((5.0, 6.6),)
+        found = ramp(golden, to_scale=6.0)
+        assert found is not None
+        shifted = Truth().knee_per_s() / 6.0 ** (2.5 / 20)
+        assert shifted < found < Truth().knee_per_s()
 
     def test_an_operation_is_judged_by_itself_over_the_others(self, tmp_path: Path) -> None:
         shop = setup("GET /item", "GET /list", weights=[3, 1])
