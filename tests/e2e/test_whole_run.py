@@ -38,7 +38,7 @@ def test_it_ends_well_and_tells_what_it_found(ended: Any) -> None:
     )
     assert ended.out.count("BOTTLENECK  the mix ") == 1
     assert re.search(r"^ +[✓✗?] (confirmed|refuted|inconclusive): ", ended.out, re.MULTILINE)
-    assert re.search(r"^Trust +\d of 5 checks held", ended.out, re.MULTILINE)
+    assert re.search(r"^Trust +\d of 6 checks held", ended.out, re.MULTILINE)
     assert re.search(r"^Recording +\.loadpath/runs/[\dT:-]+$", ended.out, re.MULTILINE)
     assert re.search(r"^Next +loadpath ask bottleneck$", ended.out, re.MULTILINE)
     assert max(map(len, ended.out.splitlines())) <= 80

@@ -23,7 +23,7 @@ from loadpath.drive import (
 )
 from loadpath.events import EventSink, LoadProgress
 from loadpath.experiment.session import Session
-from loadpath.meter import Meter, PostgresActivity, describe_machine
+from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
 from loadpath.recording import Recording, RecordingWriter, SegmentRecord
 from loadpath.spec import Setup
 
@@ -99,10 +99,13 @@ class Arm:
             background_weights={} if background is None else dict(background[1]),
             requests_path=self._writer.requests_path(index),
         )
+        work_s = fixed_work_s()
         result = await self.engine.run(
             segment, on_progress=self._progress(label or purpose, duration_s, stop_when)
         )
-        record = _segment_record(segment, result, label, self._place)
+        record = msgspec.structs.replace(
+            _segment_record(segment, result, label, self._place), fixed_work_s=work_s
+        )
         self._writer.write_tables(index, self._meter.take())
         for watched in self._backends:
             self._writer.write_table("postgres", index, watched.take())

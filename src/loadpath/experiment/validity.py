@@ -14,6 +14,9 @@ from loadpath.recording import Blocked, Recording, SegmentRecord
 from loadpath.stats.quantiles import quantile
 from loadpath.stats.steady import is_drifting
 
+SPEED_RATIO = 1.15
+"""Fixed work varies by a few percent on a machine that has its hardware to itself."""
+
 SLIP_SHARE = 0.1
 """The engine's own delay may be so much of the limit before it could explain a miss."""
 
@@ -25,6 +28,7 @@ def validity(main: Recording, knee: MixKnee) -> tuple[Check, ...]:
         judged.append(knee.below.segment)
     return (
         _quiet(main, knee),
+        _speed(main),
         _schedule(main, judged),
         _steady(main, judged),
         _enough(main),
@@ -55,6 +59,27 @@ def _quiet(main: Recording, knee: MixKnee) -> Check:
         False,
         f"{why} while it was measured.",
         "Stop what else runs here and try again.",
+    )
+
+
+def work_times_s(main: Recording) -> list[float]:
+    """CPU seconds that the same fixed piece of work took, before every segment of a recording."""
+    return [s.fixed_work_s for s in main.segments if s.fixed_work_s > 0]
+
+
+def _speed(main: Recording) -> Check:
+    times = work_times_s(main)
+    if len(times) < 2:
+        return Check("machine speed", True, "")
+    low, high = quantile(times, 0.1), quantile(times, 0.9)
+    if high <= SPEED_RATIO * low:
+        return Check("machine speed", True, f"its speed held within {(high / low - 1) * 100:.0f} %")
+    return Check(
+        "machine speed",
+        False,
+        f"the machine itself changed speed while it was measured: the same work took "
+        f"{low * 1000:.1f} to {high * 1000:.1f} ms of CPU.",
+        "Others share its hardware; try again when they are quieter.",
     )
 
 

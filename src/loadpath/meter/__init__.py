@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from loadpath.meter.machine import describe_machine
     from loadpath.meter.postgres import PostgresActivity
     from loadpath.meter.sampler import Meter, MeterCost
+    from loadpath.meter.speed import fixed_work_s
     from loadpath.meter.tables import MeterTables
     from loadpath.meter.windows import HostUse, ProcessUse, ThreadUse, Usage, window
 
@@ -25,6 +26,7 @@ _HOME = {
     "ThreadUse": "windows",
     "Usage": "windows",
     "describe_machine": "machine",
+    "fixed_work_s": "speed",
     "window": "windows",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "ThreadUse",
     "Usage",
     "describe_machine",
+    "fixed_work_s",
     "window",
 ]
 

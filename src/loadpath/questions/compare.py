@@ -18,11 +18,12 @@ from loadpath.errors import InconclusiveError, RecordingError
 from loadpath.experiment.costs import OperationCost, operation_costs
 from loadpath.experiment.knee import assess_segments
 from loadpath.experiment.mixknee import mix_knee
-from loadpath.experiment.validity import validity
+from loadpath.experiment.validity import validity, work_times_s
 from loadpath.figures import ms, per_second
 from loadpath.recording import Recording, Run
 from loadpath.stats.compare import Verdict, judge_ratio
 from loadpath.stats.intervals import ratio_of_pairs_interval
+from loadpath.stats.quantiles import quantile
 
 KNEE_RATIO = 1.10
 """Runs of one service on a quiet machine agree on its knee within this."""
@@ -68,13 +69,17 @@ def compare_runs(before: Run, after: Run) -> RunComparison:
             f"{before.name} and {after.name} drove different operations",
             advice="Compare runs of the same workload.",
         )
-    differences = (_knee(old, new), _response(old, new), *_costs(old, new))
+    differences = [_knee(old, new), _response(old, new), *_costs(old, new)]
+    speed = _speed_doubt(old, new)
+    if speed:
+        # What changed may be the machine: neither praise nor blame for the service.
+        differences = [_doubted(difference) for difference in differences]
     return RunComparison(
         before=before.name,
         after=after.name,
         verdict=_worst(differences),
-        differences=differences,
-        doubts=_doubts(old, new),
+        differences=tuple(differences),
+        doubts=(*speed, *_doubts(old, new)),
     )
 
 
@@ -179,6 +184,26 @@ def _worst(differences: Sequence[Difference]) -> Verdict:
         if verdict in verdicts:
             return verdict
     return Verdict.SAME
+
+
+def _doubted(difference: Difference) -> Difference:
+    if difference.verdict is Verdict.SAME:
+        return difference
+    return msgspec.structs.replace(difference, verdict=Verdict.CANNOT_TELL)
+
+
+def _speed_doubt(old: Recording, new: Recording) -> tuple[str, ...]:
+    """What to say when the machine was not equally fast in both runs."""
+    before, after = work_times_s(old), work_times_s(new)
+    if not before or not after:
+        return ()
+    first, second = quantile(before, 0.5), quantile(after, 0.5)
+    if 1 / CPU_RATIO <= second / first <= CPU_RATIO:
+        return ()
+    return (
+        f"the machine was {'slower' if second > first else 'faster'} in the later run: the same "
+        f"work took {second * 1000:.1f} ms of CPU instead of {first * 1000:.1f}",
+    )
 
 
 def _doubts(old: Recording, new: Recording) -> tuple[str, ...]:

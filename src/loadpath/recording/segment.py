@@ -16,6 +16,9 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     interleaved comparison; `label` is for people. `first_errors` maps an operation to what its
     first failure looked like, redacted by the engine.
 
+    `fixed_work_s` is the CPU time that a fixed piece of work took just before it: how fast the
+    machine was then (0: not measured).
+
     Reading is tolerant: unknown fields are ignored and those with a default may be missing, so that
     a later version can add some.
     """
@@ -42,6 +45,7 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     retried: int = 0
     connections_opened: int = 0
     late: int = 0
+    fixed_work_s: float = 0.0
     engine_cpu_s: float = 0.0
     engine_pid: int = 0
     first_errors: dict[str, str] = {}

@@ -32,6 +32,7 @@ def test_all_hold_for_a_good_recording(golden: Golden) -> None:
     found = checks(golden)
     assert list(found) == [
         "quiet machine",
+        "machine speed",
         "engine on schedule",
         "steady state",
         "enough requests",
@@ -142,3 +143,20 @@ class TestAcknowledgedWrites:
     def test_none_made_is_no_failure_and_nothing_to_say(self, golden: Golden) -> None:
         found = checks(golden)["acknowledged writes"]
         assert (found.passed, found.detail) == (True, "")
+
+
+class TestMachineSpeed:
+    def test_it_holds_where_the_same_work_took_the_same_time(self, golden: Golden) -> None:
+        for work_s in (0.0030, 0.0031, 0.0032, 0.0030):
+            today(golden, fixed_work_s=work_s)
+        found = checks(golden)["machine speed"]
+        assert found.passed
+        assert found.detail == "its speed held within 7 %"
+
+    def test_it_fails_where_the_machine_slowed_down(self, golden: Golden) -> None:
+        for work_s in (0.0030, 0.0030, 0.0045, 0.0045):
+            today(golden, fixed_work_s=work_s)
+        found = checks(golden)["machine speed"]
+        assert not found.passed
+        assert "took 3.0 to 4.5 ms of CPU" in found.detail
+        assert found.advice is not None

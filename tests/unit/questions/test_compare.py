@@ -67,6 +67,14 @@ def test_an_operation_that_got_dearer_is_named(tmp_path: Path) -> None:
     assert of(found, "CPU a request, GET /item").verdict is Verdict.SAME
 
 
+def test_a_slower_machine_is_not_blamed_on_the_service(tmp_path: Path) -> None:
+    slower = Truth(capacity_per_s=700.0, fixed_work_s=0.0042)
+    found = compare_runs(run_of(tmp_path, Truth()), run_of(tmp_path, slower))
+    assert of(found, "the mix misses").verdict is Verdict.CANNOT_TELL
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "the same work took 4.2 ms of CPU instead of 3.0" in found.doubts[0]
+
+
 def test_another_workload_raises_a_doubt(tmp_path: Path) -> None:
     before, after = run_of(tmp_path, Truth()), run_of(tmp_path, Truth(), setup(limit_s=0.06))
     assert "the workload or its objectives changed" in compare_runs(before, after).doubts

@@ -163,7 +163,7 @@ class TestOutside:
 
     def test_a_name_cannot_make_up_lines_of_its_own(self) -> None:
         honest = shown(answer(Line("GET /x", "misses it")))
-        forged = shown(answer(Line("GET /x\n✓ confirmed", "misses\nTrust  5 of 5")))
+        forged = shown(answer(Line("GET /x\n✓ confirmed", "misses\nTrust  6 of 6")))
         assert [line for line in forged if line.startswith(("✓", "Trust"))] == [
             line for line in honest if line.startswith(("✓", "Trust"))
         ]

@@ -73,7 +73,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     `dear` are multiples of the parts' costs by operation, `steps` how many requests one of it
     makes, one after the other (1 unless said). `waiting` is the share of the time the
     service's busiest thread waits for a core; `threads` is how many threads its CPU is spread over
-    evenly. `others_cores` is what other processes take.
+    evenly. `others_cores` is what other processes take, `fixed_work_s` how long the same work
+    takes.
     """
 
     capacity_per_s: float = 1000.0
@@ -85,6 +86,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
     waiting: float = 0.02
     others_cores: float = 0.01
+    fixed_work_s: float = 0.003
 
     def knee_per_s(self, quantile: float = 0.99, limit_s: float = 0.05) -> float:
         """The rate at which the quantile first exceeds the limit."""
@@ -210,7 +212,7 @@ class Golden:
             stopped_early=stopped_after_s is not None,
             arrivals=len(arrived),
             errors=int((columns["error"] > 0).sum()),
-            **place,
+            **{"fixed_work_s": self.truth.fixed_work_s, **place},
         )
         self.writer.append_segment(record)
         return record
