@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from loadpath.meter import Meter, MeterTables, Usage, window
@@ -261,7 +262,10 @@ def test_the_meter_meters_itself() -> None:
         tables = meter.take()
     assert meter.cost.ticks >= 20
     assert set(tables.processes["part"].tolist()) == {"loadpath"}
-    assert set(tables.processes["pid"].tolist()) == {os.getpid()}
+    metered = set(tables.processes["pid"].tolist())
+    # Other tests may keep a server of theirs below this process.
+    assert os.getpid() in metered
+    assert metered <= {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
     assert 0 < meter.cost.cpu_s / meter.cost.ticks < 0.01
     assert "meter" in " ".join(tables.threads["name"].tolist()) or sys.version_info < (3, 14)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from loadpath.deploy import family as families
@@ -68,7 +69,9 @@ def test_ps_shows_the_same_family(sleeper: subprocess.Popen[bytes]) -> None:
     assert table[sleeper.pid].parent == os.getpid()
     assert table[sleeper.pid].group == os.getpgrp()
     # And not ps itself: what waits for its children to end would wait for ever.
-    assert {entry.pid for entry in table.values() if entry.parent == os.getpid()} == {sleeper.pid}
+    children = {entry.pid for entry in table.values() if entry.parent == os.getpid()}
+    assert sleeper.pid in children
+    assert children == {child.pid for child in psutil.Process().children()}
 
 
 def test_a_later_process_of_the_same_pid_is_not_signaled(
