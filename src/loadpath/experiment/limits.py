@@ -33,6 +33,9 @@ CORES_SHARED = 0.75
 POOL_FULL = 0.85
 """Connections this busy leave none for the next request; the rest is the way to and fro."""
 
+WANTED_FULL = 0.8
+"""A thread that runs or stands ready for so much of the time has none left for a burst."""
+
 WAITING = 0.12
 """A thread that is ready but not running for so much of the time wants a core it does not get."""
 
@@ -66,7 +69,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     def starved(self) -> bool:
         """Whether a thread had no time left only because it was kept waiting for a core."""
         wanted = self.utilization + self.waiting
-        return self.kind == "thread" and self.waiting > WAITING and wanted >= THREAD_FULL
+        return self.kind == "thread" and self.waiting > WAITING and wanted >= WANTED_FULL
 
     def describe(self) -> str:
         """`the one worker's event loop, 97 % of a core`."""

@@ -18,12 +18,11 @@ from loadpath.errors import InconclusiveError, RecordingError
 from loadpath.experiment.costs import OperationCost, operation_costs
 from loadpath.experiment.knee import assess_segments
 from loadpath.experiment.mixknee import mix_knee
-from loadpath.experiment.validity import validity, work_times_s
+from loadpath.experiment.validity import usual_work_s, validity
 from loadpath.figures import ms, per_second
 from loadpath.recording import Recording, Run
 from loadpath.stats.compare import Verdict, judge_ratio
 from loadpath.stats.intervals import ratio_of_pairs_interval
-from loadpath.stats.quantiles import quantile
 
 KNEE_RATIO = 1.10
 """Runs of one service on a quiet machine agree on its knee within this."""
@@ -194,10 +193,9 @@ def _doubted(difference: Difference) -> Difference:
 
 def _speed_doubt(old: Recording, new: Recording) -> tuple[str, ...]:
     """What to say when the machine was not equally fast in both runs."""
-    before, after = work_times_s(old), work_times_s(new)
-    if not before or not after:
+    first, second = usual_work_s(old), usual_work_s(new)
+    if first is None or second is None:
         return ()
-    first, second = quantile(before, 0.5), quantile(after, 0.5)
     if 1 / CPU_RATIO <= second / first <= CPU_RATIO:
         return ()
     return (

@@ -15,7 +15,7 @@ from golden_recordings import Golden as GoldenRecording
 from golden_recordings import Truth, mix_recording, setup, today
 
 from loadpath.recording import Run, RunInfo
-from loadpath.recording.runs import create_run
+from loadpath.recording.runs import create_run, list_runs
 from loadpath.report.schemas import schema_of
 from loadpath.spec import OpenArrivals
 
@@ -58,8 +58,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    runs = (folder / ".loadpath" / "runs").iterdir()
-    return sorted((run.name for run in runs if run.name != "latest"), key=lambda n: (len(n), n))
+    return [run.name for run in list_runs(folder)]
 
 
 def test_the_same_service_ends_in_0(loadpath: Loadpath, shop: Path) -> None:
