@@ -64,8 +64,8 @@ def _quiet(main: Recording, knee: MixKnee) -> Check:
 def usual_work_s(main: Recording) -> float | None:
     """CPU seconds that the same fixed piece of work took through a recording; None: not measured.
 
-    The lower quartile: on hardware whose cores share their units, work that the service still
-    finishes beside it slows a single reading by a third, which says nothing of the machine.
+    The lower quartile: single readings jump by a third and back within seconds, perhaps because
+    the service still finishes something beside them; a machine that is slower stays slower.
     """
     times = _work_times_s(main)
     return quantile(times, 0.25) if times else None
