@@ -1,0 +1,84 @@
+"""The words that all protocols share: an exchange, and the conversation that exchanges make up."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, TypeAlias
+
+Transaction: TypeAlias = Literal["none", "open", "failed"]
+
+
+class Exchange:
+    """One request and what came back for it, on one connection; or one message that was pushed.
+
+    `verb` says what was asked: for PostgreSQL `query` (simple), `execute` (extended), `prepare`
+    (a statement parsed or described but not run), `copy`, `cancel`, `startup`; for Redis the
+    command in capitals; for NATS the operation (`PUB`, `MSG`, …); for HTTP the method. `text` is
+    the statement, the first key, the subject, or the request target, as it was on the wire: it may
+    hold a user's values, so whoever keeps it turns it into its shape first. `parameters` is a hash
+    of what the request was given besides `text` (0: nothing), equal for equal values within one
+    process and meaningless outside of it.
+
+    `began_s` is when the first byte of the request was read, `first_byte_s` and `ended_s` the first
+    and last of the reply, all on the clock of whoever feeds the conversation. `request_bytes` and
+    `reply_bytes` are whole messages with their framing. `rows` is None where the protocol has none.
+    `error` is the protocol's own code (an SQLSTATE, the first word of a Redis error, the status of
+    an HTTP reply of 500 and above), None for success. `transaction` is the connection's state after
+    the exchange. `pushed` messages answer no request: their three times are one. `ended` False:
+    the connection closed, or was no longer read, before the reply was whole.
+    """
+
+    __slots__ = (
+        "began_s",
+        "ended",
+        "ended_s",
+        "error",
+        "first_byte_s",
+        "parameters",
+        "pushed",
+        "reply_bytes",
+        "request_bytes",
+        "rows",
+        "text",
+        "transaction",
+        "verb",
+    )
+
+    def __init__(self, verb: str, text: str, began_s: float) -> None:
+        self.verb = verb
+        self.text = text
+        self.parameters = 0
+        self.began_s = began_s
+        self.first_byte_s = began_s
+        self.ended_s = began_s
+        self.request_bytes = 0
+        self.reply_bytes = 0
+        self.rows: int | None = None
+        self.error: str | None = None
+        self.transaction: Transaction = "none"
+        self.pushed = False
+        self.ended = True
+
+
+class Conversation(Protocol):
+    """One connection as it is read: told what crossed it, in order; never raises for what it reads.
+
+    `finished` are exchanges that came to their end, for the caller to take (and clear). `unread` is
+    None while the conversation is understood. Once it is a sentence that says why it no longer is
+    (an encrypted connection, a message nobody knows, one out of place), nothing more is read: the
+    bytes may go on, and what was under way has been put into `finished` with `ended` False.
+    """
+
+    finished: list[Exchange]
+    unread: str | None
+
+    def sent(self, data: bytes, at_s: float) -> None:
+        """The client sent this; pieces may be cut anywhere."""
+        ...
+
+    def received(self, data: bytes, at_s: float) -> None:
+        """The server sent this; pieces may be cut anywhere."""
+        ...
+
+    def closed(self, at_s: float) -> None:
+        """The connection is gone: what was under way is put into `finished` with `ended` False."""
+        ...
