@@ -12,6 +12,7 @@ import msgspec
 from loadpath.deploy.accounts import let_in, unprivileged
 from loadpath.deploy.dependency import RunningDependency, given_dependency
 from loadpath.deploy.embedded import EmbeddedServer, SavedData, start_embedded
+from loadpath.deploy.given import GIVEN_KINDS
 from loadpath.deploy.guard import Guard
 from loadpath.deploy.kind import Advice, file_name
 from loadpath.deploy.kinds import KINDS
@@ -126,13 +127,13 @@ class Dependencies:
         self.running[dependency.name] = server.running
 
     def _given(self, dependency: Dependency) -> RunningDependency:
-        kind = KINDS[dependency.kind]
+        kind = GIVEN_KINDS[dependency.kind]
         return given_dependency(
             dependency, self._setup, default_port=kind.default_port, default_name=kind.name
         )
 
     async def _look(self, name: str, running: RunningDependency) -> None:
-        kind = KINDS[running.kind]
+        kind = GIVEN_KINDS[running.kind]
         began_s = time.monotonic()
         address = running.address
         self._emit(PartStarting(at_s=time.time(), part=name, detail=f"{kind.title}, given"))

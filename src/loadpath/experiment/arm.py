@@ -33,7 +33,7 @@ DRAIN_S = 2.0
 """How long replies are waited for after the last arrival of a segment."""
 
 
-PRODUCTS = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS"}
+PRODUCTS = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS", "http": "HTTP"}
 
 
 class Arm:

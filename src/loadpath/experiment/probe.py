@@ -11,7 +11,7 @@ from loadpath.drive import Engine, EnginePlan, ProbeReply
 from loadpath.events import EventSink
 from loadpath.experiment.arm import named_dependencies
 from loadpath.experiment.session import open_scratch
-from loadpath.spec import Setup
+from loadpath.spec import Setup, refuse_writes
 
 PROBES = 5
 """Replies per operation: the first pays for cold caches, the median of the rest is quoted."""
@@ -41,7 +41,11 @@ class ServiceProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
-    """Deploy `setup`, send each operation a few requests alone, stop everything."""
+    """Deploy `setup`, send each operation a few requests alone, stop everything.
+
+    Raises `UnsafeTargetError` when writes would reach a server that the user did not allow them on.
+    """
+    refuse_writes(setup)
     began_s = time.monotonic()
     async with open_scratch() as (guard, scratch):
         snapshot = await prepare_data(setup, guard=guard, emit=emit, folder=scratch)

@@ -15,7 +15,7 @@ from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import open_session
 from loadpath.questions.registry import QUESTIONS, Question
 from loadpath.recording import Recording, Run, Status
-from loadpath.spec import Setup
+from loadpath.spec import Setup, refuse_writes
 
 
 async def ask(
@@ -29,8 +29,10 @@ async def ask(
 ) -> list[Answer]:
     """Collect what each question needs into `run`, then judge.
 
+    Raises `UnsafeTargetError` when writes would reach a server that the user did not allow them on.
     Whatever ends it early, what was recorded until then stays readable under `run.directory`.
     """
+    refuse_writes(setup)
     began_s = time.monotonic()
     emit(
         RunStarted(

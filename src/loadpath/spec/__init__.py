@@ -17,6 +17,7 @@ from loadpath.spec.workload import (
     Operation,
     Workload,
 )
+from loadpath.spec.writes import refuse_writes
 
 __all__ = [
     "Arrivals",
@@ -37,4 +38,5 @@ __all__ = [
     "load",
     "load_flows",
     "read_source",
+    "refuse_writes",
 ]

@@ -6,11 +6,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-DependencyKind: TypeAlias = Literal["postgres", "valkey", "nats"]
+DependencyKind: TypeAlias = Literal["postgres", "valkey", "nats", "http"]
 
 
 class Dependency(msgspec.Struct, frozen=True, kw_only=True):
-    """One dependency. Embedded (started by Loadpath) unless `url` is given.
+    """One dependency. Embedded (started by Loadpath) unless `url` is given; `http` always is.
 
     `env` maps environment variables of the service to templates over {host}, {port}, {user},
     {password}, {name} (a template with none of them is passed as it is). `prepare` and `seed` are

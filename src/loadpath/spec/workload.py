@@ -24,6 +24,9 @@ class ClosedArrivals(msgspec.Struct, frozen=True, tag="closed", tag_field="kind"
     think_time_s: float
 
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Methods that only ask (RFC 9110, section 9.2.1)."""
+
 Arrivals: TypeAlias = OpenArrivals | ClosedArrivals
 
 

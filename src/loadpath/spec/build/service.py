@@ -22,6 +22,8 @@ URL_SCHEMES: dict[str, tuple[str, ...]] = {
     "postgres": ("postgres", "postgresql"),
     "valkey": ("redis", "rediss", "valkey", "valkeys"),
     "nats": ("nats", "tls"),
+    # Through a relay, a certificate would be for another name than the one that is asked for.
+    "http": ("http",),
 }
 # The recording calls the parts by their names, and these two are taken.
 RESERVED_NAMES = ("service", "engine")
@@ -72,6 +74,12 @@ def _dependency(name: str, table: DependencyTable) -> Dependency:
             path,
             f"`{name}` cannot name a dependency: expected letters, digits, - and _, "
             f"and none of {', '.join(RESERVED_NAMES)}",
+        )
+    if table.kind == "http" and table.url is None:
+        raise missing(
+            (*path, "url"),
+            "where it is: an HTTP service is used as it is, never started",
+            advice='For example url = "http://127.0.0.1:9000"',
         )
     if table.url is not None:
         _check_url((*path, "url"), table.url, table.kind)

@@ -15,6 +15,7 @@ from loadpath.spec.locate import KeyPath
 from loadpath.spec.objective import Objective
 from loadpath.spec.problem import Problem, dotted, hint, missing, nearest
 from loadpath.spec.workload import (
+    SAFE_METHODS,
     Arrivals,
     ClosedArrivals,
     KeySet,
@@ -23,7 +24,6 @@ from loadpath.spec.workload import (
     Workload,
 )
 
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 TIMEOUT_S = 10.0
 
 
