@@ -45,8 +45,10 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit
 
-bench: $(STAMP) ## the benchmarks, each beside its peers
-	@set -e; for file in $(wildcard bench/*.py); do echo "== $$file"; $(BIN)/python $$file; done
+bench: $(STAMP) ## the benchmarks, each beside its peers, into docs/reference/benchmarks.md
+	@status=0; for file in $(wildcard bench/*.py); do \
+	  echo "== $$file"; $(BIN)/python $$file --write || status=1; \
+	done; exit $$status
 
 acceptance: $(STAMP) ## everything that is promised, in a clone of the last commit (half an hour)
 	@$(BIN)/python tools/acceptance.py
@@ -56,5 +58,5 @@ lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UP
 	@PATH="$(BIN):$$PATH" $(BIN)/python tools/lock.py $(UPGRADE)
 
 clean: ## remove .venv/ and every cache; keeps .loadpath/, where the recordings are
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.loadpath/*' -type d -prune -exec rm -rf {} +

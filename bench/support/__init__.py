@@ -1,0 +1,1 @@
+"""What the benchmarks share. Each `bench/NAME.py` is one that can be run."""
