@@ -12,19 +12,21 @@ class Exchange:
 
     `verb` says what was asked: for PostgreSQL `query` (simple), `execute` (extended), `prepare`
     (a statement parsed or described but not run), `copy`, `cancel`, `startup`; for Redis the
-    command in capitals; for NATS the operation (`PUB`, `MSG`, …); for HTTP the method. `text` is
-    the statement, the first key, the subject, or the request target, as it was on the wire: it may
-    hold a user's values, so whoever keeps it turns it into its shape first. `parameters` is a hash
-    of what the request was given besides `text` (0: nothing), equal for equal values within one
+    command in capitals with its subcommand; for NATS the operation (`PUB`, `MSG`, …), and what a
+    JetStream delivery is answered with (`ACK`, `NAK`, …); for HTTP the method. `text` is the
+    statement, the first key, the subject, or the request target, as it was on the wire: it may hold
+    a user's values, so whoever keeps it turns it into its shape first. `parameters` is a hash of
+    what the request was given besides `text` (0: nothing), equal for equal values within one
     process and meaningless outside of it.
 
     `began_s` is when the first byte of the request was read, `first_byte_s` and `ended_s` the first
     and last of the reply, all on the clock of whoever feeds the conversation. `request_bytes` and
     `reply_bytes` are whole messages with their framing. `rows` is None where the protocol has none.
     `error` is the protocol's own code (an SQLSTATE, the first word of a Redis error, the status of
-    an HTTP reply of 500 and above), None for success. `transaction` is the connection's state after
-    the exchange. `pushed` messages answer no request: their three times are one. `ended` False:
-    the connection closed, or was no longer read, before the reply was whole.
+    an HTTP reply of 500 and above), None for success; `status` is every HTTP reply's, None in
+    other protocols. `transaction` is the connection's state after the exchange. `pushed` messages
+    answer no request: their three times are one. `ended` False: the connection closed, or was no
+    longer read, before the reply was whole.
     """
 
     __slots__ = (
@@ -38,6 +40,7 @@ class Exchange:
         "reply_bytes",
         "request_bytes",
         "rows",
+        "status",
         "text",
         "transaction",
         "verb",
@@ -54,6 +57,7 @@ class Exchange:
         self.reply_bytes = 0
         self.rows: int | None = None
         self.error: str | None = None
+        self.status: int | None = None
         self.transaction: Transaction = "none"
         self.pushed = False
         self.ended = True
