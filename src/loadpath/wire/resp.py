@@ -307,4 +307,5 @@ def _is_one_plain_reply(data: bytes) -> bool:
     if data[0] == STRING:
         header, _, body = data.partition(b"\r\n")
         return _header(len(body) - 2) == header and body[-2:] == b"\r\n"
-    return data[0] in _FAST_LINES and data.find(b"\r\n") + 2 == len(data) <= LINE_BYTES_MAX
+    end = data.find(b"\r\n")
+    return data[0] in _FAST_LINES and 0 < end == len(data) - 2 <= LINE_BYTES_MAX

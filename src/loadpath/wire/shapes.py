@@ -20,7 +20,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ADDRESS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
 # camelCase, PascalCase, CAPITALS, with humps as words have them: those of a token are shorter.
 _WORD = re.compile(
-    r"[a-z]+(?:[A-Z][a-z]{2,})*(?:IDs?|URL)?|(?:[A-Z][a-z]{2,})+(?:IDs?|URL)?|[A-Z]+"
+    r"[$_@]?(?:[a-z]+(?:[A-Z][a-z]{2,})*(?:IDs?|URL)?|(?:[A-Z][a-z]{2,})+(?:IDs?|URL)?|[A-Z]+)"
 )
 _WILDCARDS = frozenset(("*", ">"))
 _VERSION = re.compile(r"[vV]\d{1,2}")
