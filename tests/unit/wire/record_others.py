@@ -102,7 +102,7 @@ def redis_py(port: int, running: RunningDependency, protocol: int) -> None:
     client.xread({"events": "0"}, count=1)
     client.set("large", b"x" * 1100)
     client.get("large")
-    client.info("server")
+    client.info("clients")
     with contextlib.suppress(redis.ResponseError):
         client.incr("link:abc123")
     client.close()
