@@ -42,6 +42,11 @@ class ShapeSet:
         self._top = _Place()
         self._places = 1
 
+    @property
+    def places(self) -> int:
+        """The places that are told apart."""
+        return self._places
+
     def add(self, text: str) -> str:
         """Learn from a text. Returns its shape so far, for `settle`."""
         shape = self._shape(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+LENGTH_MAX: Final = 512
+"""What is behind that is no part of a shape, and what is cut there is a value."""
 SEGMENTS_MAX: Final = 32
 """What stands deeper is told as one more placeholder."""
 SEGMENT_LENGTH_MAX: Final = 48
@@ -60,7 +62,11 @@ def path_shape(target: str) -> str:
 
 def _shape(text: str, between: re.Pattern[str]) -> str:
     text = text.replace(_STANDS_FOR_VALUE, "?")
-    for values in (_EMAIL, _UUID, _ADDRESS):
+    if len(text) > LENGTH_MAX:
+        text = text[:LENGTH_MAX] + "?"
+    if "@" in text:
+        text = _EMAIL.sub(_STANDS_FOR_VALUE, text)
+    for values in (_UUID, _ADDRESS):
         text = values.sub(_STANDS_FOR_VALUE, text)
     pieces = between.split(text, maxsplit=SEGMENTS_MAX)
     beyond = pieces.pop() if len(pieces) > 2 * SEGMENTS_MAX else None
