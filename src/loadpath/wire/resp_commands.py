@@ -43,6 +43,8 @@ _CONTAINERS = {"ACL", "CLIENT", "CLUSTER", "COMMAND", "COMMANDLOG", "CONFIG", "F
     *("LATENCY", "MODULE", "PUBSUB", "SCRIPT", "SLOWLOG"),
     *_KEYED,
 }
+# The words behind an option of XREAD and XREADGROUP, which may be anything, STREAMS included.
+_OPTION_WORDS = {b"GROUP": 2, b"COUNT": 1, b"BLOCK": 1, b"CLAIM": 1}
 _VERB_LENGTH_MAX = 64
 
 
@@ -93,7 +95,10 @@ def _counted(arguments: Sequence[bytes], place: int) -> int:
 
 
 def _behind_words(arguments: Sequence[bytes]) -> int:
-    for place, argument in enumerate(arguments):
-        if place and len(argument) == 7 and argument.upper() == b"STREAMS":
+    place = 1
+    while place < len(arguments):
+        word = arguments[place].upper()
+        if word == b"STREAMS":
             return place + 1
+        place += 1 + _OPTION_WORDS.get(word, 0)
     return _NOWHERE
