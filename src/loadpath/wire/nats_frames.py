@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from loadpath.wire.digest import Digest
+from loadpath.wire.digest import Digest, digest_of
 from loadpath.wire.unreadable import ENCRYPTED, UnreadableError, is_encrypted, shown, whole_number
 
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -36,7 +36,7 @@ class Frame(NamedTuple):
 class FrameReader:
     """Takes pieces cut anywhere. `known` are the operations that this side may send."""
 
-    __slots__ = ("_digest", "_first_s", "_frame", "_held", "_known", "_size", "_skip")
+    __slots__ = ("_digest", "_first_s", "_frame", "_held", "_known", "_size", "_skip", "_value")
 
     def __init__(self, known: frozenset[bytes]) -> None:
         self._known = known
@@ -47,6 +47,7 @@ class FrameReader:
     def _begin(self) -> None:
         self._frame: tuple[bytes, list[bytes], bytes] | None = None
         self._digest = Digest()
+        self._value = 0
         self._size = 0
         self._skip = 0  # bytes to come of a payload, with its end of line
 
@@ -69,9 +70,7 @@ class FrameReader:
             if self._skip == 0:
                 assert self._frame is not None
                 operation, words, payload = self._frame
-                frame = Frame(
-                    operation, words, payload, self._digest.value, self._size, self._first_s
-                )
+                frame = Frame(operation, words, payload, self._value, self._size, self._first_s)
                 self._first_s = None
                 self._begin()
                 yield frame
@@ -103,6 +102,11 @@ class FrameReader:
         if stop > len(data):
             return -1
         payload = data[start:stop]
+        if length == len(payload) and data[stop : stop + 2] == b"\r\n":
+            # Mostly a message is short and whole.
+            self._frame = operation, words, payload
+            self._value = digest_of(payload)
+            return stop + 2
         self._digest.add(payload)
         self._frame = operation, words, payload
         self._skip = length - len(payload) + 2
@@ -120,4 +124,5 @@ class FrameReader:
         if data[at : at + 2] != b"\r\n":
             raise UnreadableError("a payload that is longer than it says")
         self._skip = 0
+        self._value = self._digest.value
         return at + 2

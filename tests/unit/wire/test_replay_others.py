@@ -90,12 +90,12 @@ def test_a_transcript_reads_the_same_with_its_pieces_cut_at_every_byte(name: str
         assert values(read(name, cut_at(place, pieces))) == expected, place
 
 
-@pytest.mark.parametrize("name", NAMES)
+# What follows an upgrade is not read.
+@pytest.mark.parametrize("name", [name for name in NAMES if "websocket" not in name])
 def test_every_byte_of_a_transcript_belongs_to_one_exchange(name: str) -> None:
     pieces = pieces_of(name)
     conversation = read(name, whole(pieces))
-    if conversation.unread is not None:
-        pytest.skip("what follows an upgrade is not read")
+    assert conversation.unread is None
     finished = conversation.finished
     assert all(exchange.ended for exchange in finished)
     sizes = Counter({side: sum(len(d) for s, d in pieces if s == side) for side in "CS"})
