@@ -25,7 +25,7 @@ LIMIT_NS = 4_000
 Piece: TypeAlias = tuple[str, bytes]
 
 WHAT = {
-    "simple": ("psycopg.txt", "query", "SELECT 1"),
+    "simple": ("sqlalchemy.txt", "query", "SELECT count(*)"),
     "extended, prepared (asyncpg)": ("asyncpg.txt", "execute", "SELECT name"),
     "extended, prepared (psycopg)": ("psycopg-async.txt", "execute", "SELECT * FROM item"),
     "extended, with Parse (psycopg)": ("psycopg.txt", "execute", "SELECT name"),

@@ -15,6 +15,7 @@ was prepared too long ago is empty, and of one too long to keep ends in `CUT`.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from loadpath.wire import postgres_messages as m
@@ -40,6 +41,19 @@ _COMPLETES: Final = {
     m.CLOSE_COMPLETE: "C",
 }
 _STATES: Final[dict[int, Transaction]] = {ord("I"): "none", ord("T"): "open", ord("E"): "failed"}
+_READY: Final = b"Z\0\0\0\x05"
+_MAY_DESCRIBE: Final = frozenset({m.ROW_DESCRIPTION})
+_MUST_DESCRIBE: Final = frozenset({m.ROW_DESCRIPTION, m.NO_DATA})
+_USUAL: Final[dict[str, tuple[bytes, frozenset[int] | None]]] = {
+    "Q": (b"", _MAY_DESCRIBE),
+    "BES": (b"2\0\0\0\x04", None),
+    "BDES": (b"2\0\0\0\x04", _MUST_DESCRIBE),
+    "PBDES": (b"1\0\0\0\x042\0\0\0\x04", _MUST_DESCRIBE),
+}
+"""How the reply to these steps begins when all goes well, and what may describe its rows."""
+
+_LENGTH = Struct(">I").unpack_from
+
 _RUNS: Final = frozenset("EQ")
 _SYNTAX_ERROR: Final = "42601"
 
@@ -73,12 +87,7 @@ class PostgresConversation:
             data = self._begin(self._startup, data, at_s)
             if not data:
                 return
-        if (
-            data[0] == m.BIND
-            and requests.open is None
-            and self._sent.between
-            and requests.take_at_once(data, at_s)
-        ):
+        if self._sent.between and requests.take_at_once(data, at_s):
             return
         for message in self._sent.feed(data, at_s):
             trouble = requests.take(message)
@@ -115,6 +124,8 @@ class PostgresConversation:
             if not data:
                 return None
         pending = self._pending
+        if pending and self._received.between and self._answered_at_once(pending[0], data, at_s):
+            return None
         for message in self._received.feed(data, at_s):
             kind, _, _, _, size, began_s, _ = message
             if not pending or kind == m.NOTIFICATION:
@@ -134,6 +145,42 @@ class PostgresConversation:
                 return self._give_up(trouble, at_s)
         if self._received.trouble is not None:
             self._give_up(self._received.trouble, at_s)
+
+    def _answered_at_once(self, unit: Unit, data: bytes, at_s: float) -> bool:
+        """Take a piece that is the usual reply, whole; False, and nothing done, if it is not."""
+        usual = _USUAL.get(unit.steps)
+        if usual is None or unit.answered or self._skipping:
+            return False
+        begins, description = usual
+        last = len(data) - 6
+        if last < 0 or not data.startswith(begins) or data[last : last + 5] != _READY:
+            return False
+        state = _STATES.get(data[-1])
+        i = len(begins)
+        if description is not None:
+            if data[i] in description:
+                i += 1 + _LENGTH(data, i + 1)[0]
+            elif description is not _MAY_DESCRIBE:
+                return False
+        while i < last and data[i] == m.DATA_ROW:
+            length = _LENGTH(data, i + 1)[0]
+            if length < 6:
+                return False
+            i += 1 + length
+        if i >= last or data[i] != m.COMMAND_COMPLETE or state is None:
+            return False
+        if i + 1 + _LENGTH(data, i + 1)[0] != last:
+            return False
+        exchange = unit.exchange
+        exchange.rows, _ = tag_meaning(data[i + 5 : last - 1])
+        exchange.first_byte_s = exchange.ended_s = at_s
+        exchange.reply_bytes += last + 6
+        exchange.transaction = self._transaction = state
+        if unit.text_size:
+            self._requests.pending_text -= unit.text_size
+        self.finished.append(exchange)
+        self._pending.popleft()
+        return True
 
     def _reply(self, unit: Unit, exchange: Exchange, message: m.Message, at_s: float) -> str | None:
         """Take a server's message for `unit`; a sentence where it cannot be right."""
@@ -268,7 +315,7 @@ class PostgresConversation:
             unit = self._pending[0]
             synced = unit.steps.find("S", self._at)
             if not failed:
-                unit.exchange.error = "skipped"
+                unit.exchange.error = "skipped" if unit.exchange.verb != "sync" else None
                 unit.exchange.first_byte_s = at_s
                 unit.exchange.reply_bytes = 0
             if not failed or synced >= 0:

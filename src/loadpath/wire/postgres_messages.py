@@ -142,11 +142,14 @@ class MessageStream:
     """One direction of a connection, past the startup packet, cut into messages.
 
     Once `trouble` is not None it says what no PostgreSQL sends, and nothing more comes out.
+    `between` says whether the last piece ended where a message ends: then, and only then, whoever
+    knows a whole piece at sight may leave it out.
     """
 
     def __init__(self, limits: Limits, sender: str, rows: int) -> None:
         """`rows` is the message that carries data by the thousand; nobody looks into it."""
         self.trouble: str | None = None
+        self.between = True
         self._limits = limits
         self._sender = sender
         self._rows = rows
@@ -159,13 +162,13 @@ class MessageStream:
         self._size = 0
         self._digest = hashlib.blake2b(digest_size=8)
 
-    @property
-    def between(self) -> bool:
-        """Whether the last piece ended where a message ends."""
-        return not self._left and not self._growing
-
     def feed(self, data: bytes, at_s: float) -> list[Message]:
         """The messages that end in this piece."""
+        messages = self._feed(data, at_s)
+        self.between = not self._left and not self._growing
+        return messages
+
+    def _feed(self, data: bytes, at_s: float) -> list[Message]:
         messages: list[Message] = []
         i = 0
         if self._left or self._growing:

@@ -40,12 +40,12 @@ class Unit(msgspec.Struct, gc=False):
 
     exchange: Exchange
     steps: str
+    text_size: int = 0
     statement: bytes = b""
     portal: bytes | None = None
     limit: int = 0
     replaced: tuple[bytes, str | None] | None = None
     answered: bool = False
-    text_size: int = 0
 
 
 class Requests:
@@ -64,18 +64,29 @@ class Requests:
         self._portals: OrderedDict[bytes, tuple[str, int, bool]] = OrderedDict()
 
     def take_at_once(self, data: bytes, at_s: float) -> bool:
-        """The usual piece of a prepared statement: Bind, perhaps Describe, Execute, Sync."""
+        """Take a piece that is one usual request, whole; False, and nothing done, if it is not.
+
+        That is a query, or what drivers send for a prepared statement: Bind, perhaps Describe,
+        Execute, Sync. The piece must begin where a message begins.
+        """
         size = len(data)
-        if size < 28 or self.copying_in:
+        if size < 6 or self.open is not None or len(self.pending) >= PENDING_MAX:
             return False
-        stop = _LENGTH(data, 1)[0] + 1
-        if not 13 <= stop <= m.KEPT_BYTES:
+        stop: int = _LENGTH(data, 1)[0] + 1
+        if data[0] == m.QUERY:
+            if stop != size or size > m.KEPT_BYTES or data.find(0, 5) != size - 1:
+                return False
+            text = data[5:-1].decode("utf-8", "replace")
+            exchange = Exchange("query", text, at_s)
+            exchange.request_bytes = size
+            self.pending_text += len(text)
+            self.pending.append(Unit(exchange, "Q", len(text)))
+            return True
+        if data[0] != m.BIND or data[5] or not 13 <= stop <= m.KEPT_BYTES:
             return False
         steps = _TAILS.get(data[stop:])
-        if steps is None or data[5]:
-            return False
         after = data.find(0, 6, stop) + 1
-        if not after or len(self.pending) >= PENDING_MAX:
+        if steps is None or not after or self.copying_in:
             return False
         parameters = _parameters(data, after, stop, 0)
         if parameters is None:

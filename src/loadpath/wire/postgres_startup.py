@@ -26,6 +26,7 @@ class Startup:
         self._kept = bytearray()
         self._began_s = 0.0
         self._bytes = 0
+        self._answers = 0
 
     def sent(self, data: bytes, at_s: float) -> bytes:
         """What the client sent; returns what is not part of the startup any more."""
@@ -58,6 +59,7 @@ class Startup:
                 self.trouble = f"the client speaks PostgreSQL's protocol {version}"
                 break
             self.exchange.request_bytes = self._bytes
+            self.exchange.reply_bytes = self._answers
             return bytes(kept)
         return b""
 
@@ -67,6 +69,7 @@ class Startup:
             answer = data[:1]
             if answer == b"N":
                 self.answers_due -= 1
+                self._answers += 1
                 data = data[1:]
             elif answer == b"E":  # a server that cannot go on says so in a message
                 self.answers_due = 0

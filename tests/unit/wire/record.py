@@ -192,7 +192,8 @@ async def with_asyncpg(url: str) -> None:
 def with_sqlalchemy(url: str) -> None:
     """SQLAlchemy's Core over psycopg, as most services use it."""
     engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    item = sqlalchemy.Table("item", sqlalchemy.MetaData(), autoload_with=engine)
+    columns = (sqlalchemy.Column("id", sqlalchemy.Integer), sqlalchemy.Column("name"))
+    item = sqlalchemy.Table("item", sqlalchemy.MetaData(), *columns)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.insert(item), [{"id": n} for n in range(6000, 6003)])
         connection.execute(sqlalchemy.select(item).where(item.c.id.in_([1, 2, 3]))).all()
