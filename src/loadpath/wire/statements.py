@@ -161,23 +161,28 @@ def _masked(lexed: list[Token]) -> list[str]:
             # PostgreSQL folds the case of ASCII alone.
             upper = word.upper() if word.isascii() else word
             if upper in ("NULL", "TRUE", "FALSE") and not _keeps_constant(words):
-                words.append(_VALUE)
+                _add_value(words)
             else:
                 words.append(upper if upper in KEYWORDS else _folded(word))
         elif kind == "string":
             if i and lexed[i - 1].kind == "string":
                 continue  # strings that follow each other are one
-            words.append(_VALUE)
+            _add_value(words)
         elif kind in {"parameter", "number"}:
             if word.isdecimal() and _modifies_type(words, lexed[i + 1 : i + 2]):
                 words.append(word)
                 continue
-            if words and words[-1] in "+-" and (len(words) == 1 or not _is_operand(words[-2])):
-                words.pop()  # the sign belongs to the value
-            words.append(_VALUE)
-        else:
+            _add_value(words)
+        elif word != _VALUE:  # one that stands alone is no SQL, and would pass for a value
             words.append(word)
     return words
+
+
+def _add_value(words: list[str]) -> None:
+    """A sign before it that neither adds nor subtracts belongs to it."""
+    while words and words[-1] in ("+", "-") and (len(words) == 1 or not _is_operand(words[-2])):
+        words.pop()
+    words.append(_VALUE)
 
 
 def _folded(word: str) -> str:
