@@ -11,13 +11,13 @@ class Exchange:
     """One request and what came back for it, on one connection; or one message that was pushed.
 
     `verb` says what was asked: for PostgreSQL `query` (simple), `execute` (extended), `prepare`
-    (a statement parsed or described but not run), `copy`, `cancel`, `startup`; for Redis the
-    command in capitals with its subcommand; for NATS the operation (`PUB`, `MSG`, …), and what a
-    JetStream delivery is answered with (`ACK`, `NAK`, …); for HTTP the method. `text` is the
-    statement, the first key, the subject, or the request target, as it was on the wire: it may hold
-    a user's values, so whoever keeps it turns it into its shape first. `parameters` is a hash of
-    what the request was given besides `text` (0: nothing), equal for equal values within one
-    process and meaningless outside of it.
+    (a statement parsed or described but not run), `copy`, `cancel`, `startup`, and a few that
+    `postgres.py` lists; for Redis the command in capitals with its subcommand; for NATS the
+    operation (`PUB`, `MSG`, …), and what a JetStream delivery is answered with (`ACK`, `NAK`, …);
+    for HTTP the method. `text` is the statement, the first key, the subject, or the request target,
+    as it was on the wire: it may hold a user's values, so whoever keeps it turns it into its shape
+    first. `parameters` is a hash of what the request was given besides `text` (0: nothing), equal
+    for equal values within one process and meaningless outside of it.
 
     `began_s` is when the first byte of the request was read, `first_byte_s` and `ended_s` the first
     and last of the reply, all on the clock of whoever feeds the conversation. `request_bytes` and
