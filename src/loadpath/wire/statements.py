@@ -135,7 +135,7 @@ def _tables(trees: list[exp.Expr]) -> tuple[str, ...]:
 
 def _normal(text: str) -> str:
     """The statement without its values, written in one way."""
-    words = _collapsed(_masked(tokens(text)), 0)
+    words = _collapsed(_unnamed(_masked(tokens(text))), 0)
     while words and words[-1] == ";":
         words.pop()
     written: list[str] = []
@@ -183,6 +183,34 @@ def _add_value(words: list[str]) -> None:
     while words and words[-1] in ("+", "-") and (len(words) == 1 or not _is_operand(words[-2])):
         words.pop()
     words.append(_VALUE)
+
+
+def _unnamed(words: list[str]) -> list[str]:
+    """The words with a value for each name that drivers make up anew: of savepoints and cursors.
+
+    PostgreSQL's own pg_stat_statements leaves out most of them as well.
+    """
+    start = 0
+    for end in range(len(words) + 1):
+        if end == len(words) or words[end] == ";":
+            at = _name_at(words, start, end)
+            if at < end and words[at] not in KEYWORDS:
+                words[at] = _VALUE
+            start = end + 1
+    return words
+
+
+def _name_at(words: list[str], start: int, end: int) -> int:
+    """Where such a name stands in the statement between these two; `end` when it has none."""
+    first = words[start] if start < end else ""
+    if first in ("SAVEPOINT", "DECLARE", "CLOSE"):
+        return start + 1
+    if first in ("RELEASE", "DEALLOCATE"):
+        second = words[start + 1] if start + 2 < end else ""
+        return start + (2 if second in ("SAVEPOINT", "PREPARE") else 1)
+    if first in ("FETCH", "MOVE") or (first in ("ROLLBACK", "ABORT") and "TO" in words[start:end]):
+        return end - 1
+    return end
 
 
 def _folded(word: str) -> str:
