@@ -166,7 +166,8 @@ def test_serve_runs_the_service_until_it_is_told_to_stop(place: Place, sig: int)
     assert address is not None
     with urllib.request.urlopen(f"{address[0]}/fast", timeout=10) as reply:
         assert reply.read() == b"ok"
-    assert re.search(r"  cache +Valkey \S+  redis://", started.out)
+    assert re.search(r"^cache +Valkey \S+ at 127\.0\.0\.1:\d+$", started.out, re.MULTILINE)
+    assert re.search(r"^ +redis-cli -u redis://default:\S+@127\.0\.0\.1:\d+/0$", started.out, re.M)
     ended = started.end(sig)
     assert ended.code == 0, ended
     assert "stopped" in ended.err

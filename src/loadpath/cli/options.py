@@ -40,6 +40,14 @@ in_directory = click.option(
 )
 
 
+color = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Color on a terminal (NO_COLOR is honored).",
+)
+
+
 def loading(function: F) -> F:
     """Flags of every command that reads a service file."""
     for option in reversed(
@@ -114,12 +122,7 @@ def showing(function: F) -> F:
                 callback=_checked,
                 help="Write the results to a file too; .json or .txt decides the format.",
             ),
-            click.option(
-                "--color",
-                type=click.Choice(["auto", "always", "never"]),
-                default="auto",
-                help="Color on a terminal (NO_COLOR is honored).",
-            ),
+            color,
             click.option("-q", "--quiet", is_flag=True, help="No progress."),
             click.option("-v", "--verbose", is_flag=True, help="More progress."),
         )

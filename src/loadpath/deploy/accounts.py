@@ -12,6 +12,7 @@ import msgspec
 from loadpath.errors import WouldNotRunError
 
 _NAMES = ("nobody", "daemon", "postgres")
+_ANOTHER_PLACE = "Set TMPDIR to a folder that every user can enter, such as /tmp."
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def may_enter(account: Account, folder: Path) -> bool:
     return True
 
 
-def let_in(account: Account | None, folder: Path) -> None:
+def let_in(account: Account | None, folder: Path, *, advice: str = _ANOTHER_PLACE) -> None:
     """Let that user pass through (not list) a private folder of ours.
 
     Raises `WouldNotRunError` when a folder above it keeps the user out.
@@ -64,7 +65,7 @@ def let_in(account: Account | None, folder: Path) -> None:
     if not may_enter(account, folder):
         raise WouldNotRunError(
             f"PostgreSQL runs as {account.name}, who cannot enter {folder}",
-            advice="Set TMPDIR to a folder that every user can enter, such as /tmp.",
+            advice=advice,
         )
 
 

@@ -41,8 +41,12 @@ async def prepare_data(
     folder: Path,
     prepare_timeout_s: float = PREPARE_TIMEOUT_S,
     seed_timeout_s: float = SEED_TIMEOUT_S,
+    always: bool = False,
 ) -> Snapshot:
     """Run every `prepare`, then every `seed`, once, and keep what they leave.
+
+    Without any of them nothing is started and nothing is in the snapshot, except with `always`.
+
 
     The commands run in the service's folder with its environment. What they leave in PostgreSQL is
     vacuumed, analyzed and flushed, so that arms start from the same statistics. A dependency given
@@ -50,7 +54,7 @@ async def prepare_data(
     `WouldNotRunError` for a command that fails or takes too long, with its last lines.
     """
     commands = _commands(setup, emit)
-    if not commands:
+    if not commands and not always:
         return Snapshot()
     home = Path(tempfile.mkdtemp(prefix="data-", dir=folder))
     dependencies = Dependencies(setup, guard=guard, emit=emit, folder=home, around=(folder,))

@@ -14,6 +14,7 @@ from loadpath.deploy.dependency import RunningDependency, given_dependency
 from loadpath.deploy.embedded import EmbeddedServer, SavedData, start_embedded
 from loadpath.deploy.given import GIVEN_KINDS
 from loadpath.deploy.guard import Guard
+from loadpath.deploy.kept_home import KeptHome
 from loadpath.deploy.kind import Advice, file_name
 from loadpath.deploy.kinds import KINDS
 from loadpath.deploy.logs import Log
@@ -26,7 +27,8 @@ from loadpath.spec import Dependency, Setup
 class Dependencies:
     """The dependencies of one deployment. `servers` are the embedded ones, by name.
 
-    They live in `folder`; `around` are private folders that it lies in, outermost first.
+    They live in `folder`; `around` are private folders that it lies in, outermost first. `homes`
+    are where those live whose data is kept. Logs are written to `logs`, by default in `folder`.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class Dependencies:
         emit: EventSink,
         folder: Path,
         around: tuple[Path, ...] = (),
+        homes: Mapping[str, KeptHome] | None = None,
+        logs: Path | None = None,
     ) -> None:
         self.running: dict[str, RunningDependency] = {}
         self.servers: dict[str, EmbeddedServer] = {}
@@ -46,6 +50,8 @@ class Dependencies:
         self._emit = emit
         self._folder = folder
         self._around = around
+        self._homes = homes or {}
+        self._log_folder = logs or folder
 
     async def start(self, saved: Mapping[str, SavedData]) -> None:
         """Start the embedded ones, side by side, and see that the given ones answer.
@@ -72,7 +78,7 @@ class Dependencies:
         self.running = {d.name: self.running[d.name] for d in declared}
 
     async def stop(self) -> None:
-        """End the embedded ones; their data is not needed again."""
+        """End the embedded ones: in order those whose data is kept, at once the others."""
         try:
             await asyncio.gather(*(server.stop() for server in self.servers.values()))
         finally:
@@ -113,7 +119,7 @@ class Dependencies:
         return next((advice for advice in found if advice is not None), None)
 
     async def _start(self, dependency: Dependency, saved: SavedData | None) -> None:
-        log = Log(self._folder / f"{file_name(dependency.name)}.log")
+        log = Log(self._log_folder / f"{file_name(dependency.name)}.log")
         self.logs[dependency.name] = log
         server = await start_embedded(
             dependency,
@@ -122,6 +128,7 @@ class Dependencies:
             log=log,
             emit=self._emit,
             saved=saved,
+            kept=self._homes.get(dependency.name),
         )
         self.servers[dependency.name] = server
         self.running[dependency.name] = server.running

@@ -16,7 +16,8 @@ from loadpath.deploy.data import Snapshot
 from loadpath.deploy.dependencies import Dependencies
 from loadpath.deploy.dependency import RunningDependency
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
-from loadpath.deploy.logs import Log
+from loadpath.deploy.kept import Kept
+from loadpath.deploy.logs import LIMIT_BYTES, Log
 from loadpath.deploy.processes import tree
 from loadpath.deploy.service import SERVICE, RunningService, start_service, stop_service
 from loadpath.deploy.sockets import Connection
@@ -35,7 +36,8 @@ class Deployment:
 
     Each dependency starts with a copy of its data in `snapshot`, or empty. `wrap` may stand a relay
     before each dependency; the service is then given the relay's address. `port` is one that the
-    user insists on for the service. Entering raises `WouldNotRunError` when a part will not run and
+    user insists on for the service. With `kept` the dependencies live in that folder instead, and
+    so does what every part prints. Entering raises `WouldNotRunError` when a part will not run and
     `UnsafeTargetError` when the service is connected to a server that nobody declared.
     """
 
@@ -48,6 +50,7 @@ class Deployment:
         emit: EventSink = discard,
         wrap: Wrap | None = None,
         port: int | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.setup = setup
         self._snapshot = snapshot or Snapshot()
@@ -55,6 +58,7 @@ class Deployment:
         self._emit = emit
         self._wrap = wrap
         self._port = port
+        self._kept = kept
         self._service: RunningService | None = None
         self._reached: dict[str, tuple[Address, ...]] = {}
         self._lingering: tuple[Connection, ...] = ()
@@ -62,6 +66,7 @@ class Deployment:
         self._logs: dict[str, Log] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._running: set[str] = set()
+        self._flooding: set[str] = set()
 
     @property
     def address(self) -> Address:
@@ -87,8 +92,14 @@ class Deployment:
     async def __aenter__(self) -> Deployment:
         self._death: asyncio.Future[WouldNotRunError] = asyncio.get_running_loop().create_future()
         self._folder = self._guard.make_folder()
+        self._log_folder = self._folder if self._kept is None else self._kept.logs
         self._dependencies = Dependencies(
-            self.setup, guard=self._guard, emit=self._emit, folder=self._folder
+            self.setup,
+            guard=self._guard,
+            emit=self._emit,
+            folder=self._folder,
+            homes={} if self._kept is None else self._kept.homes(),
+            logs=self._log_folder,
         )
         self._logs = self._dependencies.logs
         try:
@@ -117,7 +128,7 @@ class Deployment:
             self._reached[name] = (running.address, reached)
             values[name] = running.values(reached)
         self._lingering = peers.lingering_connections()
-        self._logs[SERVICE] = Log(self._folder / f"{SERVICE}.log")
+        self._logs[SERVICE] = Log(self._log_folder / f"{SERVICE}.log")
         try:
             self._service = await start_service(
                 self.setup,
@@ -146,7 +157,9 @@ class Deployment:
             watcher.cancel()
         try:
             if self._service is not None:
-                await stop_service(self._guard, self.setup.service, self._service)
+                killed = await stop_service(self._guard, self.setup.service, self._service)
+                if killed:
+                    self._warn_of_killing(killed)
                 self._ended(SERVICE, expected=True)
             await self._dependencies.stop()
             for name in self._children():
@@ -155,7 +168,8 @@ class Deployment:
             for log in self._logs.values():
                 log.close()
             for server in self._dependencies.servers.values():
-                await self._guard.remove_now(server.place.folder)
+                if not server.place.kept:
+                    await self._guard.remove_now(server.place.folder)
 
     # Parts that end while they are needed
 
@@ -186,7 +200,9 @@ class Deployment:
 
     async def _watch_part(self, name: str, child: GuardedChild) -> None:
         while child.returncode is None or (child.returncode == 0 and self._guard.roots(child)):
-            self._logs[name].keep_small()
+            if self._logs[name].keep_small() and name not in self._flooding:
+                self._flooding.add(name)
+                self._warn_of_flood(name)
             with contextlib.suppress(TimeoutError):
                 if child.returncode is None:
                     await asyncio.wait_for(child.wait(), _WATCH_S)
@@ -198,6 +214,32 @@ class Deployment:
             what = "the service" if name == SERVICE else name
             how = self._guard.lost or f"{what} {exit_words(child.returncode)} while it was needed"
             self._death.set_result(WouldNotRunError(str(how), last_lines=self.log_tail(name)))
+
+    def _warn_of_flood(self, name: str) -> None:
+        what = "the service" if name == SERVICE else name
+        self._emit(
+            Warned(
+                at_s=time.time(),
+                message=f"{what} printed more than {LIMIT_BYTES >> 20} MB: only the last part of "
+                "its log is kept.",
+                advice="Printing costs it CPU time that counts as its own: lower its log level "
+                "under [service] env unless it logs as much in production."
+                if name == SERVICE
+                else "Lower its log level under settings.",
+            )
+        )
+
+    def _warn_of_killing(self, killed: int) -> None:
+        processes = "1 process" if killed == 1 else f"{killed} processes"
+        self._emit(
+            Warned(
+                at_s=time.time(),
+                message=f"the service did not end within {self.setup.service.stop_timeout_s:g} s "
+                f"of SIGTERM: {processes} had to be killed.",
+                advice="What it does to end in order was cut short; stop_timeout under [service] "
+                "gives it longer.",
+            )
+        )
 
     def _ended(self, name: str, *, expected: bool) -> None:
         if name in self._running:
@@ -247,6 +289,11 @@ class Deployment:
         """The last lines that a part printed, oldest first; none for one given by URL."""
         log = self._logs.get(part)
         return () if log is None else log.tail(secrets=self._dependencies.secrets)
+
+    @property
+    def log_files(self) -> dict[str, Path]:
+        """Where what each part prints is written, the dependencies' first."""
+        return {name: log.path for name, log in self._logs.items()}
 
     def copy_logs(self, to: Path) -> None:
         """Write what is kept of every part's output to `to`/<part>.log, without passwords."""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from loadpath.deploy.address import LOOPBACK, Address, free_port
+from loadpath.deploy.address import LOOPBACK, Address, free_port, port_is_free
 from loadpath.deploy.copying import copy_tree
 from loadpath.deploy.dependency import RunningDependency, url_of
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
+from loadpath.deploy.kept_home import KeptHome
 from loadpath.deploy.kind import Kind, Place, file_name
 from loadpath.deploy.kinds import KINDS
 from loadpath.deploy.logs import Log
@@ -27,6 +28,7 @@ READY_TIMEOUT_S = 60.0
 _CLEAN_STOP_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 5.0
 _PORT_TRIES = 4
+_LOCK_DESCRIPTOR = 3
 
 PORT_TAKEN = re.compile(r"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
 """How servers say that they lost the race for their port."""
@@ -56,8 +58,11 @@ class EmbeddedServer:
         return self.place.log
 
     async def stop(self) -> None:
-        """End it at once; its data is not needed again."""
+        """End it: at once when its data is not needed again, in order when it is kept."""
         guard = self.place.guard
+        if self.place.kept:
+            await self.stop_to_keep()
+            return
         await guard.end(self.child, sig=self.kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
 
     async def stop_to_keep(self) -> SavedData:
@@ -68,7 +73,7 @@ class EmbeddedServer:
         if killed:
             raise WouldNotRunError(
                 f"{self.kind.title} ({self.place.dependency.name}) did not stop within "
-                f"{_CLEAN_STOP_TIMEOUT_S:g} s, so its data could not be kept",
+                f"{_CLEAN_STOP_TIMEOUT_S:g} s and was killed: it has to recover its data first",
                 last_lines=self.log.tail(),
             )
         return SavedData(self.place.data, self.place.password)
@@ -82,36 +87,31 @@ async def start_embedded(
     log: Log,
     emit: EventSink,
     saved: SavedData | None = None,
+    kept: KeptHome | None = None,
 ) -> EmbeddedServer:
-    """Start a server in `folder`, with a copy of `saved` data or with none.
+    """Start a server in `folder`, with a copy of `saved` data or with none; or on `kept` data.
 
     Raises `WouldNotRunError` with its last lines when it ends or does not serve in time.
     """
     kind = KINDS[dependency.kind]
     began_s = time.monotonic()
     emit(PartStarting(at_s=time.time(), part=dependency.name, detail=kind.title))
-    home = folder / file_name(dependency.name)
-    home.mkdir(mode=0o700)
-    place = Place(
-        dependency=dependency,
-        guard=guard,
-        folder=home,
-        data=home / "data",
-        log=log,
-        address=Address(LOOPBACK, free_port()),
-        password=secrets.token_urlsafe(24) if saved is None else saved.password,
-    )
-    if saved is None:
+    place = _place(dependency, guard=guard, folder=folder, log=log, saved=saved, kept=kept)
+    if kept is not None:
+        await kind.check_kept(place)
+    elif saved is None:
         await kind.create(place)
     else:
         await asyncio.to_thread(copy_tree, saved.data, place.data)
     place, child, version = await _start(kind, place)
     try:
         guard.note_memory(child)
-        if saved is None:
+        if kept is not None:
+            await kind.keep(place)
+        elif saved is None:
             await kind.introduce(place)
     except BaseException:
-        await guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+        await _give_up(kind, place, child)
         raise
     address = place.address
     emit(
@@ -136,6 +136,34 @@ async def start_embedded(
     return EmbeddedServer(kind, place, child, running)
 
 
+def _place(
+    dependency: Dependency,
+    *,
+    guard: Guard,
+    folder: Path,
+    log: Log,
+    saved: SavedData | None,
+    kept: KeptHome | None,
+) -> Place:
+    if kept is None:
+        home, port = folder / file_name(dependency.name), free_port()
+        home.mkdir(mode=0o700)
+        password = secrets.token_urlsafe(24) if saved is None else saved.password
+    else:
+        home, password = kept.folder, kept.password
+        port = kept.port if kept.port and port_is_free(kept.port) else free_port()
+    return Place(
+        dependency=dependency,
+        guard=guard,
+        folder=home,
+        data=home / "data",
+        log=log,
+        address=Address(LOOPBACK, port),
+        password=password,
+        lock=None if kept is None else kept.lock,
+    )
+
+
 async def _start(kind: Kind, place: Place) -> tuple[Place, GuardedChild, str]:
     """Start the server, at another port when this one was taken meanwhile."""
     what = f"{kind.title} ({place.dependency.name})"
@@ -149,9 +177,9 @@ async def _start(kind: Kind, place: Place) -> tuple[Place, GuardedChild, str]:
             if child.returncode is not None:
                 why = f"{what} {exit_words(child.returncode)} before it served at {place.address}"
         except BaseException:
-            await place.guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+            await _give_up(kind, place, child)
             raise
-        await place.guard.end(child, sig=kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+        await _give_up(kind, place, child)
         last_lines = place.log.tail(secrets=(place.password,))
         if tries_left == 0 or not any(PORT_TAKEN.search(line) for line in last_lines):
             break
@@ -159,9 +187,17 @@ async def _start(kind: Kind, place: Place) -> tuple[Place, GuardedChild, str]:
     raise WouldNotRunError(why, last_lines=last_lines)
 
 
+async def _give_up(kind: Kind, place: Place, child: GuardedChild) -> None:
+    """End one that did not come up, in order when its data is kept."""
+    sig = kind.clean_stop_signal if place.kept else kind.stop_signal
+    timeout_s = _CLEAN_STOP_TIMEOUT_S if place.kept else _STOP_TIMEOUT_S
+    await place.guard.end(child, sig=sig, timeout_s=timeout_s)
+
+
 async def _spawn(kind: Kind, place: Place) -> GuardedChild:
     command = kind.command(place)
     account = command.account
+    stop_signal = kind.clean_stop_signal if place.kept else kind.stop_signal
     try:
         return await place.guard.spawn(
             command.argv,
@@ -169,10 +205,11 @@ async def _spawn(kind: Kind, place: Place) -> GuardedChild:
             env=command.env,
             cwd=place.folder,
             stdout=place.log.file,
+            fds={} if place.lock is None else {_LOCK_DESCRIPTOR: place.lock},
             user=account.user if account else None,
             group=account.group if account else None,
-            stop_signal=kind.stop_signal,
-            death_signal=kind.stop_signal,
+            stop_signal=stop_signal,
+            death_signal=stop_signal,
         )
     except OSError as error:
         raise WouldNotRunError(

@@ -18,7 +18,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one embedded server has for itself.
 
     `folder` is private to it and holds its configuration; `data` is inside `folder` and holds what
-    a snapshot keeps.
+    a snapshot keeps. `lock`, a descriptor the server inherits, is there when `data` is the user's,
+    to outlive everything; None when `data` is thrown away.
     """
 
     dependency: Dependency
@@ -28,6 +29,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     log: Log
     address: Address
     password: str
+    lock: int | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the data must survive whatever happens."""
+        return self.lock is not None
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -82,6 +89,14 @@ class Kind(Protocol):
 
     async def settle(self, place: Place) -> None:
         """Before a clean stop after seeding: put the data in the state every arm starts from."""
+        ...
+
+    async def check_kept(self, place: Place) -> None:
+        """Raise `WouldNotRunError` when this server cannot read the kept data at all."""
+        ...
+
+    async def keep(self, place: Place) -> None:
+        """After each start on kept data: see that what is written from here on survives a kill."""
         ...
 
     async def forget(self, guard: Guard) -> None:

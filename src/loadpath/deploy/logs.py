@@ -32,16 +32,18 @@ class Log:
         # Appending, so that a cut takes effect: writers go on at the new end, not at their own.
         self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def keep_small(self) -> None:
-        """Cut the log when it has grown over `LIMIT_BYTES`."""
+    def keep_small(self) -> bool:
+        """Cut the log when it has grown over `LIMIT_BYTES`. True: it was cut."""
         if self.file < 0:
-            return
+            return False
         size = os.fstat(self.file).st_size
-        if size > LIMIT_BYTES:
-            last = os.pread(self.file, KEPT_BYTES, size - KEPT_BYTES)
-            os.ftruncate(self.file, 0)
-            cut = f"[{size - len(last)} bytes before this were dropped]\n".encode()
-            self.older.write_bytes(cut + last)
+        if size <= LIMIT_BYTES:
+            return False
+        last = os.pread(self.file, KEPT_BYTES, size - KEPT_BYTES)
+        os.ftruncate(self.file, 0)
+        cut = f"[{size - len(last)} bytes before this were dropped]\n".encode()
+        self.older.write_bytes(cut + last)
+        return True
 
     def clear(self) -> None:
         """Forget what was printed so far."""

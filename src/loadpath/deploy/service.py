@@ -91,13 +91,13 @@ async def start_service(
     raise AssertionError("the last try returns or raises")
 
 
-async def stop_service(guard: Guard, service: Service, running: RunningService) -> None:
-    """Ask it to end; what has not ended after `stop_timeout_s` is killed."""
-    await _end(guard, service, running.child)
+async def stop_service(guard: Guard, service: Service, running: RunningService) -> int:
+    """Ask it to end; what has not ended after `stop_timeout_s` is killed. How many those were."""
+    return await _end(guard, service, running.child)
 
 
-async def _end(guard: Guard, service: Service, child: GuardedChild) -> None:
-    await guard.end(child, timeout_s=service.stop_timeout_s)
+async def _end(guard: Guard, service: Service, child: GuardedChild) -> int:
+    return await guard.end(child, timeout_s=service.stop_timeout_s)
 
 
 async def _spawn(

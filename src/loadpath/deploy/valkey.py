@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import signal
+import time
 from pathlib import Path
 
 from loadpath.deploy.address import Address
@@ -36,7 +38,10 @@ class Valkey:
         place.data.mkdir(mode=0o700)
 
     def command(self, place: Place) -> Command:
-        settings = {"save": '""', **place.dependency.settings}
+        defaults = {"save": '""'}
+        if place.kept and _has_log(place):
+            defaults["appendonly"] = "yes"
+        settings = {**defaults, **place.dependency.settings}
         owned = {
             "bind": place.address.host,
             "port": str(place.address.port),
@@ -73,6 +78,32 @@ class Valkey:
                 f"Valkey ({place.dependency.name}) could not save its data: "
                 + reply.decode("utf-8", "replace").strip()
             )
+
+    async def check_kept(self, place: Place) -> None:
+        """Its files say themselves which version they are of."""
+
+    async def keep(self, place: Place) -> None:
+        if "appendonly" in place.dependency.settings or _has_log(place):
+            return
+        # Begun with the log on, it would start empty: it reads the snapshot only without. So the
+        # log is begun while it runs, and is whole once this says so.
+        info: dict[str, str] = {}
+        deadline_s = time.monotonic() + _SAVE_TIMEOUT_S
+        async with conversation(place.address, _SAVE_TIMEOUT_S) as (reader, writer):
+            login = _command("AUTH", place.password)
+            writer.write(login + _command("CONFIG", "SET", "appendonly", "yes"))
+            replies = [await reader.readline() for _ in range(2)]
+            while replies[1].startswith(b"+OK") and time.monotonic() < deadline_s:
+                writer.write(_command("INFO", "persistence"))
+                info = await _fields(reader)
+                if info["aof_rewrite_in_progress"] == "0" and _has_log(place):
+                    return
+                await asyncio.sleep(0.05)
+        raise WouldNotRunError(
+            f"Valkey ({place.dependency.name}) could not begin a log of its writes in {place.data}:"
+            f" {replies[1].decode('utf-8', 'replace').strip()} {info}",
+            last_lines=place.log.tail(secrets=(place.password,)),
+        )
 
     async def forget(self, guard: Guard) -> None:
         """Nothing is kept."""
@@ -111,13 +142,20 @@ async def _version(address: Address, user: str, password: str) -> str | None:
         if line != b"+PONG\r\n":
             return None
         writer.write(_command("INFO", "server"))
-        length = int((await reader.readline())[1:])
-        fields = dict(
-            line.split(":", 1)
-            for line in (await reader.readexactly(length)).decode("utf-8", "replace").split("\r\n")
-            if ":" in line
-        )
+        fields = await _fields(reader)
     return fields.get("valkey_version") or fields.get("redis_version") or ""
+
+
+async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
+    """The reply to INFO."""
+    length = int((await reader.readline())[1:])
+    text = (await reader.readexactly(length + 2)).decode("utf-8", "replace")
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+
+def _has_log(place: Place) -> bool:
+    """Whether the data has a whole log of writes: its manifest is written last."""
+    return (place.data / "appendonlydir" / "appendonly.aof.manifest").exists()
 
 
 def _command(*words: str) -> bytes:
