@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
 
 import click
 
 import loadpath
+from loadpath.cli.streams import make_lasting
+from loadpath.deploy.folders import temporary_root
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, WouldNotRunError
+from loadpath.recording.room import NO_ROOM, room
 from loadpath.report.outside import strip_controls
 
 COMMANDS = {
@@ -40,6 +44,14 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command. Click takes some errors for the end of our own input or output and
+        ends without a word; ours last (see streams), so these come from elsewhere."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, EOFError) as error:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any of them."""
         with formatter.section("Commands"):
@@ -57,10 +69,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; every ending is one of the documented exit codes."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character must not end a measurement of minutes.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    make_lasting()
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -74,6 +83,16 @@ def main() -> None:
         _show(error)
         code = error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            where = Path(error.filename or temporary_root())
+            _show(
+                WouldNotRunError(
+                    f"{error.filename or 'a temporary file'} could not be written: "
+                    f"{os.strerror(error.errno)}: {room(where)}",
+                    advice="Make room there; TMPDIR names another folder for temporary files.",
+                )
+            )
+            sys.exit(ExitCode.WOULD_NOT_RUN)
         click.echo(
             f"loadpath: a fault in Loadpath itself: {type(error).__name__}: {error}", err=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
@@ -19,7 +20,7 @@ from loadpath import __version__
 from loadpath.cli.github import print_github
 from loadpath.cli.options import form_of, progress, style_for, wants_color
 from loadpath.cli.printing import print_json, print_text
-from loadpath.errors import ConfigurationError, ExitCode, LoadpathError
+from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
 from loadpath.experiment.depth import Depth, shortened
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
@@ -47,6 +48,7 @@ def measure(
             loadpath_version=__version__,
             notes={"questions": list(names)},
         ),
+        runs=flags["runs"],
     )
     questions = [QUESTIONS[name] for name in names]
     try:
@@ -62,12 +64,19 @@ def measure(
                 )
             )
     except LoadpathError as error:
-        _write_exit_code(run, error.exit_code)
+        # On a full disk this fails too, and the first error says more.
+        with contextlib.suppress(RecordingError):
+            _write_exit_code(run, error.exit_code)
         raise
     except KeyboardInterrupt:
-        _write_exit_code(run, ExitCode.INTERRUPTED)
+        with contextlib.suppress(RecordingError):
+            _write_exit_code(run, ExitCode.INTERRUPTED)
         click.echo(f"\nInterrupted. What was recorded is kept in {shown(run.directory)}", err=True)
-        again = f"loadpath report {run.name} -C {shlex.quote(str(directory))}"
+        if flags["runs"] is None:
+            where = f"{run.name} -C {shlex.quote(str(directory))}"
+        else:
+            where = shlex.quote(shown(run.directory))
+        again = f"loadpath report {where}"
         click.echo(f"`{again}` derives what it carries.", err=True)
         return ExitCode.INTERRUPTED
     code = show(answers, run, directory=directory, flags=flags, next_command=next_command)
@@ -150,7 +159,7 @@ def width() -> int:
     if not sys.stdout.isatty():
         return 80
     # Some say 0: they do not know.
-    return max(40, min(100, os.get_terminal_size(sys.stdout.fileno()).columns or 80))
+    return max(24, min(100, os.get_terminal_size(sys.stdout.fileno()).columns or 80))
 
 
 def shown(path: Path) -> str:

@@ -97,6 +97,12 @@ def measuring(function: F) -> F:
                 metavar="SECONDS",
                 help="Leave out what no longer fits into this time.",
             ),
+            click.option(
+                "--runs",
+                type=click.Path(path_type=Path, file_okay=False),
+                metavar="FOLDER",
+                help="Record in FOLDER instead of .loadpath/runs beside the service file.",
+            ),
         )
     ):
         function = option(function)

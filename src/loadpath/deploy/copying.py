@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -20,13 +21,24 @@ def copy_tree(source: Path, target: Path) -> None:
     blocks (Btrfs, XFS) copy_file_range costs next to nothing. Flushed here, so that the disk is
     not still writing the copy while something is measured.
     """
-    shutil.copytree(source, target, symlinks=True, copy_function=_copy_file)
+    try:
+        shutil.copytree(source, target, symlinks=True, copy_function=_copy_file)
+    except shutil.Error as error:
+        raise _first_of(error) from None
     _own_as(source, target)
     for folder, folders, files in os.walk(source):
         copy = target / os.path.relpath(folder, source)
         for name in (*folders, *files):
             _own_as(Path(folder, name), copy / name)
     _flush(target)
+
+
+def _first_of(error: shutil.Error) -> OSError:
+    """The first of the errors that a copy has gathered, which are kept as text."""
+    _, target, why = error.args[0][0]
+    found = re.match(r"\[Errno (\d+)\]", why)
+    code = int(found[1]) if found else errno.EIO
+    return OSError(code, os.strerror(code), str(target))
 
 
 def _copy_file(source: str, target: str) -> str:

@@ -19,6 +19,7 @@ from loadpath.deploy.kind import Advice, file_name
 from loadpath.deploy.kinds import KINDS
 from loadpath.deploy.logs import Log
 from loadpath.deploy.probe import connects
+from loadpath.deploy.shortage import explained_room
 from loadpath.errors import WouldNotRunError
 from loadpath.events import EventSink, PartReady, PartStarting
 from loadpath.spec import Dependency, Setup
@@ -73,6 +74,8 @@ class Dependencies:
             return_exceptions=True,
         )
         for result in results:
+            if isinstance(result, WouldNotRunError):
+                raise explained_room(result, self._folder)
             if isinstance(result, BaseException):
                 raise result
         self.running = {d.name: self.running[d.name] for d in declared}

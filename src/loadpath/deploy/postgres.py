@@ -22,6 +22,7 @@ from loadpath.deploy.leftovers import remove_path
 from loadpath.deploy.logs import Log
 from loadpath.deploy.postgres_files import Installation, extensions, install, wheel
 from loadpath.deploy.probe import conversation
+from loadpath.deploy.shared_memory import has_shared_memory
 from loadpath.errors import ConfigurationError, WouldNotRunError
 from loadpath.spec import Dependency
 
@@ -108,7 +109,11 @@ class Postgres:
     def command(self, place: Place) -> Command:
         account = unprivileged()
         installation = install(place.guard, account)
-        settings = {**DEFAULTS, **place.dependency.settings}
+        defaults = dict(DEFAULTS)
+        if not has_shared_memory(account):
+            # Files in the data folder: slower for parallel queries, and there everywhere.
+            defaults["dynamic_shared_memory_type"] = "mmap"
+        settings = {**defaults, **place.dependency.settings}
         libraries = settings["shared_preload_libraries"]
         if "pg_stat_statements" not in libraries:
             settings["shared_preload_libraries"] = f"pg_stat_statements,{libraries}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -45,16 +46,22 @@ async def ask(
             estimate_s=sum(question.estimate(setup, depth) for question in questions),
         )
     )
-    status: Status = "interrupted"
+
+    def finish(status: Status) -> None:
+        took_s = time.monotonic() - began_s
+        emit(RunFinished(at_s=time.time(), directory=str(run.directory), took_s=took_s))
+        run.write_info(msgspec.structs.replace(run.read_info(), status=status, took_s=took_s))
+
     try:
         async with open_session(run, emit, budget_s or depth.budget_s) as session:
             for question in questions:
                 await question.collect(session, setup, depth)
-        status = "complete"
-    finally:
-        took_s = time.monotonic() - began_s
-        run.write_info(msgspec.structs.replace(run.read_info(), status=status, took_s=took_s))
-        emit(RunFinished(at_s=time.time(), directory=str(run.directory), took_s=took_s))
+    except BaseException:
+        # On a full disk this fails too, and the first error says more.
+        with contextlib.suppress(RecordingError):
+            finish("interrupted")
+        raise
+    finish("complete")
     return derive(run)
 
 
@@ -69,4 +76,11 @@ def derive(run: Run) -> list[Answer]:
             f"{run.directory}: the run ended before any load was recorded",
             advice="Run it again; `loadpath check` shows in seconds whether the service answers.",
         )
-    return [QUESTIONS[name].judge(recordings) for name in run.read_info().notes["questions"]]
+    asked = run.read_info().notes.get("questions")
+    if not asked or not all(name in QUESTIONS for name in asked):
+        raise RecordingError(
+            f"{run.directory}: expected questions in run.json that this Loadpath knows, which are "
+            f"{', '.join(QUESTIONS)}; found {asked}",
+            advice="Read it with the Loadpath that recorded it.",
+        )
+    return [QUESTIONS[name].judge(recordings) for name in asked]

@@ -78,7 +78,15 @@ def compare_runs(before: Run, after: Run) -> RunComparison:
         after=after.name,
         verdict=_worst(differences),
         differences=tuple(differences),
-        doubts=(*speed, *_doubts(old, new)),
+        doubts=(
+            *(
+                f"{run.name} was ended early: it has only what was measured until then"
+                for run, recording in ((before, old), (after, new))
+                if recording.status == "interrupted"
+            ),
+            *speed,
+            *_doubts(old, new),
+        ),
     )
 
 

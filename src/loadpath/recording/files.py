@@ -9,16 +9,32 @@ from pathlib import Path
 import msgspec
 
 from loadpath.errors import RecordingError
+from loadpath.recording.room import NO_ROOM, room
 
 PARTIAL_SUFFIX = ".partial"
 
-_ROOM = "Make room on the disk or write the run elsewhere; what was recorded before is intact."
+_ROOM = "Make room there, or record elsewhere with --runs; what was recorded before is intact."
+_ELSEWHERE = "Record elsewhere with --runs; what was recorded before is intact."
 
 
 def unwritable(path: Path, error: OSError) -> RecordingError:
     """The error for a file of a recording that could not be written."""
     reason = str(error) if error.errno is None else os.strerror(error.errno)
-    return RecordingError(f"{path} could not be written: {reason}", advice=_ROOM)
+    if error.errno in NO_ROOM:
+        return no_room(path, reason)
+    return RecordingError(f"{path} could not be written: {reason}", advice=_ELSEWHERE)
+
+
+def no_room(path: Path, reason: str) -> RecordingError:
+    """The error for a file of a recording that found no room."""
+    return RecordingError(f"{path} could not be written: {reason}: {room(path)}", advice=_ROOM)
+
+
+def damaged(message: str) -> RecordingError:
+    """The error for a file that holds what no Loadpath leaves there, however it was ended."""
+    return RecordingError(
+        message, advice="It cannot be mended: restore it from a copy, or measure again."
+    )
 
 
 def replace_with(path: Path, content: bytes) -> None:
@@ -56,7 +72,7 @@ class LineFile:
             raise unwritable(self._path, error) from error
         if written != len(line):
             os.ftruncate(self.fd, size)
-            raise RecordingError(f"{self._path} could not be written: no room", advice=_ROOM)
+            raise no_room(self._path, "no room")
 
     def close(self) -> None:
         """Close it; nothing can be added then."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from loadpath.errors import RecordingError
+from loadpath.recording.files import damaged
 from loadpath.recording.schema import SCHEMA_VERSION
 from loadpath.spec import Setup
 
@@ -98,7 +99,7 @@ def decode_header(content: bytes, where: str) -> Header:
             )
         return msgspec.json.decode(content, type=Header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{where} is damaged: {error}") from error
+        raise damaged(f"{where} is damaged: {error}") from error
 
 
 class _Version(msgspec.Struct):

@@ -13,7 +13,7 @@ import numpy as np
 
 from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
-from loadpath.recording.files import read_lines
+from loadpath.recording.files import damaged, read_lines
 from loadpath.recording.header import Header, Status, decode_header, setup_from
 from loadpath.recording.holds import HoldsRecord
 from loadpath.recording.schema import TABLES
@@ -104,7 +104,7 @@ class Recording:
         except OSError as error:
             raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:
-            raise RecordingError(f"{file} is damaged: {error}") from error
+            raise damaged(f"{file} is damaged: {error}") from error
 
     def requests(self, index: int) -> Columns:
         """The requests of one finished segment. Raises `RecordingError`."""
@@ -158,7 +158,7 @@ def _decode_lines(path: Path, kind: Any) -> list[Any]:
         try:
             values.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RecordingError(f"{path}:{number} is damaged: {error}") from error
+            raise damaged(f"{path}:{number} is damaged: {error}") from error
     return values
 
 

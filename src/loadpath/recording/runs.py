@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from loadpath.errors import RecordingError
-from loadpath.recording.files import replace_with
+from loadpath.recording.files import damaged, replace_with
 from loadpath.recording.header import Status
+from loadpath.recording.room import NO_ROOM, room
 from loadpath.recording.schema import SCHEMA_VERSION
 from loadpath.recording.writer import HEADER_FILE
 
@@ -69,7 +70,7 @@ class Run(msgspec.Struct, frozen=True):
         except OSError as error:
             raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:
-            raise RecordingError(f"{file} is damaged: {error}") from error
+            raise damaged(f"{file} is damaged: {error}") from error
 
     def write_info(self, info: RunInfo) -> None:
         """Write run.json anew, whole. Raises `RecordingError`."""
@@ -77,25 +78,26 @@ class Run(msgspec.Struct, frozen=True):
         replace_with(self.directory / RUN_FILE, content + b"\n")
 
 
-def create_run(base: Path, info: RunInfo) -> Run:
-    """Make the folder of a new run below `base`/.loadpath/runs and point `latest` at it.
+def create_run(base: Path, info: RunInfo, *, runs: Path | None = None) -> Run:
+    """Make the folder of a new run in `runs` and point `latest` there at it.
 
-    Raises `RecordingError` when the folder cannot be written.
+    `runs` is `base`/.loadpath/runs when it is None. Raises `RecordingError` when it cannot be
+    written.
     """
-    home = base / HOME
-    runs = home / "runs"
+    ignore = base / HOME / ".gitignore" if runs is None else None
+    runs = runs or base / HOME / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
+        if ignore is not None and not ignore.exists():
             ignore.write_text("*\n", encoding="ascii")
         run = Run(_make_unique(runs, info.started_s))
         run.write_info(info)
         _point_latest(runs, run.name)
     except OSError as error:
+        full = f": {room(runs)}" if error.errno in NO_ROOM else ""
         raise RecordingError(
-            f"cannot record in {runs}: {error.strerror}",
-            advice="Runs are kept beside the service file; make that folder writable.",
+            f"cannot record in {runs}: {error.strerror}{full}",
+            advice="Make that folder writable, or record elsewhere: --runs FOLDER.",
         ) from error
     return run
 
@@ -110,6 +112,12 @@ def find_run(base: Path, name: str = LATEST) -> Run:
         if (directory / RUN_FILE).is_file():
             return Run(directory.resolve())
     known = [run.name for run in list_runs(base)]
+    link = base / HOME / "runs" / name
+    if known and link.is_symlink() and not link.exists():
+        raise RecordingError(
+            f"{link} points to {link.readlink()}, which is not there any more",
+            advice=f"Name a run: the newest are {', '.join(reversed(known[-3:]))}.",
+        )
     if not known:
         raise RecordingError(
             f"no run called {name!r}: nothing was run in {base} yet", advice="Try `loadpath run`."

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadpath.errors import RecordingError
-from loadpath.recording.files import PARTIAL_SUFFIX, unwritable
+from loadpath.recording.files import PARTIAL_SUFFIX, damaged, unwritable
 from loadpath.recording.schema import REQUESTS, SCHEMA_VERSION, ColumnType, TableSchema
 
 _ARROW: dict[ColumnType, pa.DataType] = {
@@ -89,7 +89,7 @@ def read_table(path: Path, table: TableSchema) -> dict[str, np.ndarray[Any, Any]
                 raise RecordingError(f"{path} lacks the columns {', '.join(missing)}")
             content = file.read(columns=wanted)
     except (OSError, pa.ArrowInvalid) as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from error
+        raise damaged(f"{path} cannot be read: {error}") from error
     return {c.name: _to_numpy(c.type, content.column(c.name)) for c in table.columns}
 
 

@@ -11,6 +11,8 @@ from loadpath.report.outside import strip_controls
 from loadpath.report.terminal import Style, plain, wrapped
 
 NAME_WIDTH = 43
+_FIGURES_WIDTH = 32
+_SHORTEST_NAME = 12
 
 
 def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) -> str:
@@ -18,7 +20,8 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
     lines = [f"{style(strip_controls(found.service), 'bold')} · ready in {found.started_s:.1f} s"]
     for name, what in found.dependencies.items():
         lines += _hanging(f"{strip_controls(name):<12} {what}", width, indent=2)
-    lines += ["", f"  {'operation':<{NAME_WIDTH}} {'status':<12} {'first':>9} {'then':>9}"]
+    beside = _beside(width)
+    lines += ["", f"  {'operation':<{beside}} {'status':<12} {'first':>9} {'then':>9}"[:width]]
     for operation in found.operations:
         lines += _rows(operation, width, style)
         if operation.problem:
@@ -33,15 +36,16 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
             indent=2,
         )
         lines += [style("!", "yellow") + first[1:], *rest]
+    count = len(found.operations)
     if failed:
-        lines.append(
-            style("✗ failing", "red")
-            + f": {len(failed)} of {len(found.operations)} operations had a reply that is an error"
-        )
+        mark, color = "✗ failing", "red"
+        said = f": {len(failed)} of {count} operations had a reply that is an error"
     else:
-        lines.append(
-            style("✓ every operation answers", "green") + f" ({len(found.operations)} of them)"
-        )
+        mark, color = "✓ every operation answers", "green"
+        said = f" ({count} of them)"
+    first, *rest = wrapped(mark + said, width - 2)
+    shown = style(mark, color) + first.removeprefix(mark) if first.startswith(mark) else first
+    lines += [shown, *(f"  {row}" for row in rest)]
     return "\n".join(lines) + "\n"
 
 
@@ -64,10 +68,19 @@ def _rows(operation: OperationProbe, width: int, style: Style) -> list[str]:
     mark = style("✗", "red") if operation.problem else style("✓", "green")
     figures = f"{statuses:<12} {ms(operation.first_s):>9} {ms(operation.median_s):>9}"
     name, *more = wrapped(operation.operation, width - 2)
-    if not more and len(name) <= NAME_WIDTH:
-        return [f"{mark} {name:<{NAME_WIDTH}} {figures}"]
+    beside = _beside(width)
+    if not more and len(name) <= beside:
+        return [f"{mark} {name:<{beside}} {figures}"]
     rest = [f"  {row}" for row in more]
-    return [f"{mark} {name}", *rest, " " * (NAME_WIDTH + 3) + figures]
+    if not beside:
+        return [f"{mark} {name}", *rest, "    " + " ".join(figures.split())]
+    return [f"{mark} {name}", *rest, " " * (beside + 3) + figures]
+
+
+def _beside(width: int) -> int:
+    """Columns for a name beside its figures; 0: there is no room, they stand below it."""
+    left = width - 3 - _FIGURES_WIDTH
+    return min(NAME_WIDTH, left) if left >= _SHORTEST_NAME else 0
 
 
 def _hanging(text: str, width: int, *, indent: int) -> list[str]:

@@ -10,6 +10,8 @@ from loadpath.report.outside import strip_controls
 
 QUESTION_WIDTH = 12
 SUBJECT_WIDTH = 21
+NARROWEST = QUESTION_WIDTH + SUBJECT_WIDTH + 20
+"""Columns below which a subject stands above what is said of it, not beside."""
 
 _SYMBOL = {
     State.CONFIRMED: ("✓", "green"),
@@ -67,7 +69,7 @@ def _answer(answer: Answer, width: int, style: Style) -> list[str]:
     head = answer.question.upper()
     for position, line in enumerate(answer.lines):
         out += _line(head if position == 0 else "", line, width, style, color)
-    pad = " " * (QUESTION_WIDTH + SUBJECT_WIDTH)
+    pad = " " * _indent(width)
     mark = f"{symbol} {answer.state.value}"
     first, *rest = wrapped(f"{mark}: {answer.claim}", width - len(pad))
     out.append(pad + style(mark, color) + first.removeprefix(mark))
@@ -76,16 +78,26 @@ def _answer(answer: Answer, width: int, style: Style) -> list[str]:
 
 
 def _line(head: str, line: Line, width: int, style: Style, color: str) -> list[str]:
-    indent = QUESTION_WIDTH + SUBJECT_WIDTH
+    indent = _indent(width)
     text = f"{line.verdict} · {line.cause}" if line.cause else line.verdict
     rows = wrapped(text, width - indent)
     left = style(f"{head:<{QUESTION_WIDTH}}", "bold")
+    if width < NARROWEST:
+        # One below the other: question, subject, what is said of it.
+        names = [style(head, "bold")] if head else []
+        names += [" " * (indent // 2) + row for row in wrapped(line.subject, width - indent // 2)]
+        return [*(name for name in names if name.strip()), *(" " * indent + row for row in rows)]
     pad = " " * QUESTION_WIDTH
     subject, *more = wrapped(line.subject, width - QUESTION_WIDTH)
     if not more and len(subject) < SUBJECT_WIDTH:
         first, *rows = rows
         return [f"{left}{subject:<{SUBJECT_WIDTH}}{first}", *(" " * indent + row for row in rows)]
     return [left + subject, *(pad + row for row in more), *(" " * indent + row for row in rows)]
+
+
+def _indent(width: int) -> int:
+    """How far what is said of a subject is indented."""
+    return QUESTION_WIDTH + SUBJECT_WIDTH if width >= NARROWEST else 4
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -95,6 +107,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _labelled(label: str, text: str, width: int, style: Style, *, wrap: bool = True) -> list[str]:
+    if width < NARROWEST:
+        rows = wrapped(text, width - 2) if wrap else [strip_controls(text)]
+        heads = [style(label, "bold")] if label else []
+        return heads + ["  " + row for row in rows]
     rows = wrapped(text, width - QUESTION_WIDTH) if wrap else [strip_controls(text)]
     heads = [label] + [""] * len(rows)
     return [

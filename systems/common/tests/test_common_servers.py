@@ -18,6 +18,20 @@ with {server}() as server:
 """
 
 
+def segments() -> set[str]:
+    """Every System V segment, with the process that made it."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
+    at = rows[0].index("cpid")
+    return {f"segment {row[1]} of {row[at]}" for row in rows[1:]}
+
+
+def shared_memory_of(pid: int) -> set[str]:
+    """What a process has in shared memory that would outlive it."""
+    words = Path(f"/proc/{pid}/maps").read_text().split()
+    files = {word for word in words if word.startswith("/dev/shm/")}
+    return files | {segment for segment in segments() if segment.endswith(f" of {pid}")}
+
+
 @pytest.mark.parametrize("server", ["postgres_server", "valkey_server", "nats_server"])
 def test_a_server_ends_with_the_process_that_started_it(server: str, tmp_path: Path) -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}\n" + _HOLD.format(server=server)
@@ -27,9 +41,12 @@ def test_a_server_ends_with_the_process_that_started_it(server: str, tmp_path: P
     assert holder.stdout is not None
     pid, folder = holder.stdout.readline().split()
     assert is_running(int(pid))
+    shared = shared_memory_of(int(pid))
+    assert bool(shared) == (server == "postgres_server")
     holder.kill()
     holder.wait()
     holder.stdout.close()
     wait_until(lambda: not is_running(int(pid)), timeout_s=5.0, what=f"{server} to end")
+    assert not shared & (segments() | set(map(str, Path("/dev/shm").iterdir())))
     # Only the folder outlives a SIGKILL.
     subprocess.run(["rm", "-rf", folder], check=True)

@@ -56,7 +56,8 @@ def test_a_dependency_that_nobody_opened_a_connection_to_is_named() -> None:
     assert "environment variables" in text
 
 
-def test_no_line_is_wider_than_80_columns_and_no_name_is_cut() -> None:
+@pytest.mark.parametrize("width", [30, 40, 52, 80])
+def test_no_line_is_wider_than_the_terminal_and_no_name_is_cut(width: int) -> None:
     name = "GET /" + "very-long-segment/" * 8
     every = tuple(range(500, 505))
     text = render_check(
@@ -65,9 +66,10 @@ def test_no_line_is_wider_than_80_columns_and_no_name_is_cut() -> None:
             probed("GET /" + "x" * 42),
             unused=("a-dependency-with-a-rather-long-name",),
             dependencies={"d" * 40: "PostgreSQL 18.6 at " + "h" * 60},
-        )
+        ),
+        width=width,
     )
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= width
     assert name.replace(" ", "") in "".join(text.split())
 
 

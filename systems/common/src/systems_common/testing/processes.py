@@ -1,6 +1,6 @@
 """Processes for tests: started so that none is left behind, and waited for with a deadline.
 
-The kernel kills a process when the thread that started it ends, so a test run that is killed
+The kernel ends a process when the thread that started it ends, so a test run that is killed
 leaves nothing behind.
 """
 
@@ -39,10 +39,6 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float, what: str) 
         time.sleep(0.01)
 
 
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def spawn(
     argv: Sequence[str],
     *,
@@ -50,8 +46,16 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: int | None = None,
+    death_signal: int = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own that dies with us; output is appended to `log`."""
+    """Start a process in a session of its own; output is appended to `log`.
+
+    When we are gone, whatever ended us, the kernel sends it `death_signal`.
+    """
+
+    def die_with_parent() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, death_signal)
+
     with log.open("ab") as output:
         return subprocess.Popen(
             argv,
@@ -61,7 +65,7 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
+            preexec_fn=die_with_parent,  # noqa: PLW1509
             user=user,
             group=user,
             extra_groups=[] if user is not None else None,

@@ -39,6 +39,8 @@ class EmbeddedServer:
     def __init__(
         self, name: str, argv: Sequence[str], *, url: str, port: int, log: Path, user: int | None
     ) -> None:
+        # PostgreSQL, killed, would leave shared memory behind; this it takes as "at once".
+        self._death_signal = signal.SIGQUIT if name == "postgres" else signal.SIGKILL
         self.name = name
         self.url = url
         self.port = port
@@ -56,7 +58,13 @@ class EmbeddedServer:
 
     def start(self, *, timeout_s: float = 20.0) -> None:
         """Start and wait until it accepts connections. Raises `RuntimeError` with its output."""
-        self._process = spawn(self._argv, log=self.log, cwd=self.log.parent, user=self._user)
+        self._process = spawn(
+            self._argv,
+            log=self.log,
+            cwd=self.log.parent,
+            user=self._user,
+            death_signal=self._death_signal,
+        )
         deadline = time.monotonic() + timeout_s
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -147,6 +155,8 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[Embed
                 *("-D", str(folder / "data"), "-U", "app", "-A", "scram-sha-256"),
                 *("--pwfile", str(password_file), "-E", "UTF8", "--locale", "C.UTF-8"),
                 *("--no-sync", "--no-instructions"),
+                # In the data folder, where it ends with it, instead of under /dev/shm.
+                *("--set", "dynamic_shared_memory_type=mmap"),
             ],
             log=log,
             cwd=folder,
