@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from loadpath.errors import ConfigurationError
+from loadpath.recording.files import PARTIAL_SUFFIX
+from loadpath.recording.room import NO_ROOM, room
 
 SUFFIXES = (".json", ".txt")
 
@@ -22,12 +25,28 @@ def check_output(path: Path) -> None:
 
 
 def write_output(path: Path, *, text: str, json: str) -> None:
-    """Write `json` to a .json file, `text` to a .txt one.
+    """Write `json` to a .json file, `text` to a .txt one: whole or not at all, where its folder
+    lets us add a file.
 
     Raises `ConfigurationError` for another suffix or a file that cannot be written.
     """
     check_output(path)
+    content = json if path.suffix == ".json" else text
+    place = path.resolve()
+    partial = place.with_name(place.name + PARTIAL_SUFFIX)
+    in_place = not os.access(place.parent, os.W_OK)
     try:
-        path.write_text(json if path.suffix == ".json" else text, encoding="utf-8")
+        if in_place:
+            place.write_text(content, encoding="utf-8")
+        else:
+            partial.write_text(content, encoding="utf-8")
+            partial.replace(place)
     except OSError as error:
-        raise ConfigurationError(f"-o {path}: {error.strerror}") from error
+        if not in_place:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        full = f": {room(place)}" if error.errno in NO_ROOM else ""
+        raise ConfigurationError(
+            f"-o {path}: {error.strerror}{full}",
+            advice="The recording is whole: `loadpath report -o` writes it elsewhere.",
+        ) from error

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ def signal_all(pids: list[int], sig: int) -> None:
         ("plain", "PartStarting database"),
         ("plain", "PartReady cache"),
         ("seeding", "PhaseStarted seed database"),
+        # Statistics are gathered and servers stopped then, for the snapshot.
+        ("seeded", "PhaseFinished seed database"),
         ("hangs", "PartStarting service"),
         ("workers", "RUNNING"),
         ("daemon", "RUNNING"),
@@ -60,6 +63,30 @@ def test_a_loadpath_killed_while_initdb_runs_leaves_nothing(
         return any("--pwfile" in command for command in victim.marked().values())
 
     eventually(initdb_runs)
+    victim.kill()
+    assert victim.left_in_the_end() == []
+
+
+def test_a_loadpath_killed_while_it_installs_postgres_leaves_nothing(
+    start: Callable[[str], Any], open_folder: Path, eventually: Callable[..., None]
+) -> None:
+    victim = start("plain")
+    victim.until("GUARD")
+
+    def installation() -> list[Path]:
+        return list(open_folder.glob("loadpath-postgres-*"))
+
+    eventually(installation)
+    victim.kill()
+    assert victim.left_in_the_end() == []
+
+
+def test_a_loadpath_killed_while_it_restores_a_snapshot_leaves_nothing(
+    start: Callable[[str], Any],
+) -> None:
+    victim = start("seeded")
+    for _ in range(2):
+        victim.until("PartStarting database")
     victim.kill()
     assert victim.left_in_the_end() == []
 

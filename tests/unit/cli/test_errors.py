@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,7 @@ def test_a_folder_that_cannot_hold_runs_is_named_before_anything_starts(
     assert (ended.code, ended.out) == (2, "")
     assert f"cannot record in {shop / '.loadpath' / 'runs'}" in ended.err
     assert "writable" in ended.err
+    assert "--runs" in ended.err
 
 
 class TestHowErrorsAreShown:
@@ -180,6 +182,30 @@ class TestHowErrorsAreShown:
         _, said = self.raised(ZeroDivisionError("by zero"), loadpath, monkeypatch, shop)
         assert said[0] == "loadpath: a fault in Loadpath itself: ZeroDivisionError: by zero"
         assert "LOADPATH_TRACEBACK=1" in said[1]
+
+    @pytest.mark.parametrize(
+        "error", [BrokenPipeError(32, "Broken pipe"), EOFError("the server hung up")], ids=repr
+    )
+    def test_the_end_of_a_connection_is_not_taken_for_that_of_our_own_output(
+        self,
+        error: Exception,
+        loadpath: Loadpath,
+        monkeypatch: pytest.MonkeyPatch,
+        shop: Path,
+    ) -> None:
+        code, said = self.raised(error, loadpath, monkeypatch, shop)
+        assert code == ExitCode.INTERNAL
+        assert type(error).__name__ in said[0]
+
+    def test_a_full_disk_is_no_fault_of_its_own(
+        self, loadpath: Loadpath, monkeypatch: pytest.MonkeyPatch, shop: Path
+    ) -> None:
+        error = OSError(errno.ENOSPC, "No space left on device", str(shop / "base" / "1"))
+        code, said = self.raised(error, loadpath, monkeypatch, shop)
+        assert code == ExitCode.WOULD_NOT_RUN
+        assert said[0].startswith(f"loadpath: {shop}/base/1 could not be written: No space left")
+        assert f"the disk of {shop} has " in said[0]
+        assert "TMPDIR" in said[1]
 
     def test_nothing_from_outside_steers_the_terminal(
         self, loadpath: Loadpath, monkeypatch: pytest.MonkeyPatch, shop: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -155,6 +156,69 @@ def test_a_damaged_run_is_named(loadpath: Loadpath, tmp_path: Path) -> None:
     assert found.code == 2
     assert "recording.json" in found.err
     assert "damaged" in found.err
+
+
+class TestHalfARun:
+    """What a kill, a full disk or a careless hand leaves: said by `report` and by `compare`."""
+
+    @pytest.fixture
+    def halved(self, shop: Path, tmp_path: Path) -> Path:
+        """A copy of the shop whose runs may be damaged."""
+        return Path(shutil.copytree(shop, tmp_path / "shop", symlinks=True))
+
+    def refused(self, loadpath: Loadpath, folder: Path) -> str:
+        """What both say of the newest run: the same, and in the same code."""
+        told = loadpath("report", "-C", folder)
+        compared = loadpath("compare", runs(folder)[1], "latest", "-C", folder)
+        assert (told.code, told.out) == (compared.code, compared.out) == (2, "")
+        assert told.err == compared.err
+        return str(told.err)
+
+    @pytest.mark.parametrize("kind", ["requests", "threads"])
+    @pytest.mark.parametrize("left", [0, 0.5])
+    def test_a_table_that_is_cut_off(
+        self, loadpath: Loadpath, halved: Path, kind: str, left: float
+    ) -> None:
+        run = (halved / ".loadpath/runs/latest").resolve()
+        table = run / f"recordings/mix/{kind}/0003.parquet"
+        table.write_bytes(table.read_bytes()[: int(left * table.stat().st_size)])
+        said = self.refused(loadpath, halved)
+        assert f"{table} cannot be read: " in said
+        assert "measure again" in said
+
+    def test_a_header_that_is_cut_off(self, loadpath: Loadpath, halved: Path) -> None:
+        header = (halved / ".loadpath/runs/latest").resolve() / "recordings/mix/recording.json"
+        header.write_bytes(header.read_bytes()[:100])
+        assert f"{header} is damaged: " in self.refused(loadpath, halved)
+
+    @pytest.mark.parametrize("notes", ["{}", '{"questions": ["weather"]}'])
+    def test_a_run_of_questions_that_nobody_here_knows(
+        self, loadpath: Loadpath, halved: Path, notes: str
+    ) -> None:
+        file = halved / ".loadpath/runs/latest/run.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "notes": json.loads(notes)}))
+        found = loadpath("report", "-C", halved)
+        assert (found.code, found.out) == (2, "")
+        assert "expected questions in run.json that this Loadpath knows" in found.err
+
+    def test_latest_that_points_to_a_run_that_was_removed(
+        self, loadpath: Loadpath, halved: Path
+    ) -> None:
+        newest = (halved / ".loadpath/runs/latest").resolve()
+        shutil.rmtree(newest)
+        said = self.refused(loadpath, halved)
+        assert f"latest points to {newest.name}, which is not there any more" in said
+        assert runs(halved)[-1] in said
+
+    def test_one_that_was_killed_is_compared_and_that_is_told(
+        self, loadpath: Loadpath, halved: Path
+    ) -> None:
+        header = halved / ".loadpath/runs/latest/recordings/mix/recording.json"
+        header.write_text(header.read_text().replace('"complete"', '"running"', 1))
+        found = loadpath("compare", "latest", "latest", "-C", halved)
+        assert found.code in (0, 1, 3), found
+        told = " ".join(found.out.split())
+        assert f"! {runs(halved)[-1]} was ended early: it has only what was measured" in told
 
 
 class TestPipes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,37 @@ def test_what_cannot_be_written_is_refused_before_and_after(
         assert caught.value.exit_code is ExitCode.USAGE
         assert str(path) in str(caught.value)
     assert not path.exists()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from loadpath.errors import ConfigurationError
+from loadpath.report.files import write_output
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+try:
+    write_output(Path(sys.argv[1]), text="x" * 1000, json="")
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def test_a_file_that_finds_no_room_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk; the failing write is the same."""
+    (tmp_path / "answers.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("answers.txt")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "link.txt")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "link.txt: File too large: the disk of " in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.txt", "link.txt"]
+    assert (tmp_path / "answers.txt").read_text() == "old"
+    write_output(tmp_path / "link.txt", text="new", json="")
+    assert (tmp_path / "answers.txt").read_text() == "new"
+    assert (tmp_path / "link.txt").is_symlink()
 
 
 def test_a_place_where_nobody_can_write_is_refused() -> None:

@@ -1,6 +1,7 @@
 """A Loadpath that tests kill: deploys, says what it does line by line, and stays until told.
 
-Its argument is where it is to be killed: seeding, or the manner of the service it deploys.
+Its argument is where it is to be killed: seeding, seeded (in what follows a seed), or the manner of
+the service it deploys.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ def told(event: AnyEvent) -> None:
 
 def setup(manner: str) -> Setup:
     python = sys.executable
-    seed = (python, "-c", "import time; time.sleep(1000)") if manner == "seeding" else None
+    seeds = {"seeding": "import time; time.sleep(1000)", "seeded": "pass"}
+    seed = (python, "-c", seeds[manner]) if manner in seeds else None
     dependencies: tuple[Dependency, ...] = (
         Dependency(name="cache", kind="valkey", env={}),
         Dependency(name="queue", kind="nats", env={}),
     )
-    if manner in ("plain", "seeding", "workers"):
+    if manner in ("plain", "seeding", "seeded", "workers"):
         database = Dependency(name="database", kind="postgres", env={}, seed=seed)
         dependencies = (database, *dependencies)
     return Setup(
