@@ -59,7 +59,13 @@ async def _on_kept(
     if kept.is_new:
         # Made elsewhere and copied: a seed that fails, or is killed, leaves nothing in the folder.
         snapshot = await prepare_data(setup, guard=guard, emit=emit, folder=scratch, always=True)
-        await kept.fill(snapshot)
+        filling = asyncio.ensure_future(kept.fill(snapshot))
+        try:
+            await asyncio.shield(filling)
+        except asyncio.CancelledError:
+            # Ctrl-C waits for the copy: given up half way, the folder would be of no use.
+            await filling
+            raise
         await guard.remove_now(scratch)
     elif kept.is_outdated:
         emit(
