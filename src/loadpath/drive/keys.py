@@ -96,6 +96,7 @@ class KeyTexts:
 
     def __init__(self, key_set: KeySet) -> None:
         self._pattern = key_set.pattern
+        self._first = key_set.first
         self._lines = None if key_set.file is None else _lines(key_set)
         kept = key_set.count if key_set.count <= CACHED_TEXTS else 0
         self._texts: list[str | None] = [None] * (kept if self._lines is None else 0)
@@ -106,10 +107,10 @@ class KeyTexts:
         if self._lines is not None:
             return self._lines[number]
         if not self._texts:
-            return self._pattern.format(n=number)
+            return self._pattern.format(n=self._first + number)
         text = self._texts[number]
         if text is None:
-            text = self._texts[number] = self._pattern.format(n=number)
+            text = self._texts[number] = self._pattern.format(n=self._first + number)
         return text
 
     def quoted(self, number: int) -> bytes:

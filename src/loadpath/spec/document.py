@@ -56,6 +56,7 @@ Status: TypeAlias = Annotated[
     Meta(ge=100, le=599, description="an HTTP status from 100 to 599"),
 ]
 Count: TypeAlias = Annotated[int, Meta(ge=1, description="a whole number of at least 1")]
+Whole: TypeAlias = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
 Weight: TypeAlias = Annotated[float, Meta(ge=0, description="a number of at least 0")]
 
 
@@ -120,6 +121,7 @@ class KeySetTable(Table, frozen=True):
     """`[workload.keys.NAME]`, or `keys` of an operation written out there."""
 
     count: Count | None = None
+    first: Whole | None = None
     zipf: Weight | None = None
     latest: Weight | None = None
     uniform: bool | None = None

@@ -35,11 +35,13 @@ class KeySet(msgspec.Struct, frozen=True, kw_only=True):
 
     `zipf`: the rank-r key is asked for in proportion to r ** -exponent; ranks are scattered over
     the population (hot keys are not neighbors in an index). `latest`: the same, newest first, not
-    scattered. Key number n (0-based) is written `pattern.format(n=n)`, or is line n of `file`.
+    scattered. Key number i (0-based) is written `pattern.format(n=first + i)`, or is line i of
+    `file`.
     """
 
     name: str
     count: int
+    first: int = 0
     distribution: Literal["zipf", "uniform", "latest"] = "uniform"
     exponent: float = 1.0
     pattern: str = "{n}"

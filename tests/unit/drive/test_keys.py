@@ -101,6 +101,8 @@ def test_keys_are_written_by_pattern_or_as_lines_of_a_file(tmp_path: Path) -> No
     huge = KeyTexts(KeySet(name="k", count=1 << 30, pattern="{n}"))
     assert huge.text(123_456_789) == "123456789"
     assert huge.quoted(12) == b"12"
+    ids = KeyTexts(KeySet(name="k", count=10, first=1))
+    assert [ids.text(0), ids.quoted(9)] == ["1", b"10"]
     file = tmp_path / "keys.txt"
     file.write_text("one\ntwo words\nüber/drei\n", encoding="utf-8")
     lines = KeyTexts(KeySet(name="k", count=3, file=file))

@@ -114,6 +114,7 @@ MISTAKES = [
     ("zipf = 1.0", "zipf = nan", 13, "workload.keys.link.zipf", "got NaN"),
     ("zipf = 1.0", "uniform = false", 13, "workload.keys.link.uniform", "expected true"),
     ("zipf = 1.0", "zipf = 1\nlatest = 1", 14, "workload.keys.link.latest", "has both"),
+    ("zipf = 1.0", "first = -1", 13, "workload.keys.link.first", "at least 0"),
     ("count = 1000", "count = 0", 14, "workload.keys.link.count", "at least 1, got 0"),
     ("count = 1000", "", 12, "workload.keys.link.count", "is missing"),
     ("zipf = 1.0", 'pattern = "{m}"', 13, "workload.keys.link.pattern", "a Python format over n"),

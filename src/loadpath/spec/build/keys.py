@@ -19,18 +19,21 @@ def build_key_set(name: str, table: KeySetTable, path: KeyPath, directory: Path)
             raise missing((*path, "count"), "how many keys there are, a whole number of at least 1")
         count, file = table.count, None
     else:
-        if table.pattern is not None:
-            raise Problem(
-                (*path, "pattern"),
-                f"`{dotted(path)}` has both `file` and `pattern`: expected one of them",
-            )
+        for key in ("pattern", "first"):
+            if getattr(table, key) is not None:
+                raise Problem(
+                    (*path, key),
+                    f"`{dotted(path)}` has both `file` and `{key}`: expected one of them",
+                )
         file = directory / table.file
         count = _count_in_file(file, table, path)
     pattern = "{n}" if table.pattern is None else table.pattern
-    _check_pattern(pattern, count, (*path, "pattern"))
+    first = table.first or 0
+    _check_pattern(pattern, first, count, (*path, "pattern"))
     return KeySet(
         name=name,
         count=count,
+        first=first,
         distribution=distribution,
         exponent=exponent,
         pattern=pattern,
@@ -73,10 +76,10 @@ def _count_in_file(file: Path, table: KeySetTable, path: KeyPath) -> int:
     return table.count or lines
 
 
-def _check_pattern(pattern: str, count: int, path: KeyPath) -> None:
+def _check_pattern(pattern: str, first: int, count: int, path: KeyPath) -> None:
     expected = 'a Python format over n such as "item-{n:06d}"'
     try:
-        keys = [pattern.format(n=n) for n in range(min(count, 2))]
+        keys = [pattern.format(n=n) for n in range(first, first + min(count, 2))]
     except (KeyError, IndexError, ValueError, AttributeError, TypeError):
         raise wrong_value(path, expected, pattern) from None
     if len(set(keys)) < len(keys):
