@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from loadpath.errors import ConfigurationError
-from loadpath.spec.detect import detect, render_service_file
+from loadpath.spec.detect import detect, render_service_file, render_summary
 
 
 @click.command()
@@ -23,9 +23,14 @@ def init(directory: Path, force: bool) -> None:
     target = directory / "loadpath.toml"
     if target.exists() and not force:
         raise ConfigurationError(f"{target} is there already", advice="--force overwrites it.")
-    text = render_service_file(detect(directory))
+    detected = detect(directory)
+    text = render_service_file(detected)
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {target}. Read it, mend what is marked, then: loadpath check {directory}")
+    click.echo(f"wrote {target}")
+    click.echo(render_summary(detected), nl=False)
+    doubts = text.count("check this") - 1  # one explains the words
+    mend = f'mend what says "check this" ({doubts} places)' if doubts else "read it"
+    click.echo(f"\nNext: {mend}, then: loadpath check {directory}")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadpath.spec.dependency import DependencyKind
-from loadpath.spec.detect.found import FoundDependency
+from loadpath.spec.detect.found import Commands, FoundDependency
 from loadpath.spec.detect.project import Project, Variable
 
 PACKAGES: dict[DependencyKind, tuple[str, ...]] = {
@@ -55,6 +55,9 @@ _LIBPQ = {
     "PGPASSWORD": "{password}",
     "PGDATABASE": "{name}",
 }
+# libpq's other way to write an address: keywords and values.
+_CONNINFO = re.compile(r"\s*(?:host|port|user|password|dbname|hostaddr)\s*=", re.IGNORECASE)
+_CONNINFO_FILLED = "host={host} port={port} user={user} password={password} dbname={name}"
 _READS_LIBPQ = ("asyncpg", "psycopg", "psycopg-binary", "psycopg2", "psycopg2-binary", "pg")
 
 
@@ -63,12 +66,10 @@ class _Address(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def find_dependencies(
-    project: Project, *, prepare: tuple[str, ...] | None
-) -> tuple[FoundDependency, ...]:
+def find_dependencies(project: Project, commands: Commands) -> tuple[FoundDependency, ...]:
     """The dependencies that the project's packages and settings tell of.
 
-    `prepare` is the command that lays out the database, when one is known.
+    `commands` are those that lay out the database and fill it.
     """
     found = []
     for kind, packages in PACKAGES.items():
@@ -83,7 +84,7 @@ def find_dependencies(
                 kind=kind,
                 because=because,
                 env=address.env,
-                prepare=prepare if kind == "postgres" else None,
+                commands=commands if kind == "postgres" else Commands(),
                 notes=address.notes,
             )
         )
@@ -121,6 +122,8 @@ def _said_in_settings(project: Project, kind: DependencyKind) -> str | None:
 def _address(project: Project, kind: DependencyKind) -> _Address:
     """Templates for the variables that tell the service where the dependency is."""
     mine = [v for v in project.variables.values() if _is_about(v, kind)]
+    if kind == "postgres" and (keyworded := [v for v in mine if _CONNINFO.match(v.sample or "")]):
+        return _Address({v.name: _CONNINFO_FILLED for v in keyworded})
     urls = {v.name: _url(project, kind, v) for v in mine if re.search(rf"{_URL}$", v.name)}
     if urls:
         return _Address(urls)
@@ -140,6 +143,8 @@ def _address(project: Project, kind: DependencyKind) -> _Address:
 
 
 def _is_about(variable: Variable, kind: DependencyKind) -> bool:
+    if _CONNINFO.match(variable.sample or ""):
+        return kind == "postgres"
     if variable.sample and "://" in variable.sample:
         scheme = variable.sample.partition("://")[0].partition("+")[0]
         named = {"postgres": ("postgres",), "valkey": ("redis", "valkey"), "nats": ("nats",)}[kind]
@@ -204,7 +209,9 @@ def required_elsewhere(
     found: dict[str, tuple[str, str]] = {}
     for name, variable in variables.items():
         if variable.required and name not in spoken_for:
-            if variable.sample:
+            if name.endswith("ALLOWED_HOSTS"):
+                found[name] = ("127.0.0.1,localhost", "check this: requests come from 127.0.0.1")
+            elif variable.sample:
                 found[name] = (variable.sample, "from the example")
             else:
                 found[name] = ("change-me", "check this: the code needs it")

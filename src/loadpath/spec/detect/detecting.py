@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from loadpath.spec.detect.commands import django_commands, node_commands
 from loadpath.spec.detect.dependencies import (
     find_dependencies,
     find_unsupported,
@@ -12,8 +13,8 @@ from loadpath.spec.detect.dependencies import (
 )
 from loadpath.spec.detect.django import detect_django
 from loadpath.spec.detect.express import detect_express
-from loadpath.spec.detect.found import Detected, Route, Start
-from loadpath.spec.detect.project import Project, read_project
+from loadpath.spec.detect.found import Commands, Detected, Route, Start
+from loadpath.spec.detect.project import read_project
 from loadpath.spec.detect.python_web import detect_web
 
 _HEALTH = re.compile(
@@ -34,17 +35,17 @@ def detect(directory: Path | str) -> Detected:
     project = read_project(Path(directory))
     framework: str | None = None
     start, env, routes = _NO_START, dict[str, str](), tuple[Route, ...]()
-    prepare: tuple[str, ...] | None = _alembic(project)
+    commands = Commands()
     if (django := detect_django(project)) is not None:
-        framework, prepare = "Django", ("python", "manage.py", "migrate", "--noinput")
+        framework, commands = "Django", django_commands(project)
         start, routes = django
     elif (web := detect_web(project)) is not None:
-        framework, start, routes = web[0].framework, web[1], web[2]
+        framework, start, routes, commands = web[0].framework, *web[1:]
     elif (express := detect_express(project)) is not None:
         framework = "Express"
         start, env, routes = express
-        prepare = _prisma(project)
-    dependencies = find_dependencies(project, prepare=prepare)
+        commands = node_commands(project)
+    dependencies = find_dependencies(project, commands)
     taken = {name for d in dependencies for name in d.env} | set(env)
     required = required_elsewhere(project.variables, taken)
     return Detected(
@@ -62,15 +63,5 @@ def detect(directory: Path | str) -> Detected:
 
 def _ready_path(routes: tuple[Route, ...]) -> str:
     """A health check if there is one, else the root (any status below 500 is an answer)."""
-    paths = [r.path for r in routes if r.mounted and not r.fields and not r.needs]
+    paths = [r.path for r in routes if r.is_plain]
     return next((p for p in paths if _HEALTH.fullmatch(p)), "/")
-
-
-def _alembic(project: Project) -> tuple[str, ...] | None:
-    return ("alembic", "upgrade", "head") if (project.directory / "alembic.ini").is_file() else None
-
-
-def _prisma(project: Project) -> tuple[str, ...] | None:
-    if any(p.endswith("schema.prisma") for p in project.sources):
-        return ("npx", "prisma", "migrate", "deploy")
-    return None

@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from loadpath.spec.detect.found import Route, Start
+import msgspec
+
+from loadpath.spec.detect.django_views import (
+    CONVERTED,
+    KINDS,
+    asked_of_view,
+    find_view,
+    methods_of,
+)
+from loadpath.spec.detect.examples import unique_names
+from loadpath.spec.detect.found import Parameter, Route, Start
 from loadpath.spec.detect.project import Project
 from loadpath.spec.detect.python_code import (
     Module,
@@ -23,13 +33,46 @@ _DEPTH_MAX = 8
 
 
 def detect_django(project: Project) -> tuple[Start, tuple[Route, ...]] | None:
-    """A Django project, or None. Routes are assumed to answer GET: their views were not read."""
+    """A Django project, or None. A view that does not say its methods is assumed to answer GET."""
     if "manage.py" not in project.sources:
         return None
     modules = parse_modules(project)
     served = next((m for m in sorted(modules) if m.rpartition(".")[2] == "wsgi"), None)
     served_async = next((m for m in sorted(modules) if m.rpartition(".")[2] == "asgi"), None)
-    return _start(project, served, served_async), tuple(sorted(set(_routes(modules))))
+    routes = (_asked(project, modules, each) for each in _routes(modules))
+    found = {route for several in routes for route in several}
+    return _start(project, served, served_async), tuple(sorted(found))
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """An entry of urlpatterns, where it stands, and its view when there is one to look at."""
+
+    path: str
+    module: Module
+    line: int
+    view: ast.expr | None = None
+
+
+def _asked(project: Project, modules: Mapping[str, Module], entry: _Entry) -> Iterator[Route]:
+    path = _CONVERTER.sub(r"{\1}", entry.path)
+    typed = tuple(Parameter(m[2], KINDS.get(m[1], "text")) for m in CONVERTED.finditer(entry.path))
+    bare = Route(path=path, where=f"{entry.module.path}:{entry.line}", typed=typed, sure=False)
+    found = find_view(modules, entry.module, entry.view) if entry.view is not None else None
+    if found is None:
+        yield bare
+        return
+    methods = methods_of(found[1])
+    unique = unique_names(project)
+    for method in methods or ("GET",):
+        asked = asked_of_view(project, modules, *found, path, method, unique)
+        yield msgspec.structs.replace(
+            bare,
+            method=method,
+            needs=asked.needs,
+            form=asked.form,
+            lacks=asked.lacks,
+            sure=bool(methods),
+        )
 
 
 def _start(project: Project, wsgi: str | None, asgi: str | None) -> Start:
@@ -52,7 +95,7 @@ def _start(project: Project, wsgi: str | None, asgi: str | None) -> Start:
     )
 
 
-def _routes(modules: Mapping[str, Module]) -> Iterator[Route]:
+def _routes(modules: Mapping[str, Module]) -> Iterator[_Entry]:
     root = _root_urls(modules)
     if root is not None:
         yield from _of_module(modules, root, "/", 0)
@@ -69,7 +112,7 @@ def _root_urls(modules: Mapping[str, Module]) -> Module | None:
 
 def _of_module(
     modules: Mapping[str, Module], module: Module, prefix: str, depth: int
-) -> Iterator[Route]:
+) -> Iterator[_Entry]:
     for name, value in assignments(module.tree):
         if name == "urlpatterns":
             yield from _of_list(modules, module, value, prefix, depth)
@@ -77,7 +120,7 @@ def _of_module(
 
 def _of_list(
     modules: Mapping[str, Module], module: Module, value: ast.expr, prefix: str, depth: int
-) -> Iterator[Route]:
+) -> Iterator[_Entry]:
     if depth > _DEPTH_MAX:
         return
     if isinstance(value, ast.BinOp):  # urlpatterns = [...] + [...]
@@ -91,17 +134,17 @@ def _of_list(
         route = text_of(entry.args[0])
         if route is None:
             continue
-        whole = _CONVERTER.sub(r"{\1}", prefix + route)
+        whole = prefix + route
         view = entry.args[1]
         if call_name(view) == "include" and isinstance(view, ast.Call) and view.args:
             yield from _included(modules, module, view.args[0], whole, depth + 1)
         elif not ast.unparse(view).startswith("admin."):
-            yield Route(path=whole, where=f"{module.path}:{entry.lineno}", sure=False)
+            yield _Entry(whole, module, entry.lineno, view)
 
 
 def _included(
     modules: Mapping[str, Module], module: Module, target: ast.expr, prefix: str, depth: int
-) -> Iterator[Route]:
+) -> Iterator[_Entry]:
     if isinstance(target, ast.Tuple) and target.elts:  # include((patterns, namespace))
         target = target.elts[0]
     name = text_of(target)
@@ -127,5 +170,4 @@ def _included(
                 and node.args
                 and (registered := text_of(node.args[0])) is not None
             ):
-                where = f"{module.path}:{node.lineno}"
-                yield Route(path=f"{prefix}{registered}/", where=where, sure=False)
+                yield _Entry(f"{prefix}{registered}/", module, node.lineno)

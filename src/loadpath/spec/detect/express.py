@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import TypedDict
 
+import msgspec
+
+from loadpath.spec.detect.commands import node_words
 from loadpath.spec.detect.dependencies import owner_of
-from loadpath.spec.detect.found import Route, Start
+from loadpath.spec.detect.examples import AUTHENTICATION, LOGIN
+from loadpath.spec.detect.found import Parameter, Route, Start
 from loadpath.spec.detect.project import Project
+from loadpath.spec.detect.reads import SEARCHES, guessed_body
 
 _SOURCES = (".js", ".mjs", ".cjs", ".ts")
 _ENTRIES = ("server", "index", "app", "main", "src/server", "src/index", "src/app", "src/main")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_ROUTE = re.compile(r"\b(\w+)\s*\.\s*get\(\s*([\"'`])(/[^\"'`]*)\2\s*,")
-_CHAINED = re.compile(r"\b(\w+)\s*\.\s*route\(\s*([\"'`])(/[^\"'`]*)\2\s*\)[^;]*?\.\s*get\(")
+_ROUTE = re.compile(r"\b(\w+)\s*\.\s*(get|post|put|patch|delete)\(\s*([\"'`])(/[^\"'`]*)\3\s*,")
+_CHAIN = re.compile(r"\b(\w+)\s*\.\s*route\(\s*([\"'`])(/[^\"'`]*)\2\s*\)[^;]*")
+_LINK = re.compile(r"\)\s*\.\s*(get|post|put|patch|delete)\(")
 _MOUNT = re.compile(
     r"\b\w+\s*\.\s*use\(\s*(?:([\"'`])(/[^\"'`]*)\1\s*,\s*)?(?:[\w.()]+\s*,\s*)*?"
     r"(?:require\(\s*[\"'](\.[^\"']*)[\"']\s*\)|(\w+))(?:\s*\.\s*\w+)?\s*\)"
@@ -27,7 +33,10 @@ _REQUIRE = re.compile(
 _APP = re.compile(r"=\s*(?:await\s+)?express\(\s*\)")
 _PARAMETER = re.compile(r":(\w+)(?:\([^)]*\))?")
 _LISTEN = re.compile(r"\.listen\(\s*(\d{2,5})\b|\bport\s*[:=]\s*(\d{4,5})\b", re.IGNORECASE)
-_SHELL = set("&|;<>$`*?\n")
+# Where the handler of a route ends: the next one begins.
+_NEXT = re.compile(
+    r"\b\w+\s*\.\s*(?:get|post|put|patch|delete|use|route)\(\s*[\"'`]/|\bmodule\.exports"
+)
 _DEPTH_MAX = 8
 
 
@@ -55,14 +64,7 @@ def _start_words(project: Project, sources: Mapping[str, str]) -> tuple[str, ...
     scripts = project.node.get("scripts")
     script = scripts.get("start") if isinstance(scripts, dict) else None
     if isinstance(script, str) and script.strip():
-        try:
-            words = shlex.split(script)
-        except ValueError:
-            words = []
-        # npm would be one process more between the guard and the service.
-        if words and not _SHELL.intersection(script) and "=" not in words[0]:
-            return tuple(words)
-        return ("npm", "start")
+        return node_words("start", script)
     main = project.node.get("main")
     if isinstance(main, str) and main:
         return ("node", main)
@@ -91,7 +93,7 @@ def _routes(sources: Mapping[str, str]) -> Iterator[Route]:
     for path in sources:
         if path not in reached and re.search(r"\bRouter\(\s*\)", sources[path]):
             for route in _of_file(sources, path, "", _DEPTH_MAX, reached):
-                yield Route(path=route.path, where=route.where, mounted=False)
+                yield msgspec.structs.replace(route, mounted=False)
 
 
 def _of_file(
@@ -99,12 +101,14 @@ def _of_file(
 ) -> Iterator[Route]:
     text = sources[path]
     reached.add(path)
-    for pattern in (_ROUTE, _CHAINED):
-        for found in pattern.finditer(text):
-            line = text.count("\n", 0, found.start()) + 1
-            where = _PARAMETER.sub(r"{\1}", prefix + found[3])
-            if "*" not in where and "$" not in where:
-                yield Route(path=where.rstrip("/") or "/", where=f"{path}:{line}")
+    for start, method, at, handler in _registered(text):
+        whole = _PARAMETER.sub(r"{\1}", prefix + at)
+        if "*" not in whole and "$" not in whole:
+            asked = _asked(handler, whole, method)
+            line = text.count("\n", 0, start) + 1
+            yield Route(
+                path=whole.rstrip("/") or "/", method=method, where=f"{path}:{line}", **asked
+            )
     if depth >= _DEPTH_MAX:
         return
     imported = {m[1] or m[3]: m[2] or m[4] for m in _REQUIRE.finditer(text)}
@@ -114,6 +118,46 @@ def _of_file(
         if file is not None and file != path:
             at = prefix + (found[2] or "").rstrip("/")
             yield from _of_file(sources, file, at, depth + 1, reached)
+
+
+class _Asked(TypedDict):
+    needs: tuple[Parameter, ...]
+    body: str
+    lacks: tuple[str, ...]
+
+
+def _asked(handler: str, path: str, method: str) -> _Asked:
+    """What a handler reads of a request, as far as its text tells."""
+    before = re.split(r"=>|\bfunction\b", handler, maxsplit=1)[0]
+    body = ""
+    lacks = [LOGIN] if AUTHENTICATION.search(before) else []
+    if method != "GET" and (names := _names(handler, "body")):
+        lacks.append(f"a look at its body: the code reads {', '.join(names)} from it")
+        body = guessed_body(names)
+    asked = [n for n in _names(handler, "query") if "search" in path and n in SEARCHES]
+    needs = tuple(Parameter(n, "text") for n in asked)
+    return _Asked(needs=needs, body=body, lacks=tuple(lacks))
+
+
+def _names(handler: str, part: str) -> tuple[str, ...]:
+    """The names that a handler takes out of req.body or req.query."""
+    found = re.findall(rf"\breq(?:uest)?\.{part}\.(\w+)", handler)
+    for listed in re.findall(rf"\{{([^{{}}]*)\}}\s*=\s*req(?:uest)?\.{part}\b", handler):
+        found += re.findall(r"(?:^|,)\s*(\w+)", listed)
+    return tuple(dict.fromkeys(found))
+
+
+def _registered(text: str) -> Iterator[tuple[int, str, str, str]]:
+    """Where a route is registered, its method and path, and the text of its handler."""
+    for found in _ROUTE.finditer(text):
+        rest = text[found.end() :]
+        end = _NEXT.search(rest)
+        yield found.start(), found[2].upper(), found[4], rest[: end.start()] if end else rest
+    for chain in _CHAIN.finditer(text):
+        links = list(_LINK.finditer(chain[0]))
+        ends = [*(link.start() for link in links[1:]), len(chain[0])]
+        for link, until in zip(links, ends, strict=False):
+            yield chain.start(), link[1].upper(), chain[3], chain[0][link.end() : until]
 
 
 def _file_of(sources: Mapping[str, str], importer: str, target: str) -> str | None:

@@ -128,7 +128,8 @@ def _followed(modules: Mapping[str, Module], source: str, name: str | None) -> S
             return source, ""
         whole = f"{source}.{name}" if source else name
         module = modules.get(source)
-        if module is not None and name in module.imports:
+        # `from package import module` in the package itself names the module, not a re-export.
+        if module is not None and module.imports.get(name, (source, name)) != (source, name):
             source, name = module.imports[name]
         elif whole in modules or module is None:
             # A module of the project, or a package on the way to one.

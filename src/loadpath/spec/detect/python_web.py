@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 import msgspec
 
-from loadpath.spec.detect.found import Route, Start
+from loadpath.spec.detect.commands import python_commands
+from loadpath.spec.detect.examples import unique_names
+from loadpath.spec.detect.fastapi import asked_by_signature
+from loadpath.spec.detect.found import Commands, Parameter, ParameterKind, Route, Start
 from loadpath.spec.detect.project import Project
 from loadpath.spec.detect.python_code import (
     Module,
@@ -20,14 +24,15 @@ from loadpath.spec.detect.python_code import (
     resolve,
     text_of,
 )
+from loadpath.spec.detect.reads import asked_by_reading
 
-APPLICATIONS = {"FastAPI": "FastAPI", "Flask": "Flask"}
+APPLICATIONS = ("FastAPI", "Flask")
 _ROUTERS = ("APIRouter", "Blueprint")
 _INCLUDES = ("include_router", "register_blueprint")
 _METHODS = ("get", "post", "put", "patch", "delete")
 _CONVERTER = re.compile(r"<(?:[^:<>]+:)?(\w+)>|\{(\w+):[^}]*\}")
-# Parameters of these types, if they are not in the path and have no default, are query parameters.
-_QUERY_TYPES = ("str", "int", "float", "bool", "UUID", "date", "datetime", "Decimal")
+_CONVERTED = re.compile(r"<([a-z]+)(?:\([^)]*\))?:(\w+)>|\{(\w+):([a-z]+)\}")
+_KINDS: dict[str, ParameterKind] = {"int": "whole", "float": "number", "uuid": "other"}
 
 
 class Application(msgspec.Struct, frozen=True):
@@ -107,9 +112,8 @@ def find_start(project: Project, app: Application) -> Start:
             ("waitress-serve", listen, *call, target),
             ("one process: without {workers} a second worker cannot be tried",),
         )
-    where = f"{folder}/{app.module.replace('.', '/')}" if folder else app.module
     return Start(
-        ("flask", "--app", f"{where}:{called.partition(':')[2]}", "run", "--port", "{port}"),
+        ("flask", "--app", _flask_app(app), "run", "--port", "{port}"),
         (
             "check this: Flask's development server, because no other is among the packages;",
             "what you measure with it is not what production does (gunicorn, granian, waitress)",
@@ -117,8 +121,19 @@ def find_start(project: Project, app: Application) -> Start:
     )
 
 
-def find_routes(modules: Mapping[str, Module], framework: str) -> tuple[Route, ...]:
-    """The GET routes of all applications and routers, under the prefixes they are mounted at."""
+def _flask_app(app: Application) -> str:
+    """What `flask --app` is given."""
+    where = f"src/{app.module.replace('.', '/')}" if app.in_src else app.module
+    return f"{where}:{app.name}{'()' if app.is_factory else ''}"
+
+
+def find_routes(
+    modules: Mapping[str, Module], framework: str, unique: frozenset[str] = frozenset()
+) -> tuple[Route, ...]:
+    """The routes of all applications and routers, under the prefixes they are mounted at.
+
+    `unique` are names whose values have to be different in every request.
+    """
     mounts = _mounts(modules)
     found = set()
     for module in modules.values():
@@ -126,15 +141,25 @@ def find_routes(modules: Mapping[str, Module], framework: str) -> tuple[Route, .
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for decorator in node.decorator_list:
+                if not isinstance(decorator, ast.Call):
+                    continue
                 for owner, path, methods in _registered(modules, module, decorator):
-                    if "GET" not in methods:
-                        continue
-                    for prefix, mounted in _prefixes(mounts, owner):
+                    for (prefix, mounted), method in product(_prefixes(mounts, owner), methods):
                         whole = _CONVERTER.sub(_field, prefix + path) or "/"
+                        if framework == "FastAPI":
+                            asked = asked_by_signature(
+                                modules, module, node, decorator, whole, method, unique
+                            )
+                        else:
+                            asked = asked_by_reading(node, whole, method)
                         route = Route(
                             path=whole if whole.startswith("/") else f"/{whole}",
+                            method=method,
                             where=f"{module.path}:{node.lineno}",
-                            needs=_query_parameters(node, whole) if framework == "FastAPI" else (),
+                            typed=tuple({*asked.typed, *_typed(prefix + path)}),
+                            needs=asked.needs,
+                            body=asked.body,
+                            lacks=asked.lacks,
                             mounted=mounted,
                         )
                         found.add(route)
@@ -143,13 +168,16 @@ def find_routes(modules: Mapping[str, Module], framework: str) -> tuple[Route, .
 
 def detect_web(
     project: Project,
-) -> tuple[Application, Start, tuple[Route, ...]] | None:
+) -> tuple[Application, Start, tuple[Route, ...], Commands] | None:
     """A FastAPI or Flask service, or None."""
     modules = parse_modules(project)
     for framework in APPLICATIONS:
         app = find_application(modules, framework)
         if app is not None:
-            return app, find_start(project, app), find_routes(modules, framework)
+            routes = find_routes(modules, framework, unique_names(project))
+            flask_app = _flask_app(app) if framework == "Flask" else None
+            commands = python_commands(project, modules, flask_app)
+            return app, find_start(project, app), routes, commands
     return None
 
 
@@ -223,10 +251,10 @@ def _prefixes(
 
 
 def _registered(
-    modules: Mapping[str, Module], module: Module, decorator: ast.expr
+    modules: Mapping[str, Module], module: Module, decorator: ast.Call
 ) -> Iterator[tuple[Symbol | None, str, tuple[str, ...]]]:
     """Owner, path and methods of a decorator that registers a route."""
-    if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+    if not isinstance(decorator.func, ast.Attribute):
         return
     verb = decorator.func.attr
     if verb not in (*_METHODS, "route", "api_route"):
@@ -239,27 +267,15 @@ def _registered(
     listed = keyword(decorator, "methods")
     if isinstance(listed, ast.List | ast.Tuple | ast.Set):
         methods = tuple((text_of(m) or "").upper() for m in listed.elts)
-    yield resolve(modules, module, decorator.func.value), path, methods
+    known = tuple(m for m in methods if m.lower() in _METHODS)
+    yield resolve(modules, module, decorator.func.value), path, known
 
 
-def _query_parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, path: str
-) -> tuple[str, ...]:
-    """Parameters of a FastAPI function that every request must bring in its query."""
-    arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    needed = positional[: len(positional) - len(arguments.defaults)]
-    needed += [
-        a for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None
-    ]
-    return tuple(
-        a.arg
-        for a in needed
-        if f"{{{a.arg}}}" not in path
-        and isinstance(a.annotation, ast.Name | ast.Attribute)
-        and (a.annotation.id if isinstance(a.annotation, ast.Name) else a.annotation.attr)
-        in _QUERY_TYPES
-    )
+def _typed(path: str) -> Iterator[Parameter]:
+    """The fields of a path whose converter says what they are."""
+    for found in _CONVERTED.finditer(path):
+        kind = _KINDS.get(found[1] or found[4], "text")
+        yield Parameter(found[2] or found[3], kind)
 
 
 def _field(found: re.Match[str]) -> str:
