@@ -10,8 +10,9 @@ from loadpath.deploy import Deployment, prepare_data
 from loadpath.drive import Engine, EnginePlan, ProbeReply
 from loadpath.events import EventSink
 from loadpath.experiment.arm import named_dependencies
+from loadpath.experiment.probe_advice import advice_for
 from loadpath.experiment.session import open_scratch
-from loadpath.spec import Setup, refuse_writes
+from loadpath.spec import Operation, Setup, refuse_writes
 
 PROBES = 5
 """Replies per operation: the first pays for cold caches, the median of the rest is quoted."""
@@ -20,7 +21,8 @@ PROBES = 5
 class OperationProbe(msgspec.Struct, frozen=True, kw_only=True):
     """What one operation answered. `first_s` is the first reply's time, `median_s` the others'.
 
-    `problem` is None when every reply was a success, else what the first failure looked like.
+    `problem` is None when every reply was a success, else what the first failure looked like, and
+    `advice` what can be done about it, if that is known.
     """
 
     operation: str
@@ -28,6 +30,7 @@ class OperationProbe(msgspec.Struct, frozen=True, kw_only=True):
     first_s: float
     median_s: float
     problem: str | None
+    advice: str | None = None
 
 
 class ServiceProbe(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,7 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
                 operations = []
                 for operation in setup.workload.operations:
                     replies = await engine.probe(operation.name, PROBES)
-                    operations.append(_summary(operation.name, replies))
+                    operations.append(_summary(setup, operation, replies))
             deployment.check_peers()
             return ServiceProbe(
                 service=setup.service.name,
@@ -76,13 +79,14 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
             )
 
 
-def _summary(name: str, replies: list[ProbeReply]) -> OperationProbe:
+def _summary(setup: Setup, operation: Operation, replies: list[ProbeReply]) -> OperationProbe:
     times = sorted(reply.response_time_s for reply in replies[1:]) or [replies[0].response_time_s]
-    problem = next((reply.error for reply in replies if reply.error), None)
+    failed = next((reply for reply in replies if reply.error), None)
     return OperationProbe(
-        operation=name,
+        operation=operation.name,
         statuses=tuple(dict.fromkeys(reply.status for reply in replies)),
         first_s=replies[0].response_time_s,
         median_s=times[len(times) // 2],
-        problem=problem,
+        problem=failed.error if failed else None,
+        advice=advice_for(setup, operation, failed.status) if failed else None,
     )

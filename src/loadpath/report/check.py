@@ -22,10 +22,14 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
         lines += _hanging(f"{strip_controls(name):<12} {what}", width, indent=2)
     beside = _beside(width)
     lines += ["", f"  {'operation':<{beside}} {'status':<12} {'first':>9} {'then':>9}"[:width]]
+    advised: set[str] = set()
     for operation in found.operations:
         lines += _rows(operation, width, style)
         if operation.problem:
-            lines += _hanging(operation.problem[:300], width, indent=6)
+            lines += _hanging(_without_layout(operation.problem)[:300], width, indent=6)
+        if operation.advice and operation.advice not in advised:
+            advised.add(operation.advice)
+            lines += _hanging(f"→ {operation.advice}", width, indent=6)
     failed = [operation for operation in found.operations if operation.problem]
     lines.append("")
     for name in found.unused:
@@ -81,6 +85,11 @@ def _beside(width: int) -> int:
     """Columns for a name beside its figures; 0: there is no room, they stand below it."""
     left = width - 3 - _FIGURES_WIDTH
     return min(NAME_WIDTH, left) if left >= _SHORTEST_NAME else 0
+
+
+def _without_layout(problem: str) -> str:
+    """A failure in people's words, with the blanks closed up that lay out a page."""
+    return " ".join(problem.replace("status ", "answered ", 1).split())
 
 
 def _hanging(text: str, width: int, *, indent: int) -> list[str]:

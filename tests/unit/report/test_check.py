@@ -46,8 +46,15 @@ def test_one_that_fails_is_marked_and_says_why() -> None:
     failing = probed("GET /broken", statuses=(500, 0), problem="status 500: no such table: links")
     text = render_check(found(probed(), failing))
     assert "✗ GET /broken                                 500,none " in text
-    assert "\n      status 500: no such table: links\n" in text
+    assert "\n      answered 500: no such table: links\n" in text
     assert text.endswith("✗ failing: 1 of 2 operations had a reply that is an error\n")
+
+
+def test_what_can_be_done_is_said_once() -> None:
+    broken = {"statuses": (404,), "problem": "status 404: {\n   }", "advice": "Say `seed`."}
+    text = render_check(found(probed("GET /a", **broken), probed("GET /b", **broken)))
+    assert text.count("\n      answered 404: { }\n") == 2
+    assert text.count("\n      → Say `seed`.\n") == 1
 
 
 def test_a_dependency_that_nobody_opened_a_connection_to_is_named() -> None:
