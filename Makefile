@@ -6,6 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # The stamp carries a checksum of where the checkout is: an environment does not survive a move.
 STAMP  := $(VENV)/.installed-$(shell pwd | cksum | cut -d' ' -f1)
+# The Express service of the tests; node and npm come from a Python wheel.
+EXPRESS := tests/e2e/apps/express_todo
+EXPRESS_STAMP := $(EXPRESS)/node_modules/.installed
 TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener
 
@@ -29,7 +32,7 @@ review: $(STAMP) ## measure the link shortener that ships here, and say what giv
 	  *) exit $$? ;; \
 	esac
 
-test: lint types ## every check there is: lint, types, layers, all tests; what CI runs
+test: lint types $(EXPRESS_STAMP) ## every check there is: lint, types, layers, all tests; what CI runs
 	$(BIN)/pytest
 
 check: lint types unit ## the fast checks: lint, types, layers, unit tests
@@ -41,6 +44,11 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy $(TYPED)
+
+$(EXPRESS_STAMP): $(EXPRESS)/package-lock.json tools/npm.py | $(STAMP)
+	@echo "Installing the packages of $(EXPRESS)"
+	@$(BIN)/python tools/npm.py ci --silent --no-audit --no-fund --ignore-scripts --prefix $(EXPRESS)
+	@touch $@
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit
@@ -58,5 +66,6 @@ lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UP
 	@PATH="$(BIN):$$PATH" $(BIN)/python tools/lock.py $(UPGRADE)
 
 clean: ## remove .venv/ and every cache; keeps .loadpath/, where the recordings are
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(EXPRESS)/node_modules .bench
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.loadpath/*' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+CREATE INDEX tasks_by_list ON tasks (list_id);
