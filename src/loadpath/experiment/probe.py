@@ -7,12 +7,17 @@ import time
 import msgspec
 
 from loadpath.deploy import Deployment, prepare_data
+from loadpath.deploy.service import SERVICE
 from loadpath.drive import Engine, EnginePlan, ProbeReply
 from loadpath.events import EventSink
 from loadpath.experiment.arm import named_dependencies
 from loadpath.experiment.probe_advice import advice_for
 from loadpath.experiment.session import open_scratch
+from loadpath.recording.redact import redact_text
 from loadpath.spec import Operation, Setup, refuse_writes
+
+LINES = 6
+LINE_CHARACTERS = 200
 
 PROBES = 5
 """Replies per operation: the first pays for cold caches, the median of the rest is quoted."""
@@ -34,13 +39,17 @@ class OperationProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """What `loadpath check` found. `dependencies` maps a name to kind, version and address."""
+    """What `loadpath check` found. `dependencies` maps a name to kind, version and address.
+
+    `last_lines` are what the service printed last, redacted, when it answered 5xx or not at all.
+    """
 
     service: str
     started_s: float
     dependencies: dict[str, str]
     operations: tuple[OperationProbe, ...]
     unused: tuple[str, ...]
+    last_lines: tuple[str, ...] = ()
 
 
 async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
@@ -76,7 +85,18 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
                 },
                 operations=tuple(operations),
                 unused=tuple(deployment.unused_dependencies()),
+                last_lines=_last_lines(deployment) if _is_at_fault(operations) else (),
             )
+
+
+def _is_at_fault(operations: list[OperationProbe]) -> bool:
+    """Whether the reason of a failure is inside the service."""
+    return any(o.problem and (s == 0 or s >= 500) for o in operations for s in o.statuses)
+
+
+def _last_lines(deployment: Deployment) -> tuple[str, ...]:
+    lines = deployment.log_tail(SERVICE)[-LINES:]
+    return tuple(redact_text(line, limit=LINE_CHARACTERS) for line in lines)
 
 
 def _summary(setup: Setup, operation: Operation, replies: list[ProbeReply]) -> OperationProbe:

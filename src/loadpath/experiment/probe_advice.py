@@ -30,7 +30,7 @@ def advice_for(setup: Setup, operation: Operation, status: int) -> str | None:
         )
         return f"It does not take the request as it is written: mend {part}."
     if status >= 500:
-        return "The reason is in what the service prints: loadpath serve, then ask it yourself."
+        return "The reason is in the service: the last lines that it printed stand below."
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from loadpath.errors import ExitCode
@@ -32,6 +34,11 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
             lines += _hanging(f"→ {operation.advice}", width, indent=6)
     failed = [operation for operation in found.operations if operation.problem]
     lines.append("")
+    if found.last_lines:
+        lines.append("  The last lines that the service printed:")
+        for line in found.last_lines:
+            lines += _hanging(line, width, indent=6)
+        lines.append("")
     for name in found.unused:
         first, *rest = _hanging(
             f"{name}: the service opened no connection to it. Does it take its address from the "
@@ -88,7 +95,9 @@ def _beside(width: int) -> int:
 
 
 def _without_layout(problem: str) -> str:
-    """A failure in people's words, with the blanks closed up that lay out a page."""
+    """A failure in people's words, without what lays out a page: tags, and blanks in a row."""
+    if re.search(r"<!doctype html|<html", problem, re.IGNORECASE):
+        problem = re.sub(r"<[^>]*>", " ", problem)
     return " ".join(problem.replace("status ", "answered ", 1).split())
 
 

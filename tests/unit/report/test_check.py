@@ -57,6 +57,16 @@ def test_what_can_be_done_is_said_once() -> None:
     assert text.count("\n      → Say `seed`.\n") == 1
 
 
+def test_a_page_is_quoted_as_text_and_what_the_service_printed_stands_below() -> None:
+    page = "status 500: <!DOCTYPE html>\n<html lang=en>\n<h1>Server Error</h1>"
+    text = render_check(
+        found(probed(problem=page, statuses=(500,)), last_lines=("Traceback", "\x1b[2JKeyError"))
+    )
+    assert "\n      answered 500: Server Error\n" in text
+    assert "\n  The last lines that the service printed:\n      Traceback\n" in text
+    assert "\x1b" not in text
+
+
 def test_a_dependency_that_nobody_opened_a_connection_to_is_named() -> None:
     text = render_check(found(unused=("cache",)))
     assert "\n! cache: the service opened no connection to it." in text

@@ -10,8 +10,9 @@ from loadpath.spec.detect.render_operations import render_operations
 from loadpath.spec.detect.toml import inline, key, string
 
 _HEAD = """\
-# What Loadpath knows of this service. Written by `loadpath init`; mend what says "check this".
-# Loadpath's docs/reference/service-file.md explains every key. Then try it: loadpath check
+# What Loadpath knows of this service, written by `loadpath init`. Mend what says
+# "check this", then try it: loadpath check. Every key is explained in Loadpath's
+# docs/reference/service-file.md.
 """
 _WORKLOAD = """\
 [workload]
@@ -22,7 +23,7 @@ arrivals = { open = "50/s" }
 # operations of more than one request (log in, then order, …):
 # flows = "workload.py"
 
-# A key set is what fills the {fields} of a request, and how often each is asked for.
+# A key set: what fills the {fields} of a request, and how often each is asked for.
 # [workload.keys.item]
 # zipf = 1.0             # a few get most of the requests; or uniform = true
 # first = 1              # the first id
@@ -84,7 +85,7 @@ def _dependency(found: FoundDependency) -> str:
         f"kind = {string(found.kind)}",
         *(f"# {note}" for note in found.notes),
         f"env = {inline(found.env)}" if len(found.env) == 1 else "",
-        '# url = "…"              # your own server, instead of one that Loadpath starts',
+        '# url = "…"              # your own server instead of one that Loadpath starts',
     ]
     if found.kind == "postgres":
         lines += _commands(found.commands)
