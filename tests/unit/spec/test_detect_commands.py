@@ -115,6 +115,13 @@ def test_an_address_in_libpqs_keywords(tmp_path: Path, default: str) -> None:
     }
 
 
+def test_programs_are_those_of_the_folders_own_environment(tmp_path: Path) -> None:
+    files = {"app.py": FLASK, "seed.py": RUN, ".venv/bin/gunicorn": "", ".venv/bin/python": ""}
+    found = database(tmp_path, files, "flask\ngunicorn\npsycopg\n")
+    assert detect(tmp_path).start.words[0] == ".venv/bin/gunicorn"
+    assert found.commands.seed == (".venv/bin/python", "seed.py")
+
+
 def test_hosts_that_are_allowed_are_this_machines(tmp_path: Path) -> None:
     code = FLASK + "import os\nH = os.environ['ALLOWED_HOSTS']\n"
     database(tmp_path, {"app.py": code}, "flask\npsycopg\n")

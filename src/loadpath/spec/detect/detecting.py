@@ -14,7 +14,7 @@ from loadpath.spec.detect.dependencies import (
 from loadpath.spec.detect.django import detect_django
 from loadpath.spec.detect.express import detect_express
 from loadpath.spec.detect.found import Commands, Detected, Route, Start
-from loadpath.spec.detect.project import read_project
+from loadpath.spec.detect.project import Project, read_project
 from loadpath.spec.detect.python_web import detect_web
 
 _HEALTH = re.compile(
@@ -45,6 +45,12 @@ def detect(directory: Path | str) -> Detected:
         framework = "Express"
         start, env, routes = express
         commands = node_commands(project)
+    start = Start(_from_own_environment(project, start.words), start.notes)
+    commands = Commands(
+        commands.prepare and _from_own_environment(project, commands.prepare),
+        commands.seed and _from_own_environment(project, commands.seed),
+        commands.notes,
+    )
     dependencies = find_dependencies(project, commands)
     taken = {name for d in dependencies for name in d.env} | set(env)
     required = required_elsewhere(project.variables, taken)
@@ -59,6 +65,16 @@ def detect(directory: Path | str) -> Detected:
         unsupported=find_unsupported(project),
         routes=routes,
     )
+
+
+def _from_own_environment(project: Project, words: tuple[str, ...]) -> tuple[str, ...]:
+    """A command with its program out of the virtual environment in the folder, if it is there:
+    Loadpath may be installed in another one, whose packages are not the service's."""
+    for folder in (".venv", "venv"):
+        program = f"{folder}/bin/{words[0]}"
+        if (project.directory / program).is_file():
+            return (program, *words[1:])
+    return words
 
 
 def _ready_path(routes: tuple[Route, ...]) -> str:
