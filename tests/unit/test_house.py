@@ -102,6 +102,7 @@ def tables() -> dict[str, type[msgspec.Struct]]:
     """The tables of the service file, each under the heading that documents it."""
     return {
         "## `[service]`": document.ServiceTable,
+        "`tls` as a table has": document.TlsTable,
         "## `[dependencies.NAME]`": document.DependencyTable,
         "## `[workload]`": document.WorkloadTable,
         "`arrivals` is one of two things": document.ArrivalsTable,
@@ -116,7 +117,7 @@ def tables() -> dict[str, type[msgspec.Struct]]:
 def test_the_reference_documents_every_key_of_a_table_and_no_other(heading: str) -> None:
     text = (CHECKOUT / "docs/reference/service-file.md").read_text("utf-8")
     assert text.count(heading) == 1
-    section = re.split(r"\n## |\n`arrivals` is", text.partition(heading)[2])[0]
+    section = re.split(r"\n## |\n`arrivals` is|\n`tls` as", text.partition(heading)[2])[0]
     first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
     assert documented == set(tables()[heading].__struct_fields__)

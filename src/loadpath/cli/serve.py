@@ -49,6 +49,7 @@ def serve(directory: Path, keep: Path | None, logs: bool, **flags: Any) -> None:
             named_dependencies(deployment),
             logs={} if logs else deployment.log_files,
             kept=None if keep is None else keep.absolute(),
+            scheme=setup.service.scheme,
         )
         print_text(text, color=False)
         style = options.style_for(flags["color"])

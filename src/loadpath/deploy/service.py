@@ -14,12 +14,13 @@ from loadpath.deploy.embedded import PORT_TAKEN
 from loadpath.deploy.environment import find_program, service_environment
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
 from loadpath.deploy.logs import Log
-from loadpath.deploy.probe import http_status, pauses, unless_ended
+from loadpath.deploy.probe import HandshakeError, http_status, pauses, speaks_tls, unless_ended
 from loadpath.deploy.processes import tree
 from loadpath.deploy.sockets import holder_of, listening_ports
 from loadpath.errors import WouldNotRunError
 from loadpath.events import EventSink, PartReady, PartStarting
 from loadpath.spec import Service, Setup
+from loadpath.spec.tls import client_context
 
 SERVICE = "service"
 """The part name of the service itself."""
@@ -31,6 +32,11 @@ _LONGEST_ANSWER_S = 5.0
 _ENVIRONMENT_ADVICE = (
     "Of your own environment it gets PATH, HOME and the like only: put what else it needs under "
     "[service] env."
+)
+
+_TLS_ADVICE = (
+    'Under [service], tls = true takes any certificate, tls = { ca = "ca.pem", name = "…" } '
+    "verifies it; leave tls out when the service speaks plain HTTP."
 )
 
 
@@ -125,7 +131,9 @@ async def _until_ready(
 ) -> Address:
     method, _, path = service.ready.rpartition(" ")
     path = path if path.startswith("/") else f"/{path}"
-    url = f"{method or 'GET'} http://{Address(LOOPBACK, port)}{path}"
+    url = f"{method or 'GET'} {service.scheme}://{Address(LOOPBACK, port)}{path}"
+    tls = service.tls
+    security = None if tls is None else (client_context(tls), tls.name)
     deadline_s = time.monotonic() + service.ready_timeout_s
     status = None
     async for _ in pauses():
@@ -144,9 +152,18 @@ async def _until_ready(
             break
         for host in (LOOPBACK, _LOOPBACK_6):
             timeout_s = min(max(left_s, 0.1), _LONGEST_ANSWER_S)
-            status = await unless_ended(
-                child, http_status(Address(host, port), method or "GET", path, timeout_s)
+            asking = http_status(
+                Address(host, port), method or "GET", path, timeout_s, security=security
             )
+            try:
+                status = await unless_ended(child, asking)
+            except HandshakeError as error:
+                raise WouldNotRunError(
+                    f"no TLS with the service: {error}; it was asked for {url} and was started "
+                    f"with: {command}",
+                    last_lines=log.tail(),
+                    advice=_TLS_ADVICE,
+                ) from None
             if status is not None and status < _FIRST_SERVER_ERROR:
                 return Address(host, port)
             if status is not None:
@@ -155,6 +172,13 @@ async def _until_ready(
         found = f"its last answer was status {status}"
     else:
         found = "nothing listened there" if port_is_free(port) else "it sent no HTTP reply"
+    if not status and tls is None and await speaks_tls(Address(LOOPBACK, port)):
+        raise WouldNotRunError(
+            f"the service speaks TLS, and {url} is asked for without; it was started with: "
+            f"{command}",
+            last_lines=log.tail(),
+            advice="Set tls = true under [service].",
+        )
     elsewhere = sorted(set(listening_ports(tree(guard.roots(child)))) - {port})
     if elsewhere and not status:
         found += f"; it listens on port {', '.join(map(str, elsewhere))}, not on {port}"

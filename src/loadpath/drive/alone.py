@@ -43,7 +43,7 @@ class Alone:
         operation = workload.operations[index]
         requests = self._driver.requests_of(index, times)
         self._driver.state.begin_segment(PROBE_SEGMENT)
-        client = SequentialClient(self._driver.address)
+        client = SequentialClient(self._driver.address, self._driver.security)
         try:
             return [self._probe(client, operation, payload) for payload in requests]
         finally:
@@ -111,7 +111,7 @@ class Alone:
         broken: dict[str, str] = {}
         unknown: dict[str, str] = {}
         unchecked = []
-        client = SequentialClient(self._driver.address)
+        client = SequentialClient(self._driver.address, self._driver.security)
         try:
             for kind, total, items in state.acknowledged():
                 if kind not in workload.holds:

@@ -6,11 +6,14 @@ import contextlib
 import math
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from typing import TypeAlias
 
+from loadpath.drive.audit import ReadDelays
 from loadpath.drive.http import ReplyReader
 from loadpath.drive.mix import Job
+from loadpath.drive.secure import SecureStream, Security
 from loadpath.drive.state import FlowRun
 from loadpath.errors import WouldNotRunError
 
@@ -27,8 +30,7 @@ class Connection:
     """One socket and the one request that is on it.
 
     `quick`: a whole reply in one piece may be taken without a reader. `fresh`: it never carried a
-    reply. `check_at` is when its timeout is looked at next. `resend`: when connected, the request
-    that another connection lost is to be sent on it.
+    reply. `stream` is there when it is secured. `check_at` is when its timeout is looked at next.
     """
 
     __slots__ = (
@@ -46,11 +48,11 @@ class Connection:
         "quick",
         "reader",
         "recv",
-        "resend",
         "retried",
         "send",
         "sent_s",
         "sock",
+        "stream",
     )
 
     def __init__(self, sock: socket.socket, number: int) -> None:
@@ -59,12 +61,12 @@ class Connection:
         self.number = number
         self.send: Callable[[bytes | memoryview], int] = sock.send
         self.recv: Callable[[int], bytes] = sock.recv
+        self.stream: SecureStream | None = None
         self.connecting = True
         self.busy = False
         self.quick = False
         self.fresh = True
         self.retried = False
-        self.resend = False
         self.job: Job = (0, 0, 0.0, 0, None)
         self.flow: FlowRun | None = None
         self.sent_s = math.nan
@@ -79,12 +81,26 @@ class Pool:
     """Every open connection to one address. `idle` has those that are free, the latest used last.
 
     After a refused connection the next one is tried a little later (`retry_at`), one at a time,
-    until one succeeds.
+    until one succeeds. With `security` a connection stands when its handshake is over; one that is
+    opened after another was closed goes on from that one's session, as a returning user does.
     """
 
-    def __init__(self, address: Address, epoll: select.epoll, limit: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        epoll: select.epoll,
+        limit: int,
+        *,
+        security: Security | None = None,
+        delays: ReadDelays | None = None,
+    ) -> None:
         self._family, self._address = address
         self._epoll = epoll
+        self._security = security
+        self._sessions: list[ssl.SSLSession] = []
+        self._delays = delays
+        self.handshakes = 0
+        self.handshakes_resumed = 0
         self.limit = limit
         self.by_fd: dict[int, Connection] = {}
         self.idle: dict[Connection, None] = {}  # for LIFO, and leaving from the middle, in O(1)
@@ -111,6 +127,8 @@ class Pool:
             with contextlib.suppress(BlockingIOError):
                 sock.connect(self._address)
             connection = Connection(sock, self.opened + 1)
+            if self._delays is not None:
+                connection.recv = self._delays.receiver(sock)
             self._epoll.register(connection.fd, _WRITE)
         except BaseException:
             sock.close()
@@ -119,6 +137,29 @@ class Pool:
         self.by_fd[connection.fd] = connection
         self.connecting += 1
         return connection
+
+    def go_on(self, connection: Connection) -> bool:
+        """The socket is connected, or its handshake goes on; whether the connection stands.
+
+        Raises `BlockingIOError` when nothing came and `OSError` when the handshake failed.
+        """
+        if self._security is None:
+            return True
+        stream = connection.stream
+        if stream is None:
+            assert connection.sock is not None
+            session = self._sessions.pop() if self._sessions else None
+            stream = SecureStream(connection.sock, connection.recv, self._security, session)
+            connection.stream = stream
+            self._epoll.modify(connection.fd, _READ)
+            stream.begin()
+            return False
+        if not stream.shake_hands():
+            return False
+        connection.send, connection.recv = stream.send, stream.recv
+        self.handshakes += 1
+        self.handshakes_resumed += stream.resumed
+        return True
 
     def connected(self, connection: Connection) -> None:
         """The connection stands: it may carry a request."""
@@ -142,6 +183,10 @@ class Pool:
             self.connecting -= 1
         elif not connection.busy:
             self.idle.pop(connection, None)
+        if connection.stream is not None and not connection.connecting:
+            session = connection.stream.close()
+            if session is not None and len(self._sessions) < self.limit:
+                self._sessions.append(session)
         del self.by_fd[connection.fd]
         sock.close()  # which takes it out of the epoll set
 

@@ -12,6 +12,7 @@ from loadpath.drive.backlog import Backlog, LostRequest
 from loadpath.drive.connections import Connection, Pool
 from loadpath.drive.losses import Losses
 from loadpath.recording.schema import RequestError
+from loadpath.spec.tls import tls_words
 
 AT_ONCE = 4  # connections begun per turn of the loop: each takes some 40 µs
 
@@ -70,12 +71,20 @@ class Dialer:
         sock = connection.sock
         if sock is None:
             return
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._pool.close(connection)
-            self._fail(self._resends.pop(connection, None), now, os.strerror(code).lower())
+        if connection.stream is None:
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self._failed(connection, RequestError.CONNECT, os.strerror(code).lower(), now)
+                return
+            if not event & select.EPOLLOUT:
+                return
+        try:
+            if not self._pool.go_on(connection):
+                return
+        except BlockingIOError:
             return
-        if not event & select.EPOLLOUT:
+        except OSError as error:
+            self._failed(connection, RequestError.TLS, tls_words(error), now)
             return
         self._pool.connected(connection)
         self._on_ready(connection, self._resends.pop(connection, None))
@@ -95,7 +104,8 @@ class Dialer:
         try:
             connection = self._pool.open()
         except OSError as error:
-            self._fail(lost, now, (error.strerror or str(error)).lower())
+            why = (error.strerror or str(error)).lower()
+            self._fail(lost, RequestError.CONNECT, why, now)
             return False
         if lost is not None:
             self._resends[connection] = lost
@@ -104,15 +114,21 @@ class Dialer:
 
     def _check(self, connection: Connection, now: float) -> None:
         if connection.connecting and connection.sock is not None:
-            why = f"not accepted in {self._timeout_s:g} s"
-            self._pool.close(connection)
-            self._fail(self._resends.pop(connection, None), now, why)
+            if connection.stream is None:
+                error, why = RequestError.CONNECT, f"not accepted in {self._timeout_s:g} s"
+            else:
+                error, why = RequestError.TLS, f"no end of the handshake in {self._timeout_s:g} s"
+            self._failed(connection, error, why, now)
 
-    def _fail(self, lost: LostRequest | None, now: float, why: str) -> None:
+    def _failed(self, connection: Connection, error: RequestError, why: str, now: float) -> None:
+        self._pool.close(connection)
+        self._fail(self._resends.pop(connection, None), error, why, now)
+
+    def _fail(self, lost: LostRequest | None, error: RequestError, why: str, now: float) -> None:
         if lost is not None:
-            self._losses.fail_lost(lost, RequestError.CONNECT, why, now)
+            self._losses.fail_lost(lost, error, why, now)
         if lost is None or not self._pool.established:
             everything = not self._pool.established
-            self._losses.fail_waiting(RequestError.CONNECT, why, now, everything=everything)
+            self._losses.fail_waiting(error, why, now, everything=everything)
         # Only so that the loop wakes up then; it dials whenever something waits.
         self._agenda.at(self._pool.back_off(now), lambda _: None)

@@ -10,6 +10,7 @@ from time import monotonic
 import numpy as np
 
 from loadpath.drive.agenda import Agenda
+from loadpath.drive.audit import ReadDelays
 from loadpath.drive.backlog import Backlog
 from loadpath.drive.connections import Pool, resolve
 from loadpath.drive.dialer import Dialer
@@ -24,6 +25,7 @@ from loadpath.drive.progress import INTERVAL_S, LEEWAY_S, TAKES_S, ProgressMeter
 from loadpath.drive.records import Records
 from loadpath.drive.requests import RequestWriter
 from loadpath.drive.rows import Columns, columns, digests
+from loadpath.drive.secure import Security
 from loadpath.drive.sources import draw_source
 from loadpath.drive.state import FlowState
 
@@ -44,13 +46,22 @@ class Driver:
         host = f"[{plan.host}]" if ":" in plan.host else plan.host
         self.workload = compile_workload(plan.workload, f"{host}:{plan.port}")
         self.state = FlowState(self.workload.keys, plan.seed)
-        self.flows = Flows(self.workload.operations, self.state, RequestWriter(self.workload.host))
+        writer = RequestWriter(self.workload.host, keep_alive=plan.workload.keep_alive)
+        self.flows = Flows(self.workload.operations, self.state, writer)
         self.address = resolve(plan.host, plan.port)
+        self.security = Security.of(plan.tls)
         self._control = control
         self._epoll = select.epoll()
         for fd in control:
             self._epoll.register(fd, select.EPOLLIN)
-        self._pool = Pool(self.address, self._epoll, plan.connection_limit)
+        self._delays = ReadDelays() if plan.audit else None
+        self._pool = Pool(
+            self.address,
+            self._epoll,
+            plan.connection_limit,
+            security=self.security,
+            delays=self._delays,
+        )
         self._loop: SegmentLoop | None = None
 
     def run_segment(
@@ -83,6 +94,7 @@ class Driver:
             backlog=backlog,
             records=records,
             losses=losses,
+            keep_alive=plan.workload.keep_alive,
         )
         dialer = Dialer(
             pool=self._pool,
@@ -108,6 +120,9 @@ class Driver:
         )
         self._loop = loop
         opened_before = self._pool.opened
+        handshakes_before = self._pool.handshakes, self._pool.handshakes_resumed
+        if self._delays is not None:
+            self._delays.forget()
         started_s = monotonic() + LEAD_S
         source.begin(started_s)
         meter = ProgressMeter(segment, records, started_s)
@@ -129,6 +144,7 @@ class Driver:
             self._loop = None
             self._pool.forget_timeouts()
         engine_cpu_s = meter.cpu_s()
+        delays = (self._delays and self._delays.quantiles(0.5, 0.99)) or (None, None)
         rows = records.rows.since(0)
         text_of = self.workload.keys.text
         keys = digests(np.ascontiguousarray(rows["key"]), text_of, plan.salt)
@@ -150,6 +166,10 @@ class Driver:
             engine_nice=os.getpriority(os.PRIO_PROCESS, 0),
             stopped_early=loop.ended_s < started_s + segment.duration_s,
             first_errors=records.failures.first(),
+            handshakes=self._pool.handshakes - handshakes_before[0],
+            handshakes_resumed=self._pool.handshakes_resumed - handshakes_before[1],
+            read_delay_p50_s=delays[0],
+            read_delay_p99_s=delays[1],
         )
         return result, columns(rows, segment.index, keys)
 

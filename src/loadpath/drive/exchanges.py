@@ -35,6 +35,7 @@ class Exchanges:
         backlog: Backlog,
         records: Records,
         losses: Losses,
+        keep_alive: bool = True,
     ) -> None:
         self._to_head = [each.to_head for each in operations]
         self._timeouts = losses.timeouts
@@ -45,6 +46,7 @@ class Exchanges:
         self._records = records
         self._add_row = records.rows.add
         self._losses = losses
+        self._keep_alive = keep_alive
         self.skipped = 0
 
     # Sending
@@ -57,7 +59,7 @@ class Exchanges:
         connection.job = job
         connection.blocked = blocked
         connection.busy = True
-        connection.quick = not self._to_head[job[1]]
+        connection.quick = self._keep_alive and not self._to_head[job[1]]
         self._put(connection, payload)
         return True
 
@@ -94,7 +96,7 @@ class Exchanges:
         connection.flow = run
         connection.blocked = blocked
         connection.busy = True
-        connection.quick = run.method != "HEAD"
+        connection.quick = self._keep_alive and run.method != "HEAD"
         self._put(connection, run.payload)
 
     def _put(self, connection: Connection, payload: bytes) -> None:
@@ -159,6 +161,7 @@ class Exchanges:
             return
         if whole:
             connection.reader = None
+            reader.reusable = reader.reusable and self._keep_alive
             self._replied(connection, reader, now)
         elif not data:
             self._losses.lost(connection, now, "the connection was closed within the reply")

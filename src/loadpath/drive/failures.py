@@ -22,6 +22,7 @@ _WORDS = {
     RequestError.PROTOCOL: "protocol",
     RequestError.UNFINISHED: "unfinished",
     RequestError.FLOW: "flow",
+    RequestError.TLS: "tls",
 }
 
 

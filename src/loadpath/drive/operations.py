@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from loadpath.drive.keys import KeySampler, KeyTexts, check_key_sets
-from loadpath.drive.requests import IDEMPOTENT, RequestTemplate, compile_request
+from loadpath.drive.requests import CLOSE, IDEMPOTENT, RequestTemplate, compile_request
 from loadpath.errors import ConfigurationError
 from loadpath.flow import Flow, FlowMark, HoldMark
 from loadpath.spec import KeySet, Workload
@@ -114,7 +114,10 @@ def compile_workload(workload: Workload, host: str) -> CompiledWorkload:
     texts = keys.by_name()
     operations = []
     for index, each in enumerate(workload.operations):
-        template = None if each.request is None else compile_request(each.request, host, texts)
+        request = each.request
+        if request is not None and not workload.keep_alive:
+            request = msgspec.structs.replace(request, headers=(CLOSE, *request.headers))
+        template = None if request is None else compile_request(request, host, texts)
         flow = None if each.request is not None else flows.get(each.name)
         if template is None and flow is None:
             raise ConfigurationError(

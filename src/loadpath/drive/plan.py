@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from loadpath.spec import Workload
+from loadpath.spec import Tls, Workload
 
 
 class OpenLoad(msgspec.Struct, frozen=True, kw_only=True, tag="open", tag_field="kind"):
@@ -54,7 +54,9 @@ class EnginePlan(msgspec.Struct, frozen=True, kw_only=True):
     It connects to `host`:`port` and nowhere else. `connections_max` None: the workload's own.
     `salt` keys the digests in the column `key`, so that they tell nothing outside of this run. A
     request sent more than `late_after_s` after it was due, with a connection free, counts as the
-    engine's fault (None: 1 ms with the `us` timer, 4 ms with `ms`).
+    engine's fault (None: 1 ms with the `us` timer, 4 ms with `ms`). `tls` None: plain HTTP.
+    `processes` share one schedule and the connections. `audit`: measure how long replies wait in
+    the kernel before the engine reads them, which costs it some CPU.
     """
 
     host: str
@@ -66,6 +68,9 @@ class EnginePlan(msgspec.Struct, frozen=True, kw_only=True):
     salt: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(16))
     connect_timeout_s: float = 5.0
     late_after_s: float | None = None
+    tls: Tls | None = None
+    processes: int = 1
+    audit: bool = False
 
     @property
     def connection_limit(self) -> int:
@@ -137,7 +142,9 @@ class SegmentResult(msgspec.Struct, frozen=True, kw_only=True):
     requests were sent a second time because an idle connection turned out to be closed.
     `late` arrivals were sent, or began to wait for a connection, too late by the engine's own
     fault. `engine_nice` is its scheduling priority, which it raises where it may. `first_errors`
-    maps an operation to what its first failure looked like, redacted.
+    maps an operation to what its first failure looked like, redacted. Of the `handshakes` of TLS
+    some were `handshakes_resumed` from an earlier session. The read delays, of an audited engine,
+    are how long replies lay in the kernel before it read them.
     """
 
     index: int
@@ -157,6 +164,10 @@ class SegmentResult(msgspec.Struct, frozen=True, kw_only=True):
     engine_nice: int
     stopped_early: bool
     first_errors: dict[str, str]
+    handshakes: int = 0
+    handshakes_resumed: int = 0
+    read_delay_p50_s: float | None = None
+    read_delay_p99_s: float | None = None
 
 
 class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 _WITH_LENGTH = frozenset(("POST", "PUT", "PATCH"))  # though the body may be empty
 
 USER_AGENT = "loadpath"
+CLOSE = ("Connection", "close")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
@@ -91,8 +92,9 @@ def compile_request(
 class RequestWriter:
     """Writes the requests of flows as bytes; what depends on the method and headers is kept."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, keep_alive: bool = True) -> None:
         self._host = host
+        self._always = () if keep_alive else (CLOSE,)
         self._around: dict[tuple[str, Headers], tuple[bytes, bytes]] = {}
 
     def encode(self, request: Request) -> bytes:
@@ -116,7 +118,7 @@ class RequestWriter:
         if not _METHOD.fullmatch(method):
             raise ValueError(f"expected a method such as GET, got {method[:80]!r}")
         try:
-            block = header_block(self._host, headers)
+            block = header_block(self._host, (*self._always, *headers))
         except ConfigurationError as error:
             raise ValueError(error.message) from None
         around = f"{method} ".encode(), b" HTTP/1.1\r\n" + block + b"\r\n"

@@ -10,8 +10,10 @@ import msgspec
 from loadpath.drive.connections import Address
 from loadpath.drive.failures import describe
 from loadpath.drive.http import FramingError, ReplyReader
+from loadpath.drive.secure import Security
 from loadpath.flow import Reply
 from loadpath.recording.schema import RequestError
+from loadpath.spec.tls import tls_words
 
 _BODY_BYTES_MAX = 16 * 1024 * 1024
 
@@ -30,8 +32,9 @@ class SequentialReply(msgspec.Struct, frozen=True):
 class SequentialClient:
     """One connection, kept between requests and opened again when the service closed it."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, security: Security | None = None) -> None:
         self._family, self._address = address
+        self._security = security
         self._sock: socket.socket | None = None
 
     def exchange(self, payload: bytes, *, method: str, timeout_s: float) -> SequentialReply:
@@ -96,8 +99,18 @@ class SequentialClient:
                 sock.close()
                 why = "no answer" if isinstance(error, TimeoutError) else error.strerror
                 raise NoReplyError(describe(RequestError.CONNECT, str(why).lower())) from None
-            self._sock = sock
+            self._sock = self._secured(sock)
         return self._sock
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        if self._security is None:
+            return sock
+        try:
+            return self._security.context.wrap_socket(sock, server_hostname=self._security.name)
+        except OSError as error:
+            sock.close()
+            why = "no end of the handshake" if isinstance(error, TimeoutError) else tls_words(error)
+            raise NoReplyError(describe(RequestError.TLS, why)) from None
 
 
 class _ClosedWithoutReplyError(NoReplyError):

@@ -218,6 +218,7 @@ async def open_arm(
                 workload=setup.workload,
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,
+                tls=setup.service.tls,
             )
             async with Engine(plan, spawn=session.guard.spawn) as engine:
 

@@ -69,6 +69,7 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
                 workload=setup.workload,
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,
+                tls=setup.service.tls,
             )
             async with Engine(plan, spawn=guard.spawn) as engine:
                 operations = []

@@ -36,6 +36,7 @@ class RequestError(IntEnum):
     PROTOCOL = 5
     UNFINISHED = 6
     FLOW = 7
+    TLS = 8
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -96,7 +97,8 @@ REQUESTS = TableSchema(
             "u1",
             "",
             "0 none, 1 status, 2 timeout, 3 connect refused or failed, 4 reset or early close, "
-            "5 protocol, 6 unfinished when the segment ended, 7 the flow raised.",
+            "5 protocol, 6 unfinished when the segment ended, 7 the flow raised, "
+            "8 the TLS handshake failed.",
         ),
     ),
 )

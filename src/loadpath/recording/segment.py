@@ -48,4 +48,8 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     fixed_work_s: float = 0.0
     engine_cpu_s: float = 0.0
     engine_pid: int = 0
+    handshakes: int = 0
+    handshakes_resumed: int = 0
+    read_delay_p50_s: float | None = None
+    read_delay_p99_s: float | None = None
     first_errors: dict[str, str] = {}

@@ -25,6 +25,7 @@ def render_serving(
     *,
     logs: Mapping[str, Path],
     kept: Path | None,
+    scheme: str = "http",
 ) -> str:
     """The service's address; name, product and client command of each dependency; logs; data.
 
@@ -32,7 +33,7 @@ def render_serving(
     shown. `logs` empty: they are shown as they come, not told of here.
     """
     width = max(map(len, (service, *dependencies)))
-    out = [f"{strip_controls(service):<{width}}  http://{address}"]
+    out = [f"{strip_controls(service):<{width}}  {scheme}://{address}"]
     for name, running in dependencies.items():
         head = f"{strip_controls(name):<{width}}  {products[name]}"
         if running.embedded:

@@ -5,7 +5,7 @@ from loadpath.spec.flows import load_flows
 from loadpath.spec.knob import Knob
 from loadpath.spec.loading import load
 from loadpath.spec.objective import Objective, QuantileLimit
-from loadpath.spec.service import Service
+from loadpath.spec.service import Service, Tls
 from loadpath.spec.setup import Setup
 from loadpath.spec.source import Source, read_source
 from loadpath.spec.workload import (
@@ -34,6 +34,7 @@ __all__ = [
     "Service",
     "Setup",
     "Source",
+    "Tls",
     "Workload",
     "load",
     "load_flows",

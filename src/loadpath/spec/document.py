@@ -64,6 +64,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of all tables: a key that is not one of its fields is an error."""
 
 
+class TlsTable(Table, frozen=True):
+    """`tls` of the service, when it is more than true or false."""
+
+    ca: str | None = None
+    name: str = "localhost"
+
+
 class ServiceTable(Table, frozen=True):
     """`[service]`."""
 
@@ -75,6 +82,7 @@ class ServiceTable(Table, frozen=True):
     ready_timeout: PositiveDuration = "30s"
     stop_timeout: PositiveDuration = "10s"
     peers: list[str] = []
+    tls: bool | TlsTable = False
 
 
 class DependencyTable(Table, frozen=True):
@@ -136,6 +144,7 @@ class WorkloadTable(Table, frozen=True):
     flows: str | None = None
     keys: dict[str, KeySetTable] = {}
     connections: Count = 256
+    keep_alive: bool = True
     assumptions: list[str] = []
 
 

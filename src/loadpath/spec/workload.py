@@ -82,6 +82,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the load engine needs to know except where to send it.
 
     `flows` is the file whose `@operation` generators are the operations without a `request`.
+    Without `keep_alive` every request has a connection of its own.
     `assumptions` are sentences to show with every answer (say, where the key distribution is from).
     """
 
@@ -91,6 +92,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     flows: Path | None = None
     objective: Objective = Objective()
     connections_max: int = 256
+    keep_alive: bool = True
     assumptions: tuple[str, ...] = ()
 
     def objective_of(self, operation: Operation) -> Objective:

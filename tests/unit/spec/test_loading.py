@@ -16,6 +16,7 @@ from loadpath.spec import (
     Operation,
     QuantileLimit,
     Setup,
+    Tls,
     load,
 )
 
@@ -140,6 +141,22 @@ class TestService:
         assert (read.ready_timeout_s, read.stop_timeout_s) == (60.0, 10.0)
         assert read.peers == ("mail.example:25",)
         assert read.directory == service
+
+    def test_tls_is_spoken_when_it_says_so(self, service: Path) -> None:
+        assert loaded(service).service.tls is None
+        assert loaded(service).service.scheme == "http"
+        (service / "ca.pem").write_text("a certificate")
+        for written, meant in [
+            ("true", Tls()),
+            ("false", None),
+            ('{ ca = "ca.pem" }', Tls(ca=service / "ca.pem", name="localhost")),
+            ('{ ca = "ca.pem", name = "shop" }', Tls(ca=service / "ca.pem", name="shop")),
+        ]:
+            file = service / "loadpath.toml"
+            file.write_text(WHOLE.replace("workers = 2", f"tls = {written}", 1))
+            read = loaded(service).service
+            assert read.tls == meant
+            assert read.scheme == ("http" if meant is None else "https")
 
     def test_is_named_after_its_folder_when_it_has_no_name(self, tmp_path: Path) -> None:
         folder = tmp_path / "basket"

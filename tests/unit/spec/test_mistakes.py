@@ -210,6 +210,9 @@ MISTAKES = [
     ('"DB_POOL"', '"DATABASE_URL"', 26, "knobs.pool.env", "sets DATABASE_URL, which"),
     ('values = ["5", "10"]', 'values = "5"', 28, "knobs.pool.values", "expected a list"),
     ('ready = "GET /health"', 'peers = ["here"]', 3, "service.peers[0]", '"host:443", got "here"'),
+    ('ready = "GET /health"', 'tls = "yes"', 3, "service.tls", 'or a table, got "yes"'),
+    ('ready = "GET /health"', 'tls = { ca = "no.pem" }', 3, "service.tls.ca", 'got "no.pem"'),
+    ('ready = "GET /health"', "tls = { key = 1 }", 3, "service.tls.key", "unknown key `key`"),
     ("[service]", "[service", 1, None, "not TOML"),
     ("[knobs.pool]", "x", 25, None, "not TOML"),
 ]

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from loadpath.spec import quantities
 from loadpath.spec.dependency import Dependency
-from loadpath.spec.document import DependencyTable, KnobTable, ServiceFile
+from loadpath.spec.document import DependencyTable, KnobTable, ServiceFile, TlsTable
 from loadpath.spec.knob import Knob
 from loadpath.spec.locate import KeyPath
 from loadpath.spec.problem import Problem, dotted, missing, nearest, wrong_value
-from loadpath.spec.service import Service
+from loadpath.spec.service import Service, Tls
 
 START_FIELDS = ("port", "workers")
 ADDRESS_FIELDS = ("host", "port", "user", "password", "name")
@@ -64,7 +64,21 @@ def build_service(file: ServiceFile, directory: Path) -> Service:
         ready_timeout_s=quantities.duration_s(table.ready_timeout),
         stop_timeout_s=quantities.duration_s(table.stop_timeout),
         peers=tuple(table.peers),
+        tls=_tls(table.tls, directory),
     )
+
+
+def _tls(written: bool | TlsTable, directory: Path) -> Tls | None:
+    if isinstance(written, bool):
+        return Tls() if written else None
+    if not written.name:
+        raise wrong_value(("service", "tls", "name"), "the name in its certificate", written.name)
+    if written.ca is None:
+        return Tls(name=written.name)
+    ca = directory / written.ca
+    if not ca.is_file():
+        raise wrong_value(("service", "tls", "ca"), "a file of certificates (PEM)", written.ca)
+    return Tls(ca=ca, name=written.name)
 
 
 def _dependency(name: str, table: DependencyTable) -> Dependency:

@@ -59,6 +59,7 @@ def build_workload(
         flows=flows_path,
         objective=objective,
         connections_max=file.workload.connections,
+        keep_alive=file.workload.keep_alive,
         assumptions=(*file.workload.assumptions, *assumed),
     )
 

@@ -1,6 +1,7 @@
 """A service whose path says how it answers, well or badly. Prints its port when it listens.
 
-Arguments: the port (0: any), and how many connections may wait to be accepted (default 1000).
+Arguments: the port (0: any), how many connections may wait to be accepted (default 1000), and a PEM
+file with certificate and key (then it speaks TLS).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import Awaitable, Callable
@@ -204,7 +206,13 @@ BEHAVIORS: dict[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]]
 async def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     backlog = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    server = await asyncio.start_server(Server().serve, "127.0.0.1", port, backlog=backlog)
+    secured = None
+    if len(sys.argv) > 3:
+        secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secured.load_cert_chain(sys.argv[3])
+    server = await asyncio.start_server(
+        Server().serve, "127.0.0.1", port, backlog=backlog, ssl=secured
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
