@@ -109,6 +109,12 @@ class Pool:
         self.failures = 0
         self.retry_at = -math.inf
 
+    def set_limit(self, limit: int) -> None:
+        """From now on so many connections may be open; idle ones that are too many are closed."""
+        self.limit = limit
+        while self.idle and len(self.by_fd) > limit:
+            self.close(next(iter(self.idle)))
+
     @property
     def established(self) -> int:
         """Connections that are connected."""

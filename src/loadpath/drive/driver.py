@@ -20,7 +20,15 @@ from loadpath.drive.loop import SegmentLoop
 from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Mix, stream_rng
 from loadpath.drive.operations import compile_workload
-from loadpath.drive.plan import EnginePlan, Segment, SegmentProgress, SegmentResult
+from loadpath.drive.plan import (
+    LEAD_S,
+    WHOLE,
+    EnginePlan,
+    Part,
+    Segment,
+    SegmentProgress,
+    SegmentResult,
+)
 from loadpath.drive.progress import INTERVAL_S, LEEWAY_S, TAKES_S, ProgressMeter
 from loadpath.drive.records import Records
 from loadpath.drive.requests import RequestWriter
@@ -29,9 +37,14 @@ from loadpath.drive.secure import Security
 from loadpath.drive.sources import draw_source
 from loadpath.drive.state import FlowState
 
-LEAD_S = 0.01  # from when a segment is ready to when its schedule starts
+CONNECTIONS_NUMBERED = 10_000_000  # by one process, before the numbers of the next begin
 
 _PROBE_STREAM = 4
+
+
+def soon() -> float:
+    """When a schedule starts that waits for nobody else."""
+    return monotonic() + LEAD_S
 
 
 class Driver:
@@ -65,16 +78,24 @@ class Driver:
         self._loop: SegmentLoop | None = None
 
     def run_segment(
-        self, segment: Segment, on_progress: Callable[[SegmentProgress], None]
+        self,
+        segment: Segment,
+        on_progress: Callable[[SegmentProgress], None],
+        *,
+        part: Part = WHOLE,
+        when: Callable[[], float] = soon,
     ) -> tuple[SegmentResult, Columns]:
-        """Drive one segment; what it came to, and its rows as columns.
+        """Drive a segment, or its part of one; what it came to, and its rows as columns.
+
+        `when`, asked once all is ready, says when the schedule is to start.
 
         Raises `ConfigurationError` for weights that cannot be driven.
         """
         plan = self.plan
         mix = {each.name: each.weight for each in plan.workload.operations}
-        source = draw_source(segment, self.workload, mix, plan.seed)
+        source = draw_source(segment, self.workload, mix, plan.seed, part)
         self.state.begin_segment(segment.index)
+        self._pool.set_limit(part.share(plan.connection_limit))
         agenda, backlog = Agenda(), Backlog()
         operations = self.workload.operations
         records = Records(operations)
@@ -123,7 +144,7 @@ class Driver:
         handshakes_before = self._pool.handshakes, self._pool.handshakes_resumed
         if self._delays is not None:
             self._delays.forget()
-        started_s = monotonic() + LEAD_S
+        started_s = when()
         source.begin(started_s)
         meter = ProgressMeter(segment, records, started_s)
         meter.warm(started_s)
@@ -171,7 +192,10 @@ class Driver:
             read_delay_p50_s=delays[0],
             read_delay_p99_s=delays[1],
         )
-        return result, columns(rows, segment.index, keys)
+        found = columns(rows, segment.index, keys)
+        number = found["connection"]  # unique among the processes; 0 is none
+        number[number > 0] += part.index * CONNECTIONS_NUMBERED
+        return result, found
 
     def requests_of(self, operation: int, count: int) -> list[bytes | None]:
         """`count` requests of a declared operation, with keys drawn; None each for a flow."""

@@ -1,146 +1,93 @@
-"""The load engine as the rest of Loadpath sees it: a process of its own behind an async context."""
+"""The load engine as the rest of Loadpath sees it: processes of its own behind an async context."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Iterable
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from loadpath import errors
-from loadpath.drive import messages
+import msgspec
+
+from loadpath.drive.link import Child, Link, OnProgress, Spawn
+from loadpath.drive.merge import merge_requests, merged_holds, merged_progress, merged_result
 from loadpath.drive.messages import (
-    CONTROL_FD,
-    Answer,
-    Begin,
     CheckHolds,
-    Command,
-    Failed,
     Finished,
     HoldsChecked,
     Probe,
     Probed,
-    Progress,
-    Ready,
     RunSegment,
+    StartAt,
     StopSegment,
 )
 from loadpath.drive.plan import (
+    LEAD_S,
     EnginePlan,
     HoldsResult,
+    Part,
     ProbeReply,
     Segment,
     SegmentProgress,
     SegmentResult,
 )
-from loadpath.errors import ConfigurationError, LoadpathError
 
-BEGIN_TIMEOUT_S = 60.0
-END_TIMEOUT_S = 5.0
+__all__ = ["Child", "Engine", "OnProgress", "Spawn"]
+
 HOLDS_BUDGET_S = 30.0
-
-OnProgress = Callable[[SegmentProgress], None]
-_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked)
-
-
-class Child(Protocol):
-    """A process that was started."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        ...
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; −N when signal N ended it."""
-        ...
-
-    async def wait(self) -> int:
-        """Wait until it has ended."""
-        ...
-
-    def signal(self, sig: int) -> None:
-        """Send it a signal."""
-        ...
-
-
-class Spawn(Protocol):
-    """Starts a process, as `Guard.spawn` of loadpath.deploy does."""
-
-    async def __call__(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        fds: Mapping[int, int] | None = None,
-        stdout: int | None = None,
-    ) -> Child:
-        """Start `argv`; `fds` maps descriptors of the child to ours."""
-        ...
+_T = TypeVar("_T")
 
 
 class Engine:
     """A running load engine, bound to one plan. One command runs at a time.
 
     Raises `ConfigurationError` on entry when the plan cannot be driven, and `LoadpathError` from
-    any method when the engine process is gone.
+    any method when an engine process is gone.
     """
 
     def __init__(self, plan: EnginePlan, *, spawn: Spawn, stderr_fd: int | None = None) -> None:
         self.plan = plan
         self._spawn = spawn
         self._stderr_fd = stderr_fd
+        self._links: list[Link] = []
         self._busy = asyncio.Lock()
-        self._child: Child | None = None
-        self._unanswered = 0
-        self._size: int | None = (
-            None  # of the message whose length was read, should we be cancelled
-        )
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
+        self._unmerged: list[Path] = []
 
     @property
     def pid(self) -> int:
-        """The engine process."""
-        assert self._child is not None, "the engine has not been started"
-        return self._child.pid
+        """The first engine process."""
+        return self._links[0].pid
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Every engine process."""
+        return tuple(link.pid for link in self._links)
 
     async def __aenter__(self) -> Engine:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with theirs:
-                self._child = await self._spawn(
-                    [sys.executable, "-m", "loadpath.drive"],
-                    name="load engine",
-                    fds={CONTROL_FD: theirs.fileno()},
-                    stdout=self._stderr_fd,
-                )
-            ours.setblocking(False)
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        except BaseException:
-            ours.close()
-            await self._end()
-            raise
-        try:
-            async with asyncio.timeout(BEGIN_TIMEOUT_S):
-                await self._ask(Begin(self.plan), Ready)
-        except TimeoutError:
-            await self._end()
-            raise LoadpathError(
-                f"the load engine did not begin within {BEGIN_TIMEOUT_S:g} s"
-            ) from None
+            await self.grow(max(self.plan.processes, 1))
         except BaseException:
             await self._end()
             raise
         return self
+
+    async def grow(self, processes: int) -> None:
+        """Have so many processes from the next segment on, each with a connection at least.
+
+        There are never fewer than before. Raises `ConfigurationError` when the plan cannot be
+        driven.
+        """
+        async with self._busy:
+            wanted = min(processes, self.plan.connection_limit)
+            new = [
+                Link(self.plan, self._spawn, self._stderr_fd)
+                for _ in range(wanted - len(self._links))
+            ]
+            self._links += new
+            await _all(link.begin() for link in new)
 
     async def __aexit__(
         self,
@@ -154,105 +101,88 @@ class Engine:
         """Drive a segment to its end; its rows are in `segment.requests_path` then.
 
         `on_progress` is called every 250 ms. When this is cancelled or `on_progress` raises, the
-        segment is stopped; what it recorded is there once the next command is answered.
+        segment is stopped; what it recorded is there once the next command is answered, unless
+        there are several processes: then it is gone.
         """
-        answer = await self._ask(RunSegment(segment), Finished, on_progress)
-        return answer.result
+        async with self._busy:
+            if len(self._links) > 1:
+                return await self._run_together(segment, on_progress)
+            answer = await self._links[0].ask(RunSegment(segment), Finished, on_progress)
+            return answer.result
 
     def stop_segment(self) -> None:
         """End the arrivals of the running segment; `run` returns after the drain."""
-        self._send(StopSegment())
+        for link in self._links:
+            link.send(StopSegment())
 
     async def probe(self, operation_name: str, times: int) -> list[ProbeReply]:
         """Run one operation `times` times, one after the other, on a connection of its own."""
-        return (await self._ask(Probe(operation_name, times), Probed)).replies
+        async with self._busy:
+            return (await self._links[0].ask(Probe(operation_name, times), Probed)).replies
 
     async def check_holds(self, limit: int, *, budget_s: float = HOLDS_BUDGET_S) -> HoldsResult:
         """Check up to `limit` of each kind of what the service acknowledged to flows so far."""
-        return (await self._ask(CheckHolds(limit, budget_s), HoldsChecked)).result
-
-    async def _ask(
-        self, command: Command, wanted: type[_A], on_progress: OnProgress | None = None
-    ) -> _A:
         async with self._busy:
-            self._send(command)
-            self._unanswered += 1
-            try:
-                answer = await self._final_answer(on_progress)
-            except BaseException:
-                with contextlib.suppress(LoadpathError):
-                    self.stop_segment()
-                raise
-        if isinstance(answer, Failed):
-            raise _as_error(answer)
-        if isinstance(answer, wanted):
-            return answer
-        raise LoadpathError(
-            f"the load engine answered {type(answer).__name__} to {type(command).__name__}"
-        )
+            each = CheckHolds(math.ceil(limit / len(self._links)), budget_s)
+            answers = await _all(link.ask(each, HoldsChecked) for link in self._links)
+        return merged_holds([answer.result for answer in answers])
 
-    async def _final_answer(self, on_progress: OnProgress | None) -> Answer:
-        """The answer to the latest command, past those to commands that nobody waited for."""
-        while True:
-            answer = await self._receive()
-            if isinstance(answer, Progress):
-                if on_progress is not None and self._unanswered == 1:
-                    on_progress(answer.progress)
-                continue
-            self._unanswered -= 1
-            if self._unanswered == 0:
-                return answer
+    async def _run_together(
+        self, segment: Segment, on_progress: OnProgress | None
+    ) -> SegmentResult:
+        """Every process draws the schedule and drives its part of it, from one moment on."""
+        path = segment.requests_path
+        paths = [path.with_name(f"{path.name}.{i}") for i in range(len(self._links))]
+        waiting = set(self._links)
+        heard: dict[Link, SegmentProgress] = {}
 
-    def _send(self, command: Command) -> None:
-        if self._writer is None:
-            raise LoadpathError("the load engine is not running")
-        self._writer.write(messages.encode(command))
+        def drawn(link: Link) -> None:
+            waiting.discard(link)
+            if not waiting:
+                at_s = monotonic() + LEAD_S
+                for each in self._links:
+                    each.send(StartAt(at_s))
 
-    async def _receive(self) -> Answer:
+        def progressed(link: Link, progress: SegmentProgress) -> None:
+            heard[link] = progress
+            if on_progress is not None and link is self._links[0] and len(heard) == len(paths):
+                on_progress(merged_progress(list(heard.values())))
+
+        def drive(index: int) -> Awaitable[Finished]:
+            link = self._links[index]
+            own = msgspec.structs.replace(segment, requests_path=paths[index])
+            return link.ask(
+                RunSegment(own, Part(index, len(paths))),
+                Finished,
+                lambda progress: progressed(link, progress),
+                lambda: drawn(link),
+            )
+
         try:
-            if self._size is None:
-                self._size = int.from_bytes(await self._reader.readexactly(messages.LENGTH_BYTES))
-            content = await self._reader.readexactly(self._size)
-            self._size = None
-            return messages.decode_answer(content)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise LoadpathError(f"the load engine {await self._how_it_ended()}") from None
-
-    async def _how_it_ended(self) -> str:
-        assert self._child is not None
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                code = await self._child.wait()
-        except TimeoutError:
-            return "closed its control socket"
-        if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"exited with {code}"
+            answers = await _all(drive(index) for index in range(len(paths)))
+            await asyncio.to_thread(merge_requests, paths, path)
+        except BaseException:
+            self._unmerged += paths  # which may not have been written yet
+            raise
+        for own in paths:
+            own.unlink()
+        return merged_result([answer.result for answer in answers])
 
     async def _end(self) -> None:
-        """Close the control socket, which ends the process; kill it when that does not."""
-        if self._writer is not None:
-            self._writer.close()
-            with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
-            self._writer = None
-        if self._child is None:
-            return
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                await self._child.wait()
-        except TimeoutError:
-            self._child.signal(signal.SIGKILL)
-            await self._child.wait()
+        for link in self._links:
+            link.hang_up()
+        await asyncio.gather(*(link.end() for link in self._links))
+        for path in self._unmerged:
+            path.unlink(missing_ok=True)
 
 
-def _as_error(failed: Failed) -> LoadpathError:
-    """What the engine process raised, raised again here."""
-    kind = getattr(errors, failed.kind, None)
-    if kind is ConfigurationError:
-        return ConfigurationError(
-            failed.message, file=failed.file, line=failed.line, advice=failed.advice
-        )
-    if isinstance(kind, type) and issubclass(kind, LoadpathError):
-        return kind(failed.message, advice=failed.advice)
-    return LoadpathError(f"the load engine failed: {failed.message}", advice=failed.advice)
+async def _all(asked: Iterable[Awaitable[_T]]) -> list[_T]:
+    """Every answer; when one fails, the others are not waited for and it is raised."""
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

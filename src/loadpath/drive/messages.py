@@ -8,8 +8,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from loadpath.drive.plan import (
+    WHOLE,
     EnginePlan,
     HoldsResult,
+    Part,
     ProbeReply,
     Segment,
     SegmentProgress,
@@ -29,13 +31,23 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
 
 
 class RunSegment(msgspec.Struct, frozen=True, tag=True):
-    """Drive a segment; answered by `Progress` every 250 ms and `Finished`."""
+    """Drive a part of a segment; answered by `Progress` every 250 ms and `Finished`.
+
+    One of several processes says `Drawn` first, and waits for `StartAt`.
+    """
 
     segment: Segment
+    part: Part = WHOLE
+
+
+class StartAt(msgspec.Struct, frozen=True, tag=True):
+    """Start the schedule that was drawn at that time; not answered."""
+
+    at_s: float
 
 
 class StopSegment(msgspec.Struct, frozen=True, tag=True):
-    """End the arrivals of the running segment; not answered."""
+    """End the arrivals of the running segment, or do not begin it; not answered."""
 
 
 class Probe(msgspec.Struct, frozen=True, tag=True):
@@ -56,6 +68,10 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """The plan is understood."""
 
     pid: int
+
+
+class Drawn(msgspec.Struct, frozen=True, tag=True):
+    """The schedule of a segment is ready to be started."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -92,8 +108,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     line: int | None = None
 
 
-Command: TypeAlias = Begin | RunSegment | StopSegment | Probe | CheckHolds
-Answer: TypeAlias = Ready | Progress | Finished | Probed | HoldsChecked | Failed
+Command: TypeAlias = Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds
+Answer: TypeAlias = Ready | Drawn | Progress | Finished | Probed | HoldsChecked | Failed
 
 
 def _encode_other(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from loadpath.drive.arrivals import choose_operations
 from loadpath.drive.operations import CompiledWorkload, Keys
+from loadpath.drive.plan import Part
 
 Job: TypeAlias = tuple[int, int, float, int, bytes | None]
 """One arrival: flow number, operation index, intended start in seconds, key code, request bytes
@@ -23,6 +24,15 @@ class Drawn(msgspec.Struct, frozen=True):
     operations: npt.NDArray[np.intp]
     numbers: list[npt.NDArray[np.int64]]
     codes: npt.NDArray[np.uint64]
+
+    def of(self, part: Part, first: int = 0) -> Drawn:
+        """Those of one process; `first` is the number of the first of these arrivals."""
+        if part.of == 1:
+            return self
+        chosen = slice((part.index - first) % part.of, None, part.of)
+        return Drawn(
+            self.operations[chosen], [each[chosen] for each in self.numbers], self.codes[chosen]
+        )
 
 
 class Mix:

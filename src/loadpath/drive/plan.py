@@ -86,6 +86,27 @@ class EnginePlan(msgspec.Struct, frozen=True, kw_only=True):
         return 0.001 if self.timer == "us" else 0.004
 
 
+LEAD_S = 0.01
+"""From when a segment is ready to when its schedule starts."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Which of the processes of an engine: number `index` of `of`.
+
+    It has every `of`-th arrival, and its share of the connections.
+    """
+
+    index: int = 0
+    of: int = 1
+
+    def share(self, total: int) -> int:
+        """How many of `total` things it has."""
+        return total // self.of + (self.index < total % self.of)
+
+
+WHOLE = Part()
+
+
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of load of one kind. Rows go to `requests_path` when it is over.
 

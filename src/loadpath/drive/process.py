@@ -13,13 +13,14 @@ from collections import deque
 from loadpath import recording
 from loadpath.drive import messages
 from loadpath.drive.alone import Alone
-from loadpath.drive.driver import Driver
+from loadpath.drive.driver import Driver, soon
 from loadpath.drive.messages import (
     CONTROL_FD,
     Answer,
     Begin,
     CheckHolds,
     Command,
+    Drawn,
     Failed,
     Finished,
     HoldsChecked,
@@ -28,6 +29,7 @@ from loadpath.drive.messages import (
     Progress,
     Ready,
     RunSegment,
+    StartAt,
     StopSegment,
 )
 from loadpath.drive.plan import SegmentProgress
@@ -128,7 +130,7 @@ class EngineProcess:
                 self._control.send(answer)
 
     def _answer(self, command: Command) -> Answer | None:
-        if isinstance(command, StopSegment):  # the segment was over before it came
+        if isinstance(command, StopSegment | StartAt):  # the segment was over before it came
             return None
         if isinstance(command, Begin):
             self._driver = Driver(command.plan, {CONTROL_FD: self._heard})
@@ -140,15 +142,28 @@ class EngineProcess:
             return Ready(os.getpid())
         assert self._driver is not None and self._alone is not None, "Begin comes first"
         match command:
-            case RunSegment(segment):
+            case RunSegment(segment, part):
                 write_requests = recording.write_requests  # 0.2 s, the first time
-                result, rows = self._driver.run_segment(segment, self._control.send_progress)
+                when = soon if part.of == 1 else self._together
+                result, rows = self._driver.run_segment(
+                    segment, self._control.send_progress, part=part, when=when
+                )
                 write_requests(segment.requests_path, rows)
                 return Finished(result)
             case Probe(operation, times):
                 return Probed(self._alone.probe(operation, times))
             case CheckHolds(limit, budget_s):
                 return HoldsChecked(self._alone.check_holds(limit, budget_s))
+
+    def _together(self) -> float:
+        """When all processes start, once each has drawn its arrivals."""
+        self._control.send(Drawn())
+        while True:
+            command = self._control.next()
+            if isinstance(command, StartAt):
+                return command.at_s
+            if isinstance(command, StopSegment):
+                raise LoadpathError("the segment was called off before it began")
 
     def _heard(self) -> None:
         """The control socket is readable while a segment runs."""

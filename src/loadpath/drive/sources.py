@@ -11,7 +11,7 @@ import numpy as np
 from loadpath.drive.arrivals import expected_arrivals, open_arrivals, think_times
 from loadpath.drive.mix import Job, Mix, stream_rng
 from loadpath.drive.operations import CompiledWorkload
-from loadpath.drive.plan import ClosedLoad, OpenLoad, Segment
+from loadpath.drive.plan import WHOLE, ClosedLoad, OpenLoad, Part, Segment
 from loadpath.errors import ConfigurationError
 
 ARRIVALS_MAX = 30_000_000  # a schedule takes some 30 bytes an arrival
@@ -55,7 +55,11 @@ class Source(Protocol):
 
 
 class OpenSource:
-    """A schedule drawn ahead, begun at `start_s`; requests are made ready a chunk at a time."""
+    """A schedule drawn ahead, begun at `start_s`; requests are made ready a chunk at a time.
+
+    Every part draws the whole schedule and keeps its own arrivals, so that the schedule is the same
+    however many there are.
+    """
 
     def __init__(
         self,
@@ -64,11 +68,14 @@ class OpenSource:
         mix: Mix,
         rng: np.random.Generator,
         first_flow: int = 0,
+        part: Part = WHOLE,
     ) -> None:
-        self._times = open_arrivals(load, duration_s, rng)
+        times = open_arrivals(load, duration_s, rng)
+        self._times = times[part.index :: part.of]
         self._mix = mix
-        self._drawn = mix.draw(len(self._times))
-        self._first_flow = first_flow
+        self._drawn = mix.draw(len(times)).of(part)
+        self._first_flow = first_flow + part.index
+        self._flow_step = part.of
         self._start_s = 0.0
         self._made = 0
         self._ready: list[Job] = []  # the next arrival is the last
@@ -109,7 +116,8 @@ class OpenSource:
             self.next_due = self._ready[-1][2] if self._ready else math.inf
             return
         due = (self._times[low:high] + self._start_s).tolist()
-        flows = range(self._first_flow + low, self._first_flow + high)
+        first, step = self._first_flow, self._flow_step
+        flows = range(first + low * step, first + high * step, step)
         operations, codes, requests = self._mix.requests(self._drawn, low, high)
         later = list(zip(flows, operations, due, codes, requests, strict=True))
         later.reverse()
@@ -118,11 +126,20 @@ class OpenSource:
 
 
 class ClosedSource:
-    """Users: each does its next operation a think time after its last one was over."""
+    """Users: each does its next operation a think time after its last one was over.
+
+    A part has every so-manieth user, and flow number n is the same operation in whichever part.
+    """
 
     def __init__(
-        self, load: ClosedLoad, duration_s: float, mix: Mix, rng: np.random.Generator
+        self,
+        load: ClosedLoad,
+        duration_s: float,
+        mix: Mix,
+        rng: np.random.Generator,
+        part: Part = WHOLE,
     ) -> None:
+        self._part = part
         self._load = load
         self._duration_s = duration_s
         self._mix = mix
@@ -130,7 +147,8 @@ class ClosedSource:
         self._end_s = math.inf
         self._due: list[float] = []
         self._thinks: list[float] = []
-        self._drawn = mix.draw(_BLOCK)
+        self._drawn = mix.draw(_BLOCK).of(part)
+        self._blocks = 1
         self._made = 0
         self._ready: list[tuple[int, int, bytes | None]] = []
         self.next_due = math.inf
@@ -140,6 +158,7 @@ class ClosedSource:
         """Fix when users begin: each after a first think time."""
         self._end_s = start_s + self._duration_s
         first = think_times(self._load.think_time_s, self._load.users, self._rng)
+        first = first[self._part.index :: self._part.of]
         self._due = [at for at in (first + start_s).tolist() if at < self._end_s]
         heapify(self._due)
         self._make_ready()
@@ -147,7 +166,7 @@ class ClosedSource:
 
     def take(self) -> Job:
         due = heappop(self._due)
-        flow = self.taken
+        flow = self.taken * self._part.of + self._part.index
         self.taken += 1
         operation, code, request = self._ready.pop()
         if not self._ready:
@@ -162,7 +181,8 @@ class ClosedSource:
 
     def completed(self, flow: int, now: float) -> None:
         if not self._thinks:
-            self._thinks = think_times(self._load.think_time_s, _BLOCK, self._rng).tolist()
+            drawn = think_times(self._load.think_time_s, _BLOCK * self._part.of, self._rng)
+            self._thinks = drawn[self._part.index :: self._part.of].tolist()
         due = now + self._thinks.pop()
         if due < self._end_s:
             heappush(self._due, due)
@@ -177,10 +197,11 @@ class ClosedSource:
         self.next_due = self._due[0] if self._due else math.inf
 
     def _make_ready(self) -> None:
-        if self._made == _BLOCK:
-            self._drawn = self._mix.draw(_BLOCK)
+        if self._made == len(self._drawn.operations):
+            self._drawn = self._mix.draw(_BLOCK).of(self._part, self._blocks * _BLOCK)
+            self._blocks += 1
             self._made = 0
-        low, high = self._made, self._made + _CHUNK
+        low, high = self._made, min(self._made + _CHUNK, len(self._drawn.operations))
         self._made = high
         later = list(zip(*self._mix.requests(self._drawn, low, high), strict=True))
         later.reverse()
@@ -257,10 +278,15 @@ def check_load(load: OpenLoad | ClosedLoad, duration_s: float) -> None:
 
 
 def draw_source(
-    segment: Segment, workload: CompiledWorkload, default: dict[str, float], seed: int
+    segment: Segment,
+    workload: CompiledWorkload,
+    default: dict[str, float],
+    seed: int,
+    part: Part = WHOLE,
 ) -> OpenSource | ClosedSource | BothSources:
-    """The arrivals of a segment, drawn by `seed` and the segment's index; call `begin` next.
+    """The arrivals of a segment, or of one part of it; call `begin` next.
 
+    They are drawn by `seed` and the segment's index, the same whatever the number of parts.
     `default` are the weights of a segment that says none. Raises `ConfigurationError` for weights
     or rates that cannot be driven.
     """
@@ -278,9 +304,9 @@ def draw_source(
     main_mix = mix(segment.weights or default, 0)
     main: OpenSource | ClosedSource
     if isinstance(segment.load, OpenLoad):
-        main = OpenSource(segment.load, segment.duration_s, main_mix, clock(1))
+        main = OpenSource(segment.load, segment.duration_s, main_mix, clock(1), part=part)
     else:
-        main = ClosedSource(segment.load, segment.duration_s, main_mix, clock(1))
+        main = ClosedSource(segment.load, segment.duration_s, main_mix, clock(1), part)
     if segment.background is None or not segment.background_weights:
         return main
     return BothSources(
@@ -291,5 +317,6 @@ def draw_source(
             mix(segment.background_weights, 2),
             clock(3),
             first_flow=_BACKGROUND_FLOWS,
+            part=part,
         ),
     )

@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
 from loadpath import __version__
 from loadpath.deploy import Deployment
@@ -21,7 +23,8 @@ from loadpath.drive import (
     SegmentProgress,
     SegmentResult,
 )
-from loadpath.events import EventSink, LoadProgress
+from loadpath.events import EventSink, LoadProgress, Warned
+from loadpath.experiment.engines import engine_processes
 from loadpath.experiment.session import Session
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
 from loadpath.recording import Recording, RecordingWriter, SegmentRecord
@@ -106,13 +109,31 @@ class Arm:
         record = msgspec.structs.replace(
             _segment_record(segment, result, label, self._place), fixed_work_s=work_s
         )
-        self._writer.write_tables(index, self._meter.take())
+        tables = self._meter.take()
+        self._writer.write_tables(index, tables)
         for watched in self._backends:
             self._writer.write_table("postgres", index, watched.take())
         self._writer.append_segment(record)
+        await self._give_the_engine_room(record, tables.host)
         self.deployment.raise_if_died()
         self.deployment.check_peers()
         return record
+
+    async def _give_the_engine_room(
+        self, record: SegmentRecord, host: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        """One engine process more, when the engine was what limited and a core is there for it."""
+        processes = len(self.engine.pids)
+        lasted_s = max(record.drained_s - record.started_s, 1e-9)
+        wanted = engine_processes(processes, engine_cores=record.engine_cpu_s / lasted_s, host=host)
+        if wanted > processes:
+            await self.engine.grow(wanted)
+            self._emit(
+                Warned(
+                    at_s=time.time(),
+                    message=f"the load engine filled its core: it has {wanted} processes now",
+                )
+            )
 
     async def check_holds(self, limit: int = 200) -> None:
         """Ask the service whether what it acknowledged still holds, and record what it says."""
@@ -225,7 +246,7 @@ async def open_arm(
                 def parts() -> dict[str, tuple[int, ...]]:
                     return {
                         **deployment.parts(),
-                        "engine": (engine.pid,),
+                        "engine": engine.pids,
                         "loadpath": (os.getpid(), session.guard.pid),
                     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadpath.recording.runs import Run, RunInfo
     from loadpath.recording.schema import SCHEMA_VERSION, Blocked, RequestError
     from loadpath.recording.segment import SegmentRecord
-    from loadpath.recording.tables import write_requests
+    from loadpath.recording.tables import read_requests, write_requests
     from loadpath.recording.writer import RecordingWriter
 
 _HOME = {
@@ -33,6 +33,7 @@ _HOME = {
     "RunInfo": "runs",
     "SegmentRecord": "segment",
     "Status": "header",
+    "read_requests": "tables",
     "write_requests": "tables",
 }
 
@@ -51,6 +52,7 @@ __all__ = [
     "RunInfo",
     "SegmentRecord",
     "Status",
+    "read_requests",
     "write_requests",
 ]
 

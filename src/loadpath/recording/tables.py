@@ -55,6 +55,11 @@ def write_requests(path: Path, columns: Mapping[str, np.ndarray[Any, Any]]) -> N
     write_table(path, REQUESTS, columns)
 
 
+def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The rows of one segment, as `write_requests` takes them. Raises `RecordingError`."""
+    return read_table(path, REQUESTS)
+
+
 def write_table(path: Path, table: TableSchema, columns: Mapping[str, npt.ArrayLike]) -> None:
     """Write a table; as `write_requests`, for any schema."""
     if set(columns) != set(table.column_names()):

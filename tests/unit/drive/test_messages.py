@@ -13,6 +13,7 @@ from loadpath.drive.plan import (
     HoldCount,
     HoldsResult,
     OpenLoad,
+    Part,
     ProbeReply,
     Segment,
     SegmentProgress,
@@ -79,6 +80,8 @@ PROGRESS = SegmentProgress(
                 requests_path=Path("x"),
             )
         ),
+        messages.RunSegment(SEGMENT, Part(1, 3)),
+        messages.StartAt(12.5),
         messages.StopSegment(),
         messages.Probe("a", 3),
         messages.CheckHolds(10, 1.5),
@@ -95,6 +98,7 @@ def test_commands_arrive_as_sent(command: messages.Command) -> None:
     "answer",
     [
         messages.Ready(5),
+        messages.Drawn(),
         messages.Progress(PROGRESS),
         messages.Probed([ProbeReply(status=200, response_time_s=0.5, error=None, start="x")]),
         messages.HoldsChecked(

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledWorkload, compile_workload
-from loadpath.drive.plan import ClosedLoad, OpenLoad, Segment
+from loadpath.drive.plan import WHOLE, ClosedLoad, OpenLoad, Part, Segment
 from loadpath.drive.sources import Source, draw_source
 from loadpath.errors import ConfigurationError
 from loadpath.spec import DeclaredRequest, KeySet, OpenArrivals, Operation, Workload
@@ -41,7 +43,9 @@ WORKLOAD = compiled()
 WEIGHTS = {"fixed": 1.0, "one": 2.0, "two": 1.0}
 
 
-def source(load: Any, duration_s: float = 2.0, seed: int = 1, **other: Any) -> Source:
+def source(
+    load: Any, duration_s: float = 2.0, seed: int = 1, part: Part = WHOLE, **other: Any
+) -> Source:
     segment = Segment(
         index=0,
         purpose="test",
@@ -50,7 +54,7 @@ def source(load: Any, duration_s: float = 2.0, seed: int = 1, **other: Any) -> S
         requests_path=Path("unused"),
         **other,
     )
-    made = draw_source(segment, WORKLOAD, WEIGHTS, seed)
+    made = draw_source(segment, WORKLOAD, WEIGHTS, seed, part)
     made.begin(100.0)
     return made
 
@@ -173,3 +177,40 @@ def test_loads_that_cannot_be_driven_are_refused(load: OpenLoad | ClosedLoad) ->
 def test_weights_that_cannot_be_driven_are_refused(weights: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         source(OpenLoad(rate_per_s=1), weights=weights)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    of=st.integers(1, 7),
+    rate=st.floats(1, 500),
+    process=st.sampled_from(["poisson", "constant"]),
+    seed=st.integers(0, 1000),
+)
+def test_the_parts_of_a_schedule_are_the_schedule(
+    of: int, rate: float, process: Any, seed: int
+) -> None:
+    load = OpenLoad(rate_per_s=rate, process=process)
+    whole = take_all(source(load, seed=seed))
+    parts = [take_all(source(load, seed=seed, part=Part(i, of))) for i in range(of)]
+    assert sorted(job for part in parts for job in part) == whole
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_the_users_of_a_closed_load_are_divided_and_their_operations_are_not_drawn_twice() -> None:
+    load = ClosedLoad(users=7, think_time_s=0.0)
+    whole = {job[0]: job[1:2] + job[3:] for job in take_some(source(load), 24_000)}
+    taken: list[Job] = []
+    for index in range(3):
+        made = source(load, part=Part(index, 3))
+        taken += take_some(made, 8_000)
+    assert len({job[0] for job in taken}) == len(taken) == 24_000
+    assert {job[0]: job[1:2] + job[3:] for job in taken} == whole
+
+
+def take_some(made: Source, count: int) -> list[Job]:
+    """So many arrivals of users who are answered at once."""
+    jobs = []
+    while len(jobs) < count:
+        jobs.append(made.take())
+        made.completed(jobs[-1][0], jobs[-1][2])
+    return jobs
