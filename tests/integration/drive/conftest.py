@@ -76,13 +76,19 @@ def drive(
     key_sets: tuple[KeySet, ...] = (),
     each_progress: Callable[[Driver, SegmentProgress], None] | None = None,
     segment: dict[str, Any] | None = None,
+    workload: dict[str, Any] | None = None,
+    flow_names: tuple[str, ...] = (),
     **plan: Any,
 ) -> Driven:
     """Drive one segment in this process."""
-    workload = Workload(
-        arrivals=OpenArrivals(1.0), operations=operations, flows=flows, key_sets=key_sets
+    whole = Workload(
+        arrivals=OpenArrivals(1.0),
+        operations=(*operations, *(Operation(name=name) for name in flow_names)),
+        flows=flows,
+        key_sets=key_sets,
+        **(workload or {}),
     )
-    driver = Driver(EnginePlan(host="127.0.0.1", port=port, workload=workload, **plan), {})
+    driver = Driver(EnginePlan(host="127.0.0.1", port=port, workload=whole, **plan), {})
     progress: list[SegmentProgress] = []
 
     def told(report: SegmentProgress) -> None:

@@ -169,6 +169,28 @@ async def big(request: Request, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+async def stream(request: Request, writer: asyncio.StreamWriter) -> None:
+    """As many bytes as asked, or without an end, from a buffer that stays small."""
+    size = int(request.argument or 0)
+    piece = b"x" * (1 << 20)
+    if size:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+    else:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    left = size or sys.maxsize
+    while left and not writer.is_closing():
+        part = piece[:left]
+        writer.write(part if size else b"%x\r\n%b\r\n" % (len(part), part))
+        await writer.drain()
+        left -= len(part)
+
+
+async def cut(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Ends within a chunk."""
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n64\r\nonly this")
+    writer.close()
+
+
 def verbatim(data: bytes) -> Callable[[Request, asyncio.StreamWriter], Awaitable[None]]:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -191,6 +213,13 @@ BEHAVIORS: dict[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]]
     "toclose": to_close,
     "status": status,
     "big": big,
+    "stream": stream,
+    "cut": cut,
+    "badchunk": verbatim(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nsix\r\nhello!"),
+    "old": verbatim(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok"),
+    "oldkept": verbatim(
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nConnection: Keep-Alive\r\n\r\nok"
+    ),
     "garbage": verbatim(b"SSH-2.0-OpenSSH_9.2\r\n"),
     "toolong": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok, and more"),
     "lengths": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok"),
