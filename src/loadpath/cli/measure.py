@@ -61,6 +61,7 @@ def measure(
                     run=run,
                     emit=emit,
                     budget_s=flags["budget_s"],
+                    audit=flags["audit"],
                 )
             )
     except LoadpathError as error:

@@ -103,6 +103,12 @@ def measuring(function: F) -> F:
                 metavar="FOLDER",
                 help="Record in FOLDER instead of .loadpath/runs beside the service file.",
             ),
+            click.option(
+                "--audit",
+                is_flag=True,
+                help="Measure, by the kernel's timestamps, how long replies lie before the load "
+                "engine reads them, too.",
+            ),
         )
     ):
         function = option(function)

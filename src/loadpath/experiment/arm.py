@@ -240,6 +240,7 @@ async def open_arm(
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,
                 tls=setup.service.tls,
+                audit=session.audit,
             )
             async with Engine(plan, spawn=session.guard.spawn) as engine:
 

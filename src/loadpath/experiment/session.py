@@ -17,12 +17,21 @@ from loadpath.spec import Setup
 class Session:
     """The frame of one command. Open it with `open_session`.
 
-    `run` receives the recordings; the scratch folder dies with the guard, whatever ends Loadpath.
+    `run` receives the recordings; `audit` has engines measure their reading too. The scratch folder
+    dies with the guard, whatever ends Loadpath.
     """
 
     def __init__(
-        self, guard: Guard, run: Run, scratch: Path, emit: EventSink, ends_s: float
+        self,
+        guard: Guard,
+        run: Run,
+        scratch: Path,
+        emit: EventSink,
+        ends_s: float,
+        *,
+        audit: bool = False,
     ) -> None:
+        self.audit = audit
         self.guard = guard
         self.run = run
         self.scratch = scratch
@@ -71,9 +80,9 @@ async def open_scratch() -> AsyncIterator[tuple[Guard, Path]]:
 
 @asynccontextmanager
 async def open_session(
-    run: Run, emit: EventSink, budget_s: float = math.inf
+    run: Run, emit: EventSink, budget_s: float = math.inf, *, audit: bool = False
 ) -> AsyncIterator[Session]:
     """A session that records into `run` and leaves out what no longer fits into `budget_s`."""
     ends_s = time.monotonic() + budget_s
     async with open_scratch() as (guard, scratch):
-        yield Session(guard, run, scratch, emit, ends_s)
+        yield Session(guard, run, scratch, emit, ends_s, audit=audit)

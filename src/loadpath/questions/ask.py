@@ -27,9 +27,11 @@ async def ask(
     run: Run,
     emit: EventSink,
     budget_s: float | None = None,
+    audit: bool = False,
 ) -> list[Answer]:
     """Collect what each question needs into `run`, then judge.
 
+    `audit`: have the engine measure how long replies lie before it reads them.
     Raises `UnsafeTargetError` when writes would reach a server that the user did not allow them on.
     Whatever ends it early, what was recorded until then stays readable under `run.directory`.
     """
@@ -53,7 +55,7 @@ async def ask(
         run.write_info(msgspec.structs.replace(run.read_info(), status=status, took_s=took_s))
 
     try:
-        async with open_session(run, emit, budget_s or depth.budget_s) as session:
+        async with open_session(run, emit, budget_s or depth.budget_s, audit=audit) as session:
             for question in questions:
                 await question.collect(session, setup, depth)
     except BaseException:

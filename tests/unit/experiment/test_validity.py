@@ -100,6 +100,22 @@ class TestSchedule:
         assert found.passed
         assert found.detail == "the engine sent on time (p99 4 ms late)"
 
+    def test_how_many_were_late_stands_beside_the_quantile(self, golden: Golden) -> None:
+        today(golden, late_s=0.001, late=12)
+        find_knee(golden, START)
+        found = checks(golden)["engine on schedule"]
+        assert found.passed
+        assert found.detail == (
+            "the engine sent on time (p99 1 ms late; 12 of 2,400 requests beyond its tolerance)"
+        )
+
+    def test_an_audited_engine_that_read_late_fails_it_too(self, golden: Golden) -> None:
+        today(golden, late_s=0.001, read_delay_p99_s=0.009)
+        find_knee(golden, START)
+        found = checks(golden)["engine on schedule"]
+        assert not found.passed
+        assert "up to 10 ms late (p99; replies read 9 ms after they came)" in found.detail
+
 
 def test_a_queue_that_grew_all_the_time_is_not_steady(golden: Golden) -> None:
     load = OpenLoad(rate_per_s=300.0, end_rate_per_s=990.0)
