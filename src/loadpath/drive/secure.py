@@ -17,7 +17,8 @@ from loadpath.spec import Tls
 from loadpath.spec.tls import client_context
 
 RECEIVE_BYTES = 64 * 1024
-SENT_AT_ONCE_BYTES = 16 * 1024
+RECORD_BYTES_MAX = 16 * 1024
+"""A record's content (RFC 8446, section 5.1): one read of so many bytes leaves nothing of it."""
 
 
 class Security(msgspec.Struct, frozen=True):
@@ -113,7 +114,7 @@ class SecureStream:
         incoming, read = self._incoming, self._read
         incoming.write(data)
         try:
-            plain = read(size)
+            plain = read(RECORD_BYTES_MAX)
             if not incoming.pending:
                 return plain
         except ssl.SSLWantReadError:  # a part of a record, or one that is not for us
@@ -124,7 +125,7 @@ class SecureStream:
         parts = [plain]
         while incoming.pending:
             try:
-                plain = read(size)
+                plain = read(RECORD_BYTES_MAX)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
@@ -151,8 +152,8 @@ class SecureStream:
             return 0 if self._left is not None else self._accepted
         if self._closed:
             raise ConnectionResetError("closed by the other side")
-        if len(payload) > SENT_AT_ONCE_BYTES:
-            payload = payload[:SENT_AT_ONCE_BYTES]
+        if len(payload) > RECORD_BYTES_MAX:
+            payload = payload[:RECORD_BYTES_MAX]
         self._write(payload)
         data = self._outgoing.read()
         try:
