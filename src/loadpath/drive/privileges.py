@@ -9,6 +9,8 @@ import resource
 import signal
 from pathlib import Path
 
+from loadpath.errors import ConfigurationError
+
 NICE = -10
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -16,11 +18,24 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 
 
-def raise_file_limit() -> None:
-    """Allow as many open files, and so connections, as the system does."""
+FILES_BESIDES = 64
+"""What a process has open besides its connections, generously."""
+
+
+def raise_file_limit(connections: int) -> None:
+    """Allow as many open files, and so connections, as the system does.
+
+    Raises `ConfigurationError` when so many connections are more than that.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and connections > hard - FILES_BESIDES:
+        raise ConfigurationError(
+            f"{connections:,} connections are more than the {hard:,} files that this system lets a "
+            "process open",
+            advice="Lower connections under [workload], or raise the limit (ulimit -Hn).",
+        )
 
 
 def go_first() -> None:

@@ -135,7 +135,7 @@ class EngineProcess:
         if isinstance(command, Begin):
             self._driver = Driver(command.plan, {CONTROL_FD: self._heard})
             self._alone = Alone(self._driver)
-            raise_file_limit()
+            raise_file_limit(command.plan.connection_limit)
             if command.plan.timer == "us":
                 sharpen_timer()
                 go_first()

@@ -151,6 +151,14 @@ def test_a_workload_file_that_does_not_run_is_named_with_its_line(
     assert caught.value.line == 3
 
 
+def test_more_connections_than_the_system_allows_are_refused_beforehand(with_engine: Any) -> None:
+    async def body(engine: Engine) -> None:
+        raise AssertionError("the engine must not have begun")
+
+    with pytest.raises(ConfigurationError, match="connections are more than"):
+        with_engine(body, connections_max=2_000_000_000)
+
+
 def test_an_engine_that_is_killed_is_an_error_that_says_so(
     with_engine: Any, tmp_path: Path
 ) -> None:
