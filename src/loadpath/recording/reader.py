@@ -111,6 +111,25 @@ class Recording:
         self.segment(index)
         return read_table(table_path(self.directory, "requests", index), TABLES["requests"])
 
+    def exchanges(self, index: int) -> Columns:
+        """What crossed the taps in one finished segment; no rows when there were none.
+
+        Raises `RecordingError`.
+        """
+        self.segment(index)
+        file = table_path(self.directory, "exchanges", index)
+        table = TABLES["exchanges"]
+        return read_table(file, table) if file.exists() else empty_columns(table)
+
+    def connections(self, index: int) -> Columns:
+        """The connections through taps in one segment, as `schema.CONNECTIONS`."""
+        return self.table("connections", index)
+
+    def shapes(self, index: int) -> dict[int, str]:
+        """The texts, without values, that `shape` in the exchanges of one segment stands for."""
+        columns = self.table("shapes", index)
+        return dict(zip(columns["shape"].tolist(), columns["text"], strict=True))
+
     def threads(self) -> Columns:
         """CPU per thread over the whole recording, as `schema.THREADS`."""
         return self.table("threads")

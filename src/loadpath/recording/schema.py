@@ -176,6 +176,95 @@ POSTGRES = TableSchema(
     ),
 )
 
+EXCHANGES = TableSchema(
+    "exchanges",
+    "One row per exchange that ended while it was recorded: a request and what came back for it.",
+    (
+        Column("segment", "u2", "", "Index of the segment it belongs to."),
+        Column("tap", "text", "", "The dependency; `service` for the tap before the service."),
+        Column("connection", "u4", "", "Number of the connection that carried it."),
+        Column("verb", "text", "", "What was asked: `execute`, `GET`, `PUB` …"),
+        Column("shape", "u4", "", "What it was asked of, in the table `shapes`."),
+        Column(
+            "parameters",
+            "u8",
+            "",
+            "Salted digest of its text and parameters: equal for equal ones within one run.",
+        ),
+        Column("began_s", "f8", "s", "When the first byte of the request was read."),
+        Column("first_byte_s", "f8", "s", "When the first byte of the reply was read."),
+        Column("ended_s", "f8", "s", "When the last byte of the reply was read."),
+        Column("request_bytes", "u8", "B", "Size of the request, with its framing."),
+        Column("reply_bytes", "u8", "B", "Size of the reply, with its framing."),
+        Column("rows", "f8", "", "Rows that it returned or changed; nan: the protocol has none."),
+        Column("error", "text", "", "The protocol's own code of the error; empty: success."),
+        Column(
+            "transaction",
+            "text",
+            "",
+            "State of the connection after it: `none`, `open` or `failed`.",
+        ),
+        Column("pushed", "bool", "", "Whether it is a message that answers no request."),
+        Column(
+            "ended",
+            "bool",
+            "",
+            "Whether the reply was whole before the connection closed or was no longer read.",
+        ),
+    ),
+)
+
+CONNECTIONS = TableSchema(
+    "connections",
+    "One row per connection through a tap that was open at some time of the segment.",
+    (
+        Column("segment", "u2", "", "Index of the segment."),
+        Column("tap", "text", "", "The dependency; `service` for the tap before the service."),
+        Column("connection", "u4", "", "Number of the connection, as in `exchanges`."),
+        Column("opened_s", "f8", "s", "When the client's connection was accepted."),
+        Column("connected_s", "f8", "s", "When the dependency accepted it; nan: never."),
+        Column("closed_s", "f8", "s", "When it was over; nan: open when the segment ended."),
+        Column(
+            "ending",
+            "text",
+            "",
+            "Who ended it: `client closed`, `client reset`, `server closed`, `server reset`, "
+            "`not connected`, `loadpath`; empty: open.",
+        ),
+        Column("sent_bytes", "u8", "B", "Bytes from the client since it was opened."),
+        Column("received_bytes", "u8", "B", "Bytes from the dependency since it was opened."),
+        Column("exchanges", "u8", "", "Exchanges that ended on it since it was opened."),
+        Column("unfinished", "u8", "", "Exchanges under way when it closed."),
+        Column("unread", "text", "", "Why it was not read, or not to its end; empty: it was."),
+    ),
+)
+
+SHAPES = TableSchema(
+    "shapes",
+    "What the exchanges of a segment were about, without any values.",
+    (
+        Column("segment", "u2", "", "Index of the segment."),
+        Column(
+            "shape",
+            "u4",
+            "",
+            "Its number, the same in all segments of a recording; 0: there were too many.",
+        ),
+        Column("tap", "text", "", "The dependency; empty for shape 0."),
+        Column("text", "text", "", "Shape of the statement, key, subject or path."),
+    ),
+)
+
 TABLES: dict[str, TableSchema] = {
-    table.name: table for table in (REQUESTS, THREADS, PROCESSES, HOST, POSTGRES)
+    table.name: table
+    for table in (
+        REQUESTS,
+        THREADS,
+        PROCESSES,
+        HOST,
+        POSTGRES,
+        EXCHANGES,
+        CONNECTIONS,
+        SHAPES,
+    )
 }

@@ -62,23 +62,67 @@ def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 def write_table(path: Path, table: TableSchema, columns: Mapping[str, npt.ArrayLike]) -> None:
     """Write a table; as `write_requests`, for any schema."""
-    if set(columns) != set(table.column_names()):
-        missing = sorted(set(table.column_names()) - set(columns))
-        unknown = sorted(set(columns) - set(table.column_names()))
-        raise ValueError(f"{table.name}: columns missing {missing}, unknown {unknown}")
-    arrays = [_to_arrow(f"{table.name}.{c.name}", c.type, columns[c.name]) for c in table.columns]
-    lengths = {len(array) for array in arrays}
-    if len(lengths) > 1:
-        raise ValueError(f"{table.name}: columns of different lengths {sorted(lengths)}")
-    content = pa.Table.from_arrays(arrays, schema=arrow_schema(table))
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    content = _content(table, columns)
+    file = TableFile(path, table)
     try:
-        pq.write_table(content, partial, compression="zstd", compression_level=1)
-        partial.replace(path)
-    except OSError as error:
+        file.append_content(content)
+        file.close()
+    except BaseException:
+        file.abandon()
+        raise
+
+
+class TableFile:
+    """A table written piece by piece, which has its name only once it is closed.
+
+    Every method raises `RecordingError` when the disk does not take it. Not for two threads at
+    once.
+    """
+
+    def __init__(self, path: Path, table: TableSchema) -> None:
+        self._path = path
+        self._table = table
+        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        try:
+            self._writer: pq.ParquetWriter | None = pq.ParquetWriter(
+                self._partial, arrow_schema(table), compression="zstd", compression_level=1
+            )
+        except OSError as error:
+            self._writer = None
+            self.abandon()
+            raise unwritable(path, error) from error
+
+    def append(self, columns: Mapping[str, npt.ArrayLike]) -> None:
+        """Add rows, columns as in the schema. Raises `ValueError` when they do not fit it."""
+        self.append_content(_content(self._table, columns))
+
+    def append_content(self, content: pa.Table) -> None:
+        """Add rows that are an Arrow table already."""
+        assert self._writer is not None, "the file is closed"
+        try:
+            self._writer.write_table(content)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+    def close(self) -> None:
+        """Finish it; it has its name then."""
+        writer, self._writer = self._writer, None
+        assert writer is not None, "the file is closed"
+        try:
+            writer.close()
+            self._partial.replace(self._path)
+        except OSError as error:
+            self.abandon()
+            raise unwritable(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Give it up; nothing is left of it. One that was closed stays."""
+        writer, self._writer = self._writer, None
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
+            if writer is not None:
+                writer.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
 
 
 def read_table(path: Path, table: TableSchema) -> dict[str, np.ndarray[Any, Any]]:
@@ -106,6 +150,18 @@ def empty_columns(table: TableSchema) -> dict[str, np.ndarray[Any, Any]]:
 def numpy_type(kind: ColumnType) -> np.dtype[Any]:
     """What a column of that type is in memory."""
     return np.dtype({"bool": "?", "text": "O"}.get(kind, kind))
+
+
+def _content(table: TableSchema, columns: Mapping[str, npt.ArrayLike]) -> pa.Table:
+    if set(columns) != set(table.column_names()):
+        missing = sorted(set(table.column_names()) - set(columns))
+        unknown = sorted(set(columns) - set(table.column_names()))
+        raise ValueError(f"{table.name}: columns missing {missing}, unknown {unknown}")
+    arrays = [_to_arrow(f"{table.name}.{c.name}", c.type, columns[c.name]) for c in table.columns]
+    lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise ValueError(f"{table.name}: columns of different lengths {sorted(lengths)}")
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
 
 
 def _to_numpy(kind: ColumnType, column: pa.ChunkedArray) -> np.ndarray[Any, Any]:

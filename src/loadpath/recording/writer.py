@@ -101,6 +101,18 @@ class RecordingWriter:
         """Where the engine writes the requests of segment `index`."""
         return table_path(self.directory, "requests", index)
 
+    def exchanges_path(self, index: int) -> Path:
+        """Where the taps write the exchanges of segment `index`."""
+        return table_path(self.directory, "exchanges", index)
+
+    def connections_path(self, index: int) -> Path:
+        """Where the taps write the connections of segment `index`."""
+        return table_path(self.directory, "connections", index)
+
+    def shapes_path(self, index: int) -> Path:
+        """Where the taps write the shapes that the exchanges of segment `index` name."""
+        return table_path(self.directory, "shapes", index)
+
     def append_segment(self, record: SegmentRecord) -> None:
         """Add a finished segment. Its requests file must be there: readers see it from now on."""
         self._segments.append(record)
