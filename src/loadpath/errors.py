@@ -68,6 +68,12 @@ class UnsafeTargetError(LoadpathError):
     exit_code = ExitCode.USAGE
 
 
+class UnusedDependencyError(LoadpathError):
+    """The service never connected to a dependency that it declares: it uses another, or none."""
+
+    exit_code = ExitCode.USAGE
+
+
 class WouldNotRunError(LoadpathError):
     """The service or a dependency would not start, or stopped while it was needed.
 

@@ -1,0 +1,189 @@
+"""All taps of the process: opened, recorded while a window lasts, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import os
+import resource
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadpath.errors import LoadpathError
+from loadpath.tap.link import Link
+from loadpath.tap.listener import Listener
+from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
+from loadpath.tap.readers import READERS, Reader
+from loadpath.tap.recorder import Block, ConnectionRow, Recorder
+from loadpath.wire import Exchange
+
+if TYPE_CHECKING:
+    from loadpath.tap.tables import Meaning, Tables
+
+_STATM = Path("/proc/self/statm")
+
+
+class Relays:
+    """The listeners of this process, and the recorder that they share.
+
+    One window at a time. All its methods are called in the loop.
+    """
+
+    def __init__(self, readers: Mapping[str, Reader] = READERS) -> None:
+        self._readers = readers
+        self._listeners: list[Listener] = []
+        self._open: dict[str, Listener] = {}
+        self._numbers = itertools.count(1)
+        self._recorder = Recorder(self._write)
+        self._tables: Tables | None = None
+        self._window: Window | None = None
+        self._began_s = 0.0
+        self._cpu_before_s = 0.0
+
+    async def open(self, tap: Tap) -> Place:
+        """Listen for one tap; where. A tap of the same name is closed. Raises `LoadpathError`."""
+        self.close_tap(tap.name)
+        listener = Listener(
+            tap,
+            len(self._listeners),
+            reader=self._readers.get(tap.kind),
+            sink=self,
+            next_number=self._numbers.__next__,
+            reading=self._window is None or self._window.reading,
+        )
+        try:
+            place = await listener.open()
+        except OSError as error:
+            raise LoadpathError(
+                f"the tap of {tap.name} could not listen at {tap.listen}: {error}"
+            ) from None
+        self._listeners.append(listener)
+        self._open[tap.name] = listener
+        return place
+
+    def close_tap(self, name: str) -> None:
+        """Close the tap of that name, if there is one, and its connections."""
+        listener = self._open.pop(name, None)
+        if listener is not None:
+            listener.close()
+
+    async def begin(self, window: Window) -> None:
+        """Record from now on. Raises `LoadpathError` while another window is recorded."""
+        if self._window is not None:
+            raise LoadpathError(
+                f"segment {self._window.segment} is still being recorded; end it first"
+            )
+        if self._tables is None:
+            # pyarrow takes 0.2 s to load: before anything is recorded, and beside the relay.
+            tables = await asyncio.to_thread(importlib.import_module, "loadpath.tap.tables")
+            self._tables = tables.Tables()
+        self._tables.begin(window)
+        self._window = window
+        for listener in self._open.values():
+            listener.read(window.reading)
+        self._cpu_before_s = cpu_s()
+        self._began_s = time.monotonic()
+        self._recorder.begin()
+
+    async def end(self) -> WindowResult:
+        """Record no more; returns once the tables are written.
+
+        Raises `LoadpathError` when none is recorded, `RecordingError` when they cannot be written.
+        """
+        window, tables = self._window, self._tables
+        if window is None or tables is None:
+            raise LoadpathError("no window is being recorded")
+        ended_s = time.monotonic()
+        block = self._recorder.end()
+        assert block is not None, "a window has a block"
+        self._window = None
+        for listener in self._listeners:
+            block.connections.extend(ConnectionRow(link) for link in listener.links)
+            if not window.reading and listener.tap.name in self._open:
+                listener.read(True)
+        meaning = self._meaning()
+        tables.add(block, meaning, last=True)
+        await asyncio.to_thread(tables.end, meaning)
+        return WindowResult(
+            segment=window.segment,
+            began_s=self._began_s,
+            ended_s=ended_s,
+            exchange_count=self._recorder.exchange_count,
+            lost_exchanges=tables.lost_exchanges,
+            cpu_s=cpu_s() - self._cpu_before_s,
+            unread={
+                self._listeners[index].tap.name: dict(counts)
+                for index, counts in self._recorder.unread.items()
+            },
+        )
+
+    def stats(self) -> Stats:
+        """How the process and its taps stand."""
+        return Stats(
+            pid=os.getpid(),
+            cpu_s=cpu_s(),
+            rss_bytes=resident_bytes(),
+            faults=dict(self._recorder.faults),
+            taps=[listener.state() for listener in self._open.values()],
+        )
+
+    def close(self) -> None:
+        """Close every tap; what was being recorded is given up."""
+        for name in list(self._open):
+            self.close_tap(name)
+        self._recorder.end()
+        if self._tables is not None:
+            self._tables.close()
+
+    # What the listeners tell
+
+    def take(self, tap: int, connection: int, finished: list[Exchange]) -> None:
+        """Record exchanges."""
+        self._recorder.take(tap, connection, finished)
+
+    def gone(self, link: Link) -> None:
+        """Record a connection that is over."""
+        self._recorder.gone(link)
+
+    def became_unread(self, tap: int, reason: str) -> None:
+        """Count a connection that is not read any more."""
+        self._recorder.became_unread(tap, reason)
+
+    def fault(self, what: str) -> None:
+        """Count something that went wrong in here."""
+        self._recorder.fault(what)
+
+    def _write(self, block: Block) -> None:
+        if self._tables is not None:
+            self._tables.add(block, self._meaning())
+
+    def _meaning(self) -> Meaning:
+        tables = importlib.import_module("loadpath.tap.tables")
+        meaning: Meaning = tables.Meaning(
+            taps=tuple(listener.tap.name for listener in self._listeners),
+            shapes=tuple(
+                listener.reader.shape if listener.reader else str for listener in self._listeners
+            ),
+            verbs=tuple(self._recorder.verbs.words),
+            errors=tuple(self._recorder.errors.words),
+        )
+        return meaning
+
+
+def cpu_s() -> float:
+    """CPU time of this process so far, user and system, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        pages = int(_STATM.read_text("ascii").split()[1])
+    except OSError:  # not Linux: the highest it ever was, in kilobytes or, on macOS, in bytes
+        highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return highest if os.uname().sysname == "Darwin" else highest * 1024
+    return pages * resource.getpagesize()
