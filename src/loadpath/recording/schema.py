@@ -197,6 +197,7 @@ EXCHANGES = TableSchema(
         Column("request_bytes", "u8", "B", "Size of the request, with its framing."),
         Column("reply_bytes", "u8", "B", "Size of the reply, with its framing."),
         Column("rows", "f8", "", "Rows that it returned or changed; nan: the protocol has none."),
+        Column("status", "u2", "", "Status of an HTTP reply; 0: another protocol, or no reply."),
         Column("error", "text", "", "The protocol's own code of the error; empty: success."),
         Column(
             "transaction",
@@ -248,7 +249,8 @@ SHAPES = TableSchema(
             "shape",
             "u4",
             "",
-            "Its number, the same in all segments of a recording; 0: there were too many.",
+            "Its number, the same in all segments of a recording; 0: there were too many. Several "
+            "may have one text.",
         ),
         Column("tap", "text", "", "The dependency; empty for shape 0."),
         Column("text", "text", "", "Shape of the statement, key, subject or path."),

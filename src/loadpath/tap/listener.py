@@ -58,6 +58,7 @@ class Listener:
         self.index = index
         self.links: set[Link] = set()
         self.reader = reader
+        self.shaping = None if reader is None else reader.shaping()
         self.place = tap.listen
         self.connection_count = 0
         self._not_connected_count = 0

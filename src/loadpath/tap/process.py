@@ -72,7 +72,7 @@ async def answer(relays: Relays, command: Command) -> Answer:
             case OpenTap(tap):
                 return Opened(await relays.open(tap))
             case BeginWindow(window):
-                await relays.begin(window)
+                relays.begin(window)
                 return Begun()
             case EndWindow():
                 return Ended(await relays.end())

@@ -17,7 +17,7 @@ CONNECTIONS_PER_BLOCK = 20_000
 NAMES_MAX = 4_000
 OTHER = "(other)"
 
-EXCHANGE = struct.Struct("<HIIHQdddQQdHBBB")
+EXCHANGE = struct.Struct("<HIIHQdddQQdHHBBB")
 EXCHANGE_FIELDS = (
     ("tap", "u2"),
     ("connection", "u4"),
@@ -30,6 +30,7 @@ EXCHANGE_FIELDS = (
     ("request_bytes", "u8"),
     ("reply_bytes", "u8"),
     ("rows", "f8"),
+    ("status", "u2"),
     ("error", "u2"),
     ("transaction", "u1"),
     ("pushed", "?"),
@@ -166,6 +167,7 @@ class Recorder:
                 exchange.request_bytes,
                 exchange.reply_bytes,
                 math.nan if rows is None else rows,
+                exchange.status or 0,
                 1 if error is None else self.errors.number(error),
                 _TRANSACTION[exchange.transaction],
                 exchange.pushed,

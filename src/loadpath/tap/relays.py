@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import itertools
 import os
 import resource
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loadpath.errors import LoadpathError
 from loadpath.tap.link import Link
@@ -18,10 +16,8 @@ from loadpath.tap.listener import Listener
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 from loadpath.tap.readers import READERS, Reader
 from loadpath.tap.recorder import Block, ConnectionRow, Recorder
+from loadpath.tap.tables import Meaning, Tables
 from loadpath.wire import Exchange
-
-if TYPE_CHECKING:
-    from loadpath.tap.tables import Meaning, Tables
 
 _STATM = Path("/proc/self/statm")
 
@@ -38,7 +34,7 @@ class Relays:
         self._open: dict[str, Listener] = {}
         self._numbers = itertools.count(1)
         self._recorder = Recorder(self._write)
-        self._tables: Tables | None = None
+        self._tables = Tables()
         self._window: Window | None = None
         self._began_s = 0.0
         self._cpu_before_s = 0.0
@@ -70,16 +66,12 @@ class Relays:
         if listener is not None:
             listener.close()
 
-    async def begin(self, window: Window) -> None:
+    def begin(self, window: Window) -> None:
         """Record from now on. Raises `LoadpathError` while another window is recorded."""
         if self._window is not None:
             raise LoadpathError(
                 f"segment {self._window.segment} is still being recorded; end it first"
             )
-        if self._tables is None:
-            # pyarrow takes 0.2 s to load: before anything is recorded, and beside the relay.
-            tables = await asyncio.to_thread(importlib.import_module, "loadpath.tap.tables")
-            self._tables = tables.Tables()
         self._tables.begin(window)
         self._window = window
         for listener in self._open.values():
@@ -94,7 +86,7 @@ class Relays:
         Raises `LoadpathError` when none is recorded, `RecordingError` when they cannot be written.
         """
         window, tables = self._window, self._tables
-        if window is None or tables is None:
+        if window is None:
             raise LoadpathError("no window is being recorded")
         ended_s = time.monotonic()
         block = self._recorder.end()
@@ -135,8 +127,7 @@ class Relays:
         for name in list(self._open):
             self.close_tap(name)
         self._recorder.end()
-        if self._tables is not None:
-            self._tables.close()
+        self._tables.close()
 
     # What the listeners tell
 
@@ -157,20 +148,15 @@ class Relays:
         self._recorder.fault(what)
 
     def _write(self, block: Block) -> None:
-        if self._tables is not None:
-            self._tables.add(block, self._meaning())
+        self._tables.add(block, self._meaning())
 
     def _meaning(self) -> Meaning:
-        tables = importlib.import_module("loadpath.tap.tables")
-        meaning: Meaning = tables.Meaning(
+        return Meaning(
             taps=tuple(listener.tap.name for listener in self._listeners),
-            shapes=tuple(
-                listener.reader.shape if listener.reader else str for listener in self._listeners
-            ),
+            shapings=tuple(listener.shaping for listener in self._listeners),
             verbs=tuple(self._recorder.verbs.words),
             errors=tuple(self._recorder.errors.words),
         )
-        return meaning
 
 
 def cpu_s() -> float:

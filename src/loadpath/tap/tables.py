@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from loadpath.recording.schema import CONNECTIONS, EXCHANGES, SHAPES, TableSchema
 from loadpath.recording.tables import TableFile
 from loadpath.tap.plan import Window
+from loadpath.tap.readers import Shaping
 from loadpath.tap.recorder import EXCHANGE_FIELDS, TRANSACTIONS, Block, ConnectionRow
 from loadpath.tap.shapes import Shapes
 
@@ -24,10 +25,10 @@ Words: TypeAlias = np.ndarray[Any, np.dtype[np.object_]]
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """What the numbers in a block stand for: names and shape functions by tap, verbs, errors."""
+    """What the numbers in a block stand for: names and shapings by tap, verbs, errors."""
 
     taps: tuple[str, ...]
-    shapes: tuple[Callable[[str], str], ...]
+    shapings: tuple[Shaping | None, ...]
     verbs: tuple[str, ...]
     errors: tuple[str, ...]
 
@@ -117,13 +118,17 @@ class _Files:
     def finish(self, meaning: Meaning) -> None:
         shapes = self._file(self._window.shapes, SHAPES)
         numbers = sorted(self._seen)
-        found = [self._shapes.shape(number) for number in numbers]
+        names, texts = [], []
+        for tap, text in map(self._shapes.shape, numbers):
+            shaping = None if tap is None else meaning.shapings[tap]
+            names.append("" if tap is None else meaning.taps[tap])
+            texts.append(text if shaping is None else shaping.settle(text))
         shapes.append(
             {
                 "segment": np.full(len(numbers), self._window.segment),
                 "shape": np.array(numbers, "u4"),
-                "tap": words("" if tap is None else meaning.taps[tap] for tap, _ in found),
-                "text": words(text for _, text in found),
+                "tap": words(names),
+                "text": words(texts),
             }
         )
         for file in self._open:
@@ -144,9 +149,10 @@ class _Files:
         shape = np.zeros(len(rows), "u4")
         digest = np.zeros(len(rows), "u8")
         for tap, texts in block.texts.items():
+            shaping = meaning.shapings[tap]
+            assert shaping is not None, "what was read has a reader"
             of_tap = rows["tap"] == tap
-            function = meaning.shapes[tap]
-            numbers = [self._shapes.number(tap, text, function) for text in texts]
+            numbers = [self._shapes.number(tap, text, shaping) for text in texts]
             self._seen.update(numbers)
             named = rows["text"][of_tap]
             shape[of_tap] = np.array(numbers, "u4")[named]
@@ -164,6 +170,7 @@ class _Files:
             "request_bytes": rows["request_bytes"],
             "reply_bytes": rows["reply_bytes"],
             "rows": rows["rows"],
+            "status": rows["status"],
             "error": words(meaning.errors)[rows["error"]],
             "transaction": words(TRANSACTIONS)[rows["transaction"]],
             "pushed": rows["pushed"],

@@ -21,6 +21,7 @@ from loadpath.tap import Place, Tap, Window
 from loadpath.tap.readers import Reader
 from loadpath.tap.relays import Relays
 from loadpath.wire import Exchange
+from loadpath.wire.shape_sets import ShapeSet
 
 LOOPBACK = "127.0.0.1"
 
@@ -69,7 +70,7 @@ class LineConversation:
         self._asked = []
 
 
-LINES = Reader(LineConversation, lambda text: text.rstrip("0123456789"))
+LINES = Reader(LineConversation, lambda: ShapeSet(lambda text: text.rstrip("0123456789"), ":", "*"))
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -19,7 +19,7 @@ def test_exchanges_of_a_window_are_recorded_and_others_are_not(relayed: Relayed)
         async with server() as target:
             place = await relayed.tap(target)
             await ask(place, "before 1")
-            await relayed.relays.begin(relayed.window(3))
+            relayed.relays.begin(relayed.window(3))
             await ask(place, "get alice1", "get alice1", "get alice2", "bad bob1")
             result = await relayed.relays.end()
             await ask(place, "after 1")
@@ -53,7 +53,7 @@ def test_connections_are_recorded_open_or_closed(relayed: Relayed) -> None:
             place = await relayed.tap(target)
             await ask(place, "gone before")
             await until(lambda: relayed.state().open_count == 0)
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             await ask(place, "a 1", "a 2")
             await until(lambda: relayed.state().open_count == 0)
             reader, writer = await connect(place)
@@ -83,7 +83,7 @@ def test_bytes_go_on_when_nobody_understands_them(relayed: Relayed, line: str, r
     async def test() -> None:
         async with server() as target:
             place = await relayed.tap(target)
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             assert await ask(place, "a 1", line, "a 2", "a 3") == ["a 1", line, "a 2", "a 3"]
             assert await ask(place, "b 1") == ["b 1"]
             await until(lambda: relayed.state().open_count == 0)
@@ -102,7 +102,7 @@ def test_a_kind_that_nobody_reads_is_relayed(relayed: Relayed) -> None:
     async def test() -> None:
         async with server() as target:
             place = await relayed.tap(target, "mysql")
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             assert await ask(place, "a 1") == ["a 1"]
             await until(lambda: relayed.state().open_count == 0)
             await relayed.relays.end()
@@ -125,11 +125,11 @@ def test_a_window_without_reading_measures_the_relay_alone(relayed: Relayed) -> 
                 assert await reader.readline() == line
 
             await again(b"a 0\n")
-            await relayed.relays.begin(relayed.window(0, reading=False))
+            relayed.relays.begin(relayed.window(0, reading=False))
             await again(b"a 1\n")
             await ask(place, "b 1")
             await relayed.relays.end()
-            await relayed.relays.begin(relayed.window(1))
+            relayed.relays.begin(relayed.window(1))
             await again(b"a 2\n")
             await ask(place, "c 1")
             await relayed.relays.end()
@@ -160,7 +160,7 @@ def test_two_hundred_thousand_exchanges_take_no_more_memory_than_a_few(
                     writer.write(b"".join(lines))
                     await reader.readexactly(sum(map(len, lines)))
 
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             await send(40_000)
             before = resident_bytes()
             await send(160_000)
@@ -185,7 +185,7 @@ def test_a_disk_that_does_not_keep_up_loses_rows_and_never_bytes(
     async def test() -> None:
         async with server() as target:
             place = await relayed.tap(target)
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             lines = [f"get {n}x" for n in range(250)]
             assert await ask(place, *lines) == lines
             result = await relayed.relays.end()
@@ -199,11 +199,11 @@ def test_a_folder_that_is_not_there_is_told(relayed: Relayed) -> None:
     async def test() -> None:
         relayed.folder = relayed.folder / "gone"
         with pytest.raises(RecordingError, match="gone"):
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
         relayed.folder = relayed.folder.parent
-        await relayed.relays.begin(relayed.window())
+        relayed.relays.begin(relayed.window())
         with pytest.raises(LoadpathError, match="still being recorded"):
-            await relayed.relays.begin(relayed.window(1))
+            relayed.relays.begin(relayed.window(1))
         await relayed.relays.end()
         with pytest.raises(LoadpathError, match="no window"):
             await relayed.relays.end()

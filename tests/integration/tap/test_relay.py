@@ -250,7 +250,7 @@ def test_a_reset_of_either_end_is_a_reset_at_the_other(relayed: Relayed) -> None
 
         async with server(serve) as target:
             place = await relayed.tap(target)
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             reader, writer = await connect(place)
             writer.write(b"reset\n")
             assert await reader.readline() == b"bye\n"
@@ -301,7 +301,7 @@ def test_a_stopped_target_stalls_its_clients_and_a_killed_one_cuts_them(relayed:
                 await asyncio.wait_for(reader.readline(), 0.3)
             os.kill(target.pid, signal.SIGCONT)
             assert await reader.readline() == b"a 2\n"
-            await relayed.relays.begin(relayed.window())
+            relayed.relays.begin(relayed.window())
             os.kill(target.pid, signal.SIGSTOP)
             writer.write(b"a 3\n")
             await until(lambda: relayed.state().sent_bytes == 12)
