@@ -2,7 +2,8 @@
 
 Clones the last commit into an empty folder, then, in order: installs; `make review` within the time
 it may take; `loadpath report latest` says the same without driving; more runs agree on the mix's
-knee; a run that is killed leaves nothing behind; `make test` passes. Takes about half an hour and
+knee; a run that is killed leaves nothing behind; ten million exchanges through one tap take no more
+memory than one million; `make test` passes. Takes about half an hour and
 wants a quiet machine. Ends in 1 when a promise is broken.
 """
 
@@ -27,6 +28,7 @@ REVIEW_S_MAX = 360
 AGREE_RATIO_MAX = 0.10
 GONE_AFTER_S = 5.0
 RAMP_AWAITED_S = 120.0
+EXCHANGES = 10_000_000
 
 
 class Broken(Exception):  # noqa: N818 - a promise, not an error
@@ -48,6 +50,7 @@ def main() -> int:
             ("report says the same", lambda: report(clone)),
             (f"{options.runs} runs agree", lambda: agree(clone, options.runs)),
             ("killed in the ramp, nothing is left", lambda: killed(clone, Path(name, "tmp"))),
+            (f"{EXCHANGES:,} exchanges through a tap, flat memory", lambda: flat(clone)),
         ]
         if not options.no_tests:
             steps.append(("make test", lambda: timed(["make", "test"], clone)))
@@ -189,6 +192,12 @@ def killed(clone: Path, temporary: Path) -> str:
     if left := sorted(p.name for p in temporary.iterdir()):
         raise Broken(f"{GONE_AFTER_S:.0f} s later these folders were there: {', '.join(left)}")
     return f"{len(ours)} processes, all gone"
+
+
+def flat(clone: Path) -> str:
+    """The last line that the benchmark prints: what its memory grew by."""
+    command = [".venv/bin/python", "bench/tap.py", "--flat", str(EXCHANGES)]
+    return run(command, clone).stdout.strip().splitlines()[-1]
 
 
 if __name__ == "__main__":

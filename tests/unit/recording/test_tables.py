@@ -17,8 +17,14 @@ from hypothesis import strategies as st
 
 from loadpath.errors import RecordingError
 from loadpath.recording import write_requests
-from loadpath.recording.schema import HOST, REQUESTS, TABLES, THREADS, TableSchema
-from loadpath.recording.tables import empty_columns, numpy_type, read_table, write_table
+from loadpath.recording.schema import HOST, REQUESTS, SHAPES, TABLES, THREADS, TableSchema
+from loadpath.recording.tables import (
+    TableFile,
+    empty_columns,
+    numpy_type,
+    read_table,
+    write_table,
+)
 
 
 def requests(rows: int = 3) -> dict[str, np.ndarray[Any, Any]]:
@@ -139,6 +145,28 @@ def test_pandas_reads_it(tmp_path: Path) -> None:
     frame = pd.read_parquet(tmp_path / "0000.parquet")
     assert frame.groupby("part", observed=True)["cpu_s"].sum().to_dict() == {"service": 3.0}
     assert frame["name"].tolist() == ["granian", "tokio"]
+
+
+def test_a_file_that_grows_has_its_name_only_in_the_end(tmp_path: Path) -> None:
+    """Rows stay in the order in which they were appended."""
+    path = tmp_path / "0000.parquet"
+    file = TableFile(path, SHAPES)
+    for n in range(3):
+        file.append({"segment": [7], "shape": [n], "tap": ["database"], "text": [f"SELECT {n}"]})
+        assert not path.exists()
+    file.close()
+    read = read_table(path, SHAPES)
+    assert read["shape"].tolist() == [0, 1, 2]
+    assert read["text"].tolist() == ["SELECT 0", "SELECT 1", "SELECT 2"]
+    assert [found.name for found in tmp_path.iterdir()] == ["0000.parquet"]
+
+
+def test_nothing_is_left_of_a_file_that_is_abandoned(tmp_path: Path) -> None:
+    """Whether or not it has rows."""
+    file = TableFile(tmp_path / "0000.parquet", SHAPES)
+    file.append({"segment": [7], "shape": [1], "tap": ["it"], "text": ["x"]})
+    file.abandon()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

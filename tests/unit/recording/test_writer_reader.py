@@ -24,8 +24,17 @@ from loadpath.recording import (
     SegmentRecord,
     write_requests,
 )
-from loadpath.recording.schema import HOST, PROCESSES, REQUESTS, THREADS, TableSchema
-from loadpath.recording.tables import numpy_type
+from loadpath.recording.schema import (
+    CONNECTIONS,
+    EXCHANGES,
+    HOST,
+    PROCESSES,
+    REQUESTS,
+    SHAPES,
+    THREADS,
+    TableSchema,
+)
+from loadpath.recording.tables import numpy_type, write_table
 from loadpath.spec import (
     DeclaredRequest,
     KeySet,
@@ -138,6 +147,25 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert recording.threads()["name"].tolist() == ["loop", "tokio"] * 2
     assert len(recording.host()["at_s"]) == 2
     assert len(recording.postgres()["at_s"]) == 0
+    assert len(recording.exchanges(0)["shape"]) == 0
+
+
+def test_what_crossed_the_taps_is_read_by_segment(tmp_path: Path) -> None:
+    """A segment that did not finish has none to read."""
+    with new_writer(tmp_path / "r") as writer:
+        for index in (0, 1):
+            write_table(writer.exchanges_path(index), EXCHANGES, rows(EXCHANGES, shape=[4, 2]))
+            write_table(writer.connections_path(index), CONNECTIONS, rows(CONNECTIONS, 1))
+            texts = {"shape": [2, 4], "text": ["SELECT 1", f"link:{index}"]}
+            write_table(writer.shapes_path(index), SHAPES, rows(SHAPES, **texts))
+        write_requests(writer.requests_path(1), rows(REQUESTS))
+        writer.append_segment(segment(1))
+    recording = Recording.open(tmp_path / "r")
+    assert recording.exchanges(1)["shape"].tolist() == [4, 2]
+    assert recording.shapes(1) == {2: "SELECT 1", 4: "link:1"}
+    assert len(recording.connections(1)["opened_s"]) == 1
+    with pytest.raises(RecordingError, match="no finished segment 0"):
+        recording.exchanges(0)
 
 
 def test_the_setup_comes_back_without_secrets_and_without_folders(tmp_path: Path) -> None:
