@@ -76,9 +76,10 @@ class TestWhatAnswers:
     ) -> None:
         place.write(FAST, CACHE)
         ended = place.run("check")
-        assert ended.code == 0, ended
+        assert ended.code == 2, ended
         assert re.search(r"^  cache +Valkey \d+\.\d+\.\d+ at 127\.0\.0\.1:\d+$", ended.out, re.M)
-        assert "! cache: the service opened no connection to it." in ended.out
+        assert "✗ the service never connected to cache" in ended.out
+        assert "CACHE_URL" in ended.out
         assert place.left_in_the_end() == []
 
 

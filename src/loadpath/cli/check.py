@@ -13,6 +13,7 @@ from loadpath.cli.printing import print_json, print_text
 from loadpath.experiment.probe import probe
 from loadpath.report.check import check_exit_code, check_json, render_check
 from loadpath.report.files import write_output
+from loadpath.report.map import render_map
 
 
 @click.command()
@@ -21,10 +22,13 @@ from loadpath.report.files import write_output
 @options.showing
 @click.pass_context
 def check(ctx: click.Context, /, directory: Path, **flags: Any) -> None:
-    """Start the service in DIR and send each operation a few requests, one at a time.
+    """Start the service in DIR, send each operation a few requests, and read the wires.
 
-    Shows status and time of each. Exit codes: 0 every operation answers, 1 one does not, 2 bad
-    usage, 4 the service or a dependency would not run.
+    Shows status and time of each operation, and its load path: which calls it makes to which
+    dependency, how often, how long they take, and what is suspicious in them (N+1, the same
+    question twice, a transaction held across an HTTP call, a table read whole). -o map.svg draws
+    it. Exit codes: 0 every operation answers, 1 one does not, 2 bad usage or a dependency that the
+    service never connected to, 4 the service or a dependency would not run.
     """
     setup = load_setup(directory, flags)
     with options.progress(flags) as emit:
@@ -35,5 +39,11 @@ def check(ctx: click.Context, /, directory: Path, **flags: Any) -> None:
     else:
         print_text(text, color=options.wants_color(flags["color"]))
     if flags["output"] is not None:
-        write_output(flags["output"], text=render_check(found), json=check_json(found))
+        weights = {each.name: each.weight for each in setup.workload.operations}
+        write_output(
+            flags["output"],
+            text=render_check(found),
+            json=check_json(found),
+            picture=render_map(found.service, found.paths, weights),
+        )
     ctx.exit(check_exit_code(found))

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _checked(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None:
-        check_output(path)
+        check_output(path, pictures=ctx.info_name == "check")
     return path
 
 
@@ -132,7 +132,8 @@ def showing(function: F) -> F:
                 "--output",
                 type=click.Path(path_type=Path, dir_okay=False),
                 callback=_checked,
-                help="Write the results to a file too; .json or .txt decides the format.",
+                help="Write the results to a file too, in the format of its suffix: .json, .txt, "
+                "and of check .svg.",
             ),
             color,
             click.option("-q", "--quiet", is_flag=True, help="No progress."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from time import monotonic
+from time import monotonic, sleep
 
 import msgspec
 
@@ -32,20 +32,29 @@ class Alone:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._flows_run = 0
+        self._probed: dict[int, int] = {}
 
-    def probe(self, name: str, times: int) -> list[ProbeReply]:
-        """Run an operation `times` times, one after the other.
+    def probe(self, name: str, times: int, pause_s: float = 0.0) -> list[ProbeReply]:
+        """Run an operation `times` times, one after the other, with a pause after each.
+
+        The keys are other ones in each call.
 
         Raises `ConfigurationError` when no operation is called that.
         """
         workload = self._driver.workload
         (index,), _ = workload.weights({name: 1.0})
         operation = workload.operations[index]
-        requests = self._driver.requests_of(index, times)
+        before = self._probed.get(index, 0)
+        self._probed[index] = before + times
+        requests = self._driver.requests_of(index, before + times)[before:]
         self._driver.state.begin_segment(PROBE_SEGMENT)
         client = SequentialClient(self._driver.address, self._driver.security)
         try:
-            return [self._probe(client, operation, payload) for payload in requests]
+            replies = []
+            for payload in requests:
+                replies.append(self._probe(client, operation, payload))
+                sleep(pause_s)
+            return replies
         finally:
             client.close()
 
@@ -69,6 +78,7 @@ class Alone:
                 error = str(none)
         return ProbeReply(
             status=0 if last is None else last.reply.status,
+            started_s=started_s,
             response_time_s=monotonic() - started_s,
             error=error,
             start="" if last is None else redacted_start(last.start),

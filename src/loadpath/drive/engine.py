@@ -115,10 +115,16 @@ class Engine:
         for link in self._links:
             link.send(StopSegment())
 
-    async def probe(self, operation_name: str, times: int) -> list[ProbeReply]:
-        """Run one operation `times` times, one after the other, on a connection of its own."""
+    async def probe(
+        self, operation_name: str, times: int, *, pause_s: float = 0.0
+    ) -> list[ProbeReply]:
+        """Run one operation `times` times, one after the other, on a connection of its own.
+
+        After each comes a pause, in which the engine is quiet.
+        """
         async with self._busy:
-            return (await self._links[0].ask(Probe(operation_name, times), Probed)).replies
+            answer = await self._links[0].ask(Probe(operation_name, times, pause_s), Probed)
+            return answer.replies
 
     async def check_holds(self, limit: int, *, budget_s: float = HOLDS_BUDGET_S) -> HoldsResult:
         """Check up to `limit` of each kind of what the service acknowledged to flows so far."""

@@ -51,10 +51,11 @@ class StopSegment(msgspec.Struct, frozen=True, tag=True):
 
 
 class Probe(msgspec.Struct, frozen=True, tag=True):
-    """Run one operation alone so many times; answered by `Probed`."""
+    """Run one operation alone so many times, a pause after each; answered by `Probed`."""
 
     operation: str
     times: int
+    pause_s: float = 0.0
 
 
 class CheckHolds(msgspec.Struct, frozen=True, tag=True):

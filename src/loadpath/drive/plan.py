@@ -195,10 +195,11 @@ class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
     """One run of an operation on an otherwise quiet engine; of a flow, its last step.
 
     `error` is None when it succeeded, else what went wrong. `start` is the beginning of the reply,
-    redacted. `response_time_s` covers every step.
+    redacted. `response_time_s` covers every step, from `started_s` on the monotonic clock.
     """
 
     status: int
+    started_s: float
     response_time_s: float
     error: str | None
     start: str

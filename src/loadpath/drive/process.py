@@ -150,8 +150,8 @@ class EngineProcess:
                 )
                 write_requests(segment.requests_path, rows)
                 return Finished(result)
-            case Probe(operation, times):
-                return Probed(self._alone.probe(operation, times))
+            case Probe(operation, times, pause_s):
+                return Probed(self._alone.probe(operation, times, pause_s))
             case CheckHolds(limit, budget_s):
                 return HoldsChecked(self._alone.check_holds(limit, budget_s))
 

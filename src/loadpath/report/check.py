@@ -8,8 +8,10 @@ import msgspec
 
 from loadpath.errors import ExitCode
 from loadpath.experiment.probe import OperationProbe, ServiceProbe
+from loadpath.experiment.tracing import TapCost
 from loadpath.figures import ms
 from loadpath.report.outside import strip_controls
+from loadpath.report.paths import render_path
 from loadpath.report.terminal import Style, plain, wrapped
 
 NAME_WIDTH = 43
@@ -25,13 +27,14 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
     beside = _beside(width)
     lines += ["", f"  {'operation':<{beside}} {'status':<12} {'first':>9} {'then':>9}"[:width]]
     advised: set[str] = set()
-    for operation in found.operations:
+    for operation, path in zip(found.operations, found.paths, strict=True):
         lines += _rows(operation, width, style)
         if operation.problem:
             lines += _hanging(_without_layout(operation.problem)[:300], width, indent=6)
         if operation.advice and operation.advice not in advised:
             advised.add(operation.advice)
             lines += _hanging(f"→ {operation.advice}", width, indent=6)
+        lines += render_path(path, width, style)
     failed = [operation for operation in found.operations if operation.problem]
     lines.append("")
     if found.last_lines:
@@ -39,14 +42,19 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
         for line in found.last_lines:
             lines += _hanging(line, width, indent=6)
         lines.append("")
-    for name in found.unused:
-        first, *rest = _hanging(
-            f"{name}: the service opened no connection to it. Does it take its address from the "
-            "environment variables of loadpath.toml?",
-            width,
-            indent=2,
-        )
-        lines += [style("!", "yellow") + first[1:], *rest]
+    if found.unused:
+        lines += _marked(f"{found.unused}. {found.unused_advice or ''}", width, style("✗", "red"))
+    for tap, reasons in found.taps.unread.items():
+        for why, times in reasons.items():
+            said = f"{tap}: {times} of its connections could be relayed but not read: {why}"
+            lines += _marked(said, width, style("!", "yellow"))
+    suspicions = sum(len(path.suspicions) for path in found.paths)
+    if suspicions:
+        things = "thing looks" if suspicions == 1 else "things look"
+        said = f"{suspicions} {things} suspicious, marked above"
+        lines += _marked(said, width, style("!", "yellow"))
+    if found.dependencies:
+        lines += _hanging(_cost(found.taps), width, indent=2)
     count = len(found.operations)
     if failed:
         mark, color = "✗ failing", "red"
@@ -67,10 +75,28 @@ def check_json(found: ServiceProbe) -> str:
 
 
 def check_exit_code(found: ServiceProbe) -> ExitCode:
-    """Missed when any operation's reply was an error."""
+    """Missed when any operation's reply was an error; a mistake in the file where a dependency is
+    not the one that the service uses."""
+    if found.unused:
+        return ExitCode.USAGE
     if any(operation.problem for operation in found.operations):
         return ExitCode.OBJECTIVE_MISSED
     return ExitCode.OBJECTIVES_MET
+
+
+def _cost(taps: TapCost) -> str:
+    """What reading the wires took: it is no part of the times of a service without taps."""
+    if not taps.exchanges:
+        return "nothing crossed the wires to its dependencies"
+    said = f"{taps.exchanges:,} exchanges were read on the wires"
+    if taps.added_s is None:
+        return f"{said} by relays, which add a little to each"
+    return f"{said} by relays, which add {ms(max(0.0, taps.added_s))} to each"
+
+
+def _marked(text: str, width: int, mark: str) -> list[str]:
+    first, *rest = _hanging(text, width, indent=2)
+    return [mark + first[1:], *rest]
 
 
 def _rows(operation: OperationProbe, width: int, style: Style) -> list[str]:

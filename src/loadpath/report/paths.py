@@ -61,7 +61,8 @@ def _call_rows(call: Call, path: LoadPath, branch: str, width: int, style: Style
     name = strip_controls(call.dependency)
     head = f"  {branch} {name:<{NAME_WIDTH}} {_count(call.calls):>5} {ms(call.time_s):>8}  "
     rows_said = f" · {_amount(call.rows)} rows" if call.rows is not None and call.rows >= 2 else ""
-    tail = rows_said + (" · after the reply" if call.after_reply else "")
+    tail = rows_said + (" · pushed" if call.pushed else "")
+    tail += " · after the reply" if call.after_reply else ""
     room = width - len(head) - len(tail)
     if room < SHAPE_WIDTH_MIN:
         tail, room = "", max(SHAPE_WIDTH_MIN, width - len(head))

@@ -100,7 +100,9 @@ def test_commands_arrive_as_sent(command: messages.Command) -> None:
         messages.Ready(5),
         messages.Drawn(),
         messages.Progress(PROGRESS),
-        messages.Probed([ProbeReply(status=200, response_time_s=0.5, error=None, start="x")]),
+        messages.Probed(
+            [ProbeReply(status=200, started_s=1.0, response_time_s=0.5, error=None, start="x")]
+        ),
         messages.HoldsChecked(
             HoldsResult(
                 kinds={"k": HoldCount(acknowledged=3, checked=2, held=1, broken=1, unknown=0)},

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from loadpath.errors import ExitCode
+from loadpath.experiment.attribution import Call, LoadPath, Suspicion
 from loadpath.experiment.probe import OperationProbe, ServiceProbe
+from loadpath.experiment.tracing import TapCost
 from loadpath.report.check import check_exit_code, check_json, render_check
 
 
@@ -23,10 +25,28 @@ def found(*operations: OperationProbe, **fields: Any) -> ServiceProbe:
         "started_s": 0.84,
         "dependencies": {"database": "PostgreSQL 18.6 at 127.0.0.1:5432"},
         "operations": operations or (probed(),),
-        "unused": (),
+        "took_s": 6.2,
+        "taps": TapCost(cpu_s=0.4, exchanges=52, added_s=0.000014, unread={}),
+        "unexplained": {},
+        "unused": None,
+        "unused_advice": None,
         **fields,
     }
+    if "paths" not in values:
+        values["paths"] = tuple(path(each.operation) for each in values["operations"])
     return ServiceProbe(**values)
+
+
+def path(operation: str, *calls: Call, suspicions: tuple[Suspicion, ...] = ()) -> LoadPath:
+    return LoadPath(
+        operation=operation,
+        visits=5,
+        response_time_s=0.004,
+        inside_s=0.001,
+        calls=calls,
+        uses=(),
+        suspicions=suspicions,
+    )
 
 
 def test_a_service_that_answers() -> None:
@@ -38,6 +58,7 @@ def test_a_service_that_answers() -> None:
         "✓ GET /item                                   200              12 ms    4.1 ms\n"
         "✓ POST /order                                 201,409          12 ms    4.1 ms\n"
         "\n"
+        "  52 exchanges were read on the wires by relays, which add 0.014 ms to each\n"
         "✓ every operation answers (2 of them)\n"
     )
 
@@ -68,9 +89,42 @@ def test_a_page_is_quoted_as_text_and_what_the_service_printed_stands_below() ->
 
 
 def test_a_dependency_that_nobody_opened_a_connection_to_is_named() -> None:
-    text = render_check(found(unused=("cache",)))
-    assert "\n! cache: the service opened no connection to it." in text
-    assert "environment variables" in text
+    probe = found(
+        unused="the service never connected to cache: it was given 127.0.0.1:1",
+        unused_advice="Most likely a .env file overrides CACHE_URL.",
+    )
+    text = render_check(probe)
+    assert "\n✗ the service never connected to cache: it was given 127.0.0.1:1. Most" in text
+    assert check_exit_code(probe) is ExitCode.USAGE
+
+
+def test_a_load_path_stands_under_its_operation() -> None:
+    call = Call(
+        dependency="database",
+        kind="postgres",
+        verb="execute",
+        shape="SELECT $1",
+        calls=1.0,
+        time_s=0.002,
+        rows=1.0,
+        after_reply=False,
+    )
+    suspicion = Suspicion(
+        kind="repeated", dependency="database", shape="SELECT $1", said="twice", advice="Once."
+    )
+    text = render_check(found(paths=(path("GET /item", call, suspicions=(suspicion,)),)))
+    assert (
+        "4.1 ms\n  ├─ database     1 ×   2.0 ms  SELECT $1\n  │  ! repeated: twice. Once." in text
+    )
+    assert "! 1 thing looks suspicious, marked above" in text
+
+
+def test_a_connection_that_could_not_be_read_is_said_with_the_reason() -> None:
+    unread = {"database": {"it is encrypted": 3}}
+    taps = TapCost(cpu_s=0.1, exchanges=0, added_s=None, unread=unread)
+    text = render_check(found(taps=taps))
+    assert "! database: 3 of its connections could be relayed but not read: it is" in text
+    assert "nothing crossed the wires" in text
 
 
 @pytest.mark.parametrize("width", [30, 40, 52, 80])
@@ -81,7 +135,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_name_is_cut(width: int) -> No
         found(
             probed(name, statuses=every, problem="status 500: " + "word " * 100),
             probed("GET /" + "x" * 42),
-            unused=("a-dependency-with-a-rather-long-name",),
+            unused="never connected to " + "a-dependency-with-a-rather-long-name " * 4,
             dependencies={"d" * 40: "PostgreSQL 18.6 at " + "h" * 60},
         ),
         width=width,
@@ -96,7 +150,8 @@ def test_nothing_from_outside_steers_the_terminal() -> None:
         found(
             probed(bad, problem=bad),
             service=bad,
-            unused=(bad,),
+            unused=bad,
+            unused_advice=bad,
             dependencies={bad: f"Valkey {bad}"},
         )
     )

@@ -31,7 +31,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation asks of a dependency in one way, as means per request.
 
     `calls` per request are exact counts where they are whole. `time_s` is all of them together,
-    `rows` None where the protocol has none. `after_reply` calls began when the reply was over.
+    `rows` None where the protocol has none. `after_reply` calls began when the reply was over;
+    `pushed` ones are messages that the dependency sent unasked.
     """
 
     dependency: str
@@ -42,6 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     time_s: float
     rows: float | None
     after_reply: bool
+    pushed: bool = False
 
 
 class DependencyUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +143,7 @@ def _calls(visits: Sequence[Visit], *, after_reply: bool) -> list[Call]:
             time_s=sum(c.duration_s for c in crossings) / len(visits),
             rows=_rows(crossings, len(visits)),
             after_reply=after_reply,
+            pushed=crossings[0].pushed,
         )
         for (dependency, verb, shape), crossings in by_key.items()
     ]

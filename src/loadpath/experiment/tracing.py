@@ -1,0 +1,166 @@
+"""Each operation probed alone while the wires are read: from a running service to load paths."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from loadpath.deploy import Deployment
+from loadpath.drive import Engine, ProbeReply
+from loadpath.experiment.attribution import Crossing, LoadPath, Suspicion, Visit, load_path
+from loadpath.experiment.attribution.crossings import assigned, background
+from loadpath.experiment.attribution.reading import crossings
+from loadpath.experiment.attribution.suspects.noindex import no_index, scans
+from loadpath.experiment.tapdelay import added_delay_s
+from loadpath.meter.plans import Plans, explain
+from loadpath.recording.schema import TABLES
+from loadpath.recording.tables import read_table
+from loadpath.spec import DependencyKind
+from loadpath.tap import Taps, Window
+
+VISITS = 5
+"""Probes of an operation with the wires read, after the first, which pays for cold caches."""
+
+PAUSE_S = 0.06
+"""Quiet after each probe: work that the reply did not wait for has begun by then, mostly."""
+
+TAIL_S = 0.4
+"""Quiet after the last probe of an operation, for work that is done in batches."""
+
+IDLE_S = 0.5
+"""How long the service is watched while nobody asks it anything."""
+
+_STATEMENTS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE")
+_EXPLAINED_MAX = 100
+
+
+class TapCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the taps took: CPU seconds of their process (what starting and writing takes included),
+    the exchanges that crossed them, what they add to a round trip (None: unknown), and how many
+    connections they could not read, by dependency and reason."""
+
+    cpu_s: float
+    exchanges: int
+    added_s: float | None
+    unread: dict[str, dict[str, int]]
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading the wires found: a load path per operation, in the order asked.
+
+    `first` are the first replies, to a service that was just started; `replies` those that were
+    traced. `unexplained` maps a statement to why there is no plan of it.
+    """
+
+    paths: tuple[LoadPath, ...]
+    first: dict[str, ProbeReply]
+    replies: dict[str, tuple[ProbeReply, ...]]
+    cost: TapCost
+    unexplained: dict[str, str]
+
+
+async def trace(
+    operations: Sequence[str], *, deployment: Deployment, engine: Engine, taps: Taps, folder: Path
+) -> Trace:
+    """Probe each operation alone with the wires read; tables of what crossed go to `folder`."""
+    first = {name: (await engine.probe(name, 1))[0] for name in operations}
+    window = Window(
+        segment=0,
+        exchanges=folder / "exchanges.parquet",
+        connections=folder / "connections.parquet",
+        shapes=folder / "shapes.parquet",
+    )
+    await taps.begin(window)
+    added_s = await added_delay_s(taps)
+    idle_from_s = time.monotonic()
+    await asyncio.sleep(IDLE_S)
+    idle = (idle_from_s, time.monotonic())
+    replies: dict[str, tuple[ProbeReply, ...]] = {}
+    ended_s: dict[str, float] = {}
+    for name in operations:
+        replies[name] = tuple(await engine.probe(name, VISITS, pause_s=PAUSE_S))
+        await asyncio.sleep(TAIL_S)
+        ended_s[name] = time.monotonic()
+    result = await taps.end()
+    kinds = {name: running.kind for name, running in deployment.dependencies.items()}
+    crossed = _crossed(window, kinds)
+    quiet = background(crossed, [idle])
+    paths = [
+        load_path(name, assigned(_visits(replies[name], ended_s[name]), crossed), quiet)
+        for name in operations
+    ]
+    plans = await _plans(paths, deployment)
+    return Trace(
+        paths=tuple(_with_plans(path, plans) for path in paths),
+        first=first,
+        replies=replies,
+        cost=TapCost(
+            cpu_s=result.cpu_s,
+            exchanges=len(crossed),
+            added_s=added_s,
+            unread={tap: reasons for tap, reasons in result.unread.items() if reasons},
+        ),
+        unexplained={k: v for each in plans.values() for k, v in each.unexplained.items()},
+    )
+
+
+def _crossed(window: Window, kinds: Mapping[str, DependencyKind]) -> list[Crossing]:
+    shapes = read_table(window.shapes, TABLES["shapes"])
+    texts = dict(zip(shapes["shape"].tolist(), shapes["text"].tolist(), strict=True))
+    return crossings(read_table(window.exchanges, TABLES["exchanges"]), texts, kinds)
+
+
+def _visits(replies: Sequence[ProbeReply], until_s: float) -> list[Visit]:
+    """Each reply as a visit that lasts until the next one begins, the last until `until_s`."""
+    ends = [*(reply.started_s for reply in replies[1:]), until_s]
+    return [
+        Visit(
+            began_s=reply.started_s,
+            ended_s=reply.started_s + reply.response_time_s,
+            until_s=end,
+        )
+        for reply, end in zip(replies, ends, strict=True)
+    ]
+
+
+async def _plans(paths: Sequence[LoadPath], deployment: Deployment) -> dict[str, Plans]:
+    """By database: the plans of the statements that some operation makes of it."""
+    found = {}
+    for name, running in deployment.dependencies.items():
+        if running.kind != "postgres":
+            continue
+        shapes = dict.fromkeys(
+            call.shape
+            for path in paths
+            for call in path.calls
+            if call.dependency == name and call.shape.startswith(_STATEMENTS)
+        )
+        if not shapes:
+            continue
+        try:
+            found[name] = await explain(
+                list(shapes)[:_EXPLAINED_MAX],
+                host=running.host,
+                port=running.port,
+                user=running.user,
+                password=running.password,
+                database=running.name,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            found[name] = Plans({}, {"": f"{name} could not be asked for plans: {error}"}, {})
+    return found
+
+
+def _with_plans(path: LoadPath, plans: Mapping[str, Plans]) -> LoadPath:
+    found: list[Suspicion] = []
+    for call in path.calls:
+        of_database = plans.get(call.dependency)
+        if of_database is not None and call.shape in of_database.plans:
+            plan = of_database.plans[call.shape]
+            found += no_index(call.shape, call.dependency, scans(plan), of_database.table_rows)
+    return msgspec.structs.replace(path, suspicions=(*path.suspicions, *found))
