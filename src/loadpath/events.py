@@ -78,6 +78,13 @@ class LoadProgress(Event, frozen=True):
     left_s: float | None = None
 
 
+class LoginProgress(Event, frozen=True):
+    """Identities are being logged in before any load: so many of so many are."""
+
+    done: int
+    total: int
+
+
 class Warned(Event, frozen=True):
     """Something the reader should know that does not end the run."""
 
@@ -100,6 +107,7 @@ AnyEvent: TypeAlias = (
     | PhaseStarted
     | PhaseFinished
     | LoadProgress
+    | LoginProgress
     | Warned
     | RunFinished
 )

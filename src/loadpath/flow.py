@@ -13,6 +13,19 @@ event loop and a test can run one without a network:
     def can_be_read(order):
         reply = yield get(f"/orders/{order.id}")
         return reply.status == 200
+
+Where it matters who asks, a login is run once for each identity (`[workload] identities = 100`),
+before any load, and again when its requests are answered 401:
+
+    @login
+    def sign_in(identity):
+        reply = yield post("/login", json={"user": f"user-{identity.number}"})
+        identity.user_id = reply.json()["id"]
+        return {"Authorization": f"Bearer {reply.json()['token']}"}
+
+    @operation("GET /me")
+    def me(state):
+        yield get(f"/users/{state.identity.user_id}")
 """
 
 from __future__ import annotations
@@ -29,12 +42,16 @@ __all__ = [
     "Flow",
     "FlowMark",
     "HoldMark",
+    "Identity",
+    "LoginMark",
+    "Mark",
     "Reply",
     "Request",
     "State",
     "delete",
     "get",
     "head",
+    "login",
     "marks",
     "operation",
     "patch",
@@ -45,10 +62,15 @@ __all__ = [
 ]
 
 
+FOLLOW_MAX = 10
+"""Redirects in a row that `follow=True` follows."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """One HTTP request. `headers` are added to Host and Content-Length, which the engine writes.
 
-    `expect` are statuses of 400 and above that are no error for this request.
+    `expect` are statuses of 400 and above that are no error for this request. `follow` is how many
+    redirects in a row are followed, on the service alone; the flow is sent the reply to the last.
     """
 
     method: str
@@ -56,17 +78,18 @@ class Request(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     expect: tuple[int, ...] = ()
+    follow: int = 0
 
 
 class Reply:
-    """What came back: the status, the body as received, and the raw header block."""
+    """What came back: the status, the body as received, and the raw header block (`head`)."""
 
-    __slots__ = ("_head", "body", "status")
+    __slots__ = ("body", "head", "status")
 
     def __init__(self, status: int, body: bytes, head: bytes = b"") -> None:
         self.status = status
         self.body = body
-        self._head = head
+        self.head = head
 
     @property
     def ok(self) -> bool:
@@ -85,7 +108,7 @@ class Reply:
     def header(self, name: str) -> str | None:
         """The first header of that name (case does not matter), or None."""
         wanted = name.lower().encode("ascii")
-        for line in self._head.split(b"\r\n")[1:]:
+        for line in self.head.split(b"\r\n")[1:]:
             key, colon, value = line.partition(b":")
             if colon and key.strip().lower() == wanted:
                 return value.strip().decode("latin-1")
@@ -95,9 +118,12 @@ class Reply:
 class Acknowledged:
     """Something the service said it did, with the fields the flow kept of it."""
 
-    def __init__(self, kind: str, fields: Mapping[str, Any]) -> None:
+    def __init__(
+        self, kind: str, fields: Mapping[str, Any], identity: Identity | None = None
+    ) -> None:
         self.kind = kind
         self.fields = dict(fields)
+        self._identity = identity  # as whom its check asks
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -111,10 +137,30 @@ class Acknowledged:
         return f"Acknowledged({self.kind!r}, {self.fields!r})"
 
 
+class Identity:
+    """One simulated user: its number, from 0, and what the login keeps in it as attributes."""
+
+    number: int
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"identity {self.number} has no {name!r}: the login did not set it")
+
+    def __repr__(self) -> str:  # what the login keeps may be secret
+        return f"Identity({self.number})"
+
+
 class State(Protocol):
     """What a flow knows and may leave for other flows: one for the whole run, shared by all."""
 
     rng: random.Random
+
+    @property
+    def identity(self) -> Identity:
+        """Who does this flow, drawn by `[workload] identities`."""
+        ...
 
     def key(self, key_set: str) -> str:
         """The next key of that key set, drawn from its distribution."""
@@ -155,6 +201,13 @@ class HoldMark(msgspec.Struct, frozen=True):
     kind: str
 
 
+class LoginMark(msgspec.Struct, frozen=True):
+    """What `@login` leaves on a function."""
+
+
+Mark: TypeAlias = FlowMark | HoldMark | LoginMark
+
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -180,12 +233,21 @@ def still_holds(kind: str) -> Callable[[_F], _F]:
     return mark
 
 
-def marks(namespace: Mapping[str, Any]) -> list[tuple[FlowMark | HoldMark, Callable[..., Flow]]]:
+def login(function: _F) -> _F:
+    """Mark a generator function of one `Identity` that logs it in.
+
+    What it returns are headers for every later request of that identity, or None.
+    """
+    function.__loadpath__ = LoginMark()  # type: ignore[attr-defined]
+    return function
+
+
+def marks(namespace: Mapping[str, Any]) -> list[tuple[Mark, Callable[..., Flow]]]:
     """Every marked function of a module's namespace, in the order written."""
     return [
         (value.__loadpath__, value)
         for value in namespace.values()
-        if isinstance(getattr(value, "__loadpath__", None), FlowMark | HoldMark)
+        if isinstance(getattr(value, "__loadpath__", None), Mark)
     ]
 
 
@@ -197,9 +259,14 @@ def request(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     body: bytes | str = b"",
+    form: Mapping[str, Any] | None = None,
     expect: tuple[int, ...] = (),
+    follow: bool | int = False,
 ) -> Request:
-    """A request of any method; `json` is encoded and given its Content-Type."""
+    """A request of any method; `json` and `form` are encoded and given their Content-Type.
+
+    `follow` True follows up to 10 redirects in a row, a number as many; never off the service.
+    """
     if params:
         path = f"{path}{'&' if '?' in path else '?'}{urlencode(params, doseq=True)}"
     fields = tuple((headers or {}).items())
@@ -207,7 +274,11 @@ def request(
     if json is not None:
         content = msgspec.json.encode(json)
         fields = (*fields, ("Content-Type", "application/json"))
-    return Request(method.upper(), path, fields, content, expect)
+    if form is not None:
+        content = urlencode(form, doseq=True).encode()
+        fields = (*fields, ("Content-Type", "application/x-www-form-urlencoded"))
+    hops = FOLLOW_MAX if follow is True else int(follow)
+    return Request(method.upper(), path, fields, content, expect, hops)
 
 
 def get(path: str, **options: Any) -> Request:

@@ -106,6 +106,7 @@ def tables() -> dict[str, type[msgspec.Struct]]:
         "## `[dependencies.NAME]`": document.DependencyTable,
         "## `[workload]`": document.WorkloadTable,
         "`arrivals` is one of two things": document.ArrivalsTable,
+        "`identities` is a number": document.IdentitiesTable,
         "## `[workload.keys.NAME]`": document.KeySetTable,
         '## `[operations."NAME"]`': document.OperationTable,
         "## `[objective]`": document.ObjectiveTable,
@@ -117,7 +118,8 @@ def tables() -> dict[str, type[msgspec.Struct]]:
 def test_the_reference_documents_every_key_of_a_table_and_no_other(heading: str) -> None:
     text = (CHECKOUT / "docs/reference/service-file.md").read_text("utf-8")
     assert text.count(heading) == 1
-    section = re.split(r"\n## |\n`arrivals` is|\n`tls` as", text.partition(heading)[2])[0]
+    ends = r"\n##+ |\n`arrivals` is|\n`identities` is|\n`tls` as"
+    section = re.split(ends, text.partition(heading)[2])[0]
     first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
     assert documented == set(tables()[heading].__struct_fields__)

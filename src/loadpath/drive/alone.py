@@ -10,9 +10,10 @@ import msgspec
 from loadpath.drive.driver import Driver
 from loadpath.drive.failures import describe, describe_raised, describe_reply, redacted_start
 from loadpath.drive.flows import Flows, Outcome
-from loadpath.drive.mix import Job
+from loadpath.drive.mix import Job, Made
 from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.plan import HoldCount, HoldsResult, ProbeReply
+from loadpath.drive.redirects import RedirectError
 from loadpath.drive.sequential import NoReplyError, SequentialClient, SequentialReply
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Acknowledged
@@ -46,32 +47,32 @@ class Alone:
         operation = workload.operations[index]
         before = self._probed.get(index, 0)
         self._probed[index] = before + times
+        self._driver.begin_segment(PROBE_SEGMENT)
         requests = self._driver.requests_of(index, before + times)[before:]
-        self._driver.state.begin_segment(PROBE_SEGMENT)
         client = SequentialClient(self._driver.address, self._driver.security)
         try:
             replies = []
-            for payload in requests:
-                replies.append(self._probe(client, operation, payload))
+            for code, made in requests:
+                replies.append(self._probe(client, operation, code, made))
                 sleep(pause_s)
             return replies
         finally:
             client.close()
 
     def _probe(
-        self, client: SequentialClient, operation: CompiledOperation, payload: bytes | None
+        self, client: SequentialClient, operation: CompiledOperation, code: int, made: Made
     ) -> ProbeReply:
         self._flows_run += 1
         started_s = monotonic()
-        job: Job = (self._flows_run, operation.index, started_s, 0, payload)
-        if payload is None:
+        job: Job = (self._flows_run, operation.index, started_s, code, made)
+        if not isinstance(made, bytes):
             last, error = self._run_flow(client, operation, job)
         else:
             assert operation.template is not None
             last, error = None, None
             try:
                 last = client.exchange(
-                    payload, method=operation.template.method, timeout_s=operation.timeout_s
+                    made, method=operation.template.method, timeout_s=operation.timeout_s
                 )
                 error = _status_error(last, operation.expect)
             except NoReplyError as none:
@@ -99,10 +100,11 @@ class Alone:
             except NoReplyError as none:
                 run.close()
                 return None, first_error or str(none)
-            first_error = first_error or _status_error(last, operation.expect.union(run.expect))
+            if not flows.renews(run, last.reply):
+                first_error = first_error or _status_error(last, operation.expect.union(run.expect))
             outcome = flows.advance(run, last.reply)
         if run.error is not None:
-            first_error = first_error or describe(RequestError.FLOW, describe_raised(run.error))
+            first_error = first_error or _raised(run.error)
         elif last is None:
             first_error = "flow: it made no request"
         return last, first_error
@@ -116,7 +118,7 @@ class Alone:
         deadline = monotonic() + budget_s
         workload, state = self._driver.workload, self._driver.state
         chooser = random.Random(self._driver.plan.seed)
-        state.begin_segment(CHECK_SEGMENT)
+        self._driver.begin_segment(CHECK_SEGMENT)
         kinds: dict[str, HoldCount] = {}
         broken: dict[str, str] = {}
         unknown: dict[str, str] = {}
@@ -199,6 +201,12 @@ class _Checked(msgspec.Struct, frozen=True):
     count: HoldCount
     broken: dict[str, str]
     unknown: dict[str, str]
+
+
+def _raised(error: BaseException) -> str:
+    if isinstance(error, RedirectError):
+        return describe(RequestError.REDIRECT, str(error))
+    return describe(RequestError.FLOW, describe_raised(error))
 
 
 def _status_error(reply: SequentialReply, expect: frozenset[int]) -> str | None:

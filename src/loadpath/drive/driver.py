@@ -7,8 +7,6 @@ import select
 from collections.abc import Callable
 from time import monotonic
 
-import numpy as np
-
 from loadpath.drive.agenda import Agenda
 from loadpath.drive.audit import ReadDelays
 from loadpath.drive.backlog import Backlog
@@ -16,10 +14,11 @@ from loadpath.drive.connections import Pool, resolve
 from loadpath.drive.dialer import Dialer
 from loadpath.drive.exchanges import Exchanges
 from loadpath.drive.flows import Flows
+from loadpath.drive.logins import Logins, ToldLogins
 from loadpath.drive.loop import SegmentLoop
 from loadpath.drive.losses import Losses
-from loadpath.drive.mix import Mix, stream_rng
-from loadpath.drive.operations import compile_workload
+from loadpath.drive.mix import Made, Mix, stream_rng
+from loadpath.drive.operations import compile_workload, parted
 from loadpath.drive.plan import (
     LEAD_S,
     WHOLE,
@@ -34,6 +33,8 @@ from loadpath.drive.records import Records
 from loadpath.drive.requests import RequestWriter
 from loadpath.drive.rows import Columns, columns, digests
 from loadpath.drive.secure import Security
+from loadpath.drive.sequential import SequentialClient
+from loadpath.drive.sessions import Sessions
 from loadpath.drive.sources import draw_source
 from loadpath.drive.state import FlowState
 
@@ -57,12 +58,19 @@ class Driver:
     def __init__(self, plan: EnginePlan, control: dict[int, Callable[[], None]]) -> None:
         self.plan = plan
         host = f"[{plan.host}]" if ":" in plan.host else plan.host
-        self.workload = compile_workload(plan.workload, f"{host}:{plan.port}")
+        self.workload = compile_workload(plan.workload, f"{host}:{plan.port}", plan.seed)
         self.state = FlowState(self.workload.keys, plan.seed)
-        writer = RequestWriter(self.workload.host, keep_alive=plan.workload.keep_alive)
-        self.flows = Flows(self.workload.operations, self.state, writer)
-        self.address = resolve(plan.host, plan.port)
         self.security = Security.of(plan.tls)
+        secure = self.security is not None
+        self.sessions = Sessions(self.workload, plan.host, secure=secure)
+        self.flows = Flows(
+            self.workload.operations,
+            self.state,
+            RequestWriter(self.workload.host, keep_alive=plan.workload.keep_alive),
+            self.sessions,
+            f"{'https' if secure else 'http'}://{self.workload.host}",
+        )
+        self.address = resolve(plan.host, plan.port)
         self._control = control
         self._epoll = select.epoll()
         for fd in control:
@@ -94,7 +102,7 @@ class Driver:
         plan = self.plan
         mix = {each.name: each.weight for each in plan.workload.operations}
         source = draw_source(segment, self.workload, mix, plan.seed, part)
-        self.state.begin_segment(segment.index)
+        self.begin_segment(segment.index, part.index)
         self._pool.set_limit(part.share(plan.connection_limit))
         agenda, backlog = Agenda(), Backlog()
         operations = self.workload.operations
@@ -167,8 +175,10 @@ class Driver:
         engine_cpu_s = meter.cpu_s()
         delays = (self._delays and self._delays.quantiles(0.5, 0.99)) or (None, None)
         rows = records.rows.since(0)
-        text_of = self.workload.keys.text
-        keys = digests(np.ascontiguousarray(rows["key"]), text_of, plan.salt)
+        codes, who = parted(rows["key"])
+        keys = digests(codes, self.workload.keys.text, plan.salt)
+        # No key is written so, and none shall seem to be an identity.
+        identities = digests(who, lambda code: f"\0identity {code - 1}", plan.salt)
         result = SegmentResult(
             index=segment.index,
             started_s=started_s,
@@ -192,16 +202,34 @@ class Driver:
             read_delay_p50_s=delays[0],
             read_delay_p99_s=delays[1],
         )
-        found = columns(rows, segment.index, keys)
+        found = columns(rows, segment.index, keys, identities)
         number = found["connection"]  # unique among the processes; 0 is none
         number[number > 0] += part.index * CONNECTIONS_NUMBERED
         return result, found
 
-    def requests_of(self, operation: int, count: int) -> list[bytes | None]:
-        """`count` requests of a declared operation, with keys drawn; None each for a flow."""
+    def log_in(self, told: ToldLogins) -> None:
+        """Log every identity in, if the workload says how.
+
+        Raises `WouldNotRunError` with the first that could not and why.
+        """
+        if self.workload.login is not None:
+            Logins(
+                self.flows,
+                self.sessions,
+                lambda: SequentialClient(self.address, self.security),
+            ).run(told)
+
+    def begin_segment(self, index: int, process: int = 0) -> None:
+        """Random numbers and tokens are those of that segment, and process, from now on."""
+        self.state.begin_segment(index)
+        self.workload.fills.begin_segment(index, process)
+
+    def requests_of(self, operation: int, count: int) -> list[tuple[int, Made]]:
+        """`count` requests of an operation, keys and identities drawn: of each its code, itself."""
         rng = stream_rng(self.plan.seed, operation, _PROBE_STREAM)
         mix = Mix(self.workload, [operation], [1.0], rng)
-        return mix.requests(mix.draw(count), 0, count)[2]
+        _, codes, requests = mix.requests(mix.draw(count), 0, count)
+        return list(zip(codes, requests, strict=True))
 
     def stop_segment(self) -> None:
         """End the arrivals of the running segment, if one is running."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from loadpath.drive.link import Child, Link, OnProgress, Spawn
+from loadpath.drive.link import Child, Link, OnLogins, OnProgress, Spawn
 from loadpath.drive.merge import merge_requests, merged_holds, merged_progress, merged_result
 from loadpath.drive.messages import (
     CheckHolds,
@@ -44,12 +44,23 @@ _T = TypeVar("_T")
 class Engine:
     """A running load engine, bound to one plan. One command runs at a time.
 
-    Raises `ConfigurationError` on entry when the plan cannot be driven, and `LoadpathError` from
-    any method when an engine process is gone.
+    The identities of the workload are logged in on entry, in each process; `on_logins` is told how
+    many of how many are, every 250 ms.
+
+    Raises `ConfigurationError` on entry when the plan cannot be driven, `WouldNotRunError` when an
+    identity cannot log in, and `LoadpathError` from any method when an engine process is gone.
     """
 
-    def __init__(self, plan: EnginePlan, *, spawn: Spawn, stderr_fd: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: EnginePlan,
+        *,
+        spawn: Spawn,
+        stderr_fd: int | None = None,
+        on_logins: OnLogins | None = None,
+    ) -> None:
         self.plan = plan
+        self._on_logins = on_logins
         self._spawn = spawn
         self._stderr_fd = stderr_fd
         self._links: list[Link] = []
@@ -83,7 +94,7 @@ class Engine:
         async with self._busy:
             wanted = min(processes, self.plan.connection_limit)
             new = [
-                Link(self.plan, self._spawn, self._stderr_fd)
+                Link(self.plan, self._spawn, self._stderr_fd, self._on_logins)
                 for _ in range(wanted - len(self._links))
             ]
             self._links += new

@@ -54,7 +54,7 @@ class Exchanges:
     def start(self, connection: Connection, job: Job, blocked: int) -> bool:
         """Send the first request of an arrival. False: it made none, the connection is free."""
         payload = job[4]
-        if payload is None:
+        if not isinstance(payload, bytes):
             return self._start_flow(connection, job, blocked)
         connection.job = job
         connection.blocked = blocked
@@ -169,7 +169,7 @@ class Exchanges:
     def _new_reader(self, connection: Connection, now: float) -> ReplyReader:
         run = connection.flow
         to_head = self._to_head[connection.job[1]] if run is None else run.method == "HEAD"
-        keep = 0 if run is None else FLOW_BODY_BYTES_MAX
+        keep = 0 if run is None or run.generator is None else FLOW_BODY_BYTES_MAX
         connection.reader = ReplyReader(to_head_request=to_head, keep_body_max=keep)
         connection.first_s = now
         connection.quick = False
@@ -177,7 +177,9 @@ class Exchanges:
 
     def _replied(self, connection: Connection, reader: ReplyReader, now: float) -> None:
         if connection.flow is not None:
-            reply = Reply(reader.status, reader.body, reader.head)
+            declared = connection.flow.generator is None  # nobody reads what it is sent
+            body = reader.start.partition(b"\r\n\r\n")[2] if declared else reader.body
+            reply = Reply(reader.status, body, reader.head)
             self.advance(connection, reply, now, size=reader.received, reusable=reader.reusable)
             return
         self._records.done(connection, now, reader.status, size=reader.received, start=reader.start)
@@ -215,7 +217,9 @@ class Exchanges:
         run = connection.flow
         assert run is not None
         status = reply.status
-        error = 0 if status < 400 else self._records.step_error(run, reply)
+        error = 0
+        if status >= 400 and not self._flows.renews(run, reply):
+            error = self._records.step_error(run, reply)
         step, intended_s, key = run.step, run.intended_s, run.key
         last = self._flows.advance(run, reply) is not Outcome.REQUEST
         if run.error is not None and not error:

@@ -23,6 +23,7 @@ _WORDS = {
     RequestError.UNFINISHED: "unfinished",
     RequestError.FLOW: "flow",
     RequestError.TLS: "tls",
+    RequestError.REDIRECT: "redirect",
 }
 
 
@@ -48,19 +49,29 @@ class Failures:
         elif operation not in self._first:
             self._first[operation] = describe(error, detail)
 
-    def add_raised(self, operation: int, error: BaseException) -> None:
+    def add_raised(
+        self,
+        operation: int,
+        error: RequestError,
+        raised: BaseException,
+        secrets: Sequence[str] = (),
+    ) -> None:
         """A flow of that operation raised. Its traceback is let go, for it holds the flow and the
         flow holds it, and nothing collects such rings while load runs."""
         self.count += 1
         if operation not in self._first:
-            self._first[operation] = describe(RequestError.FLOW, describe_raised(error))
-        error.__traceback__ = None
+            redirect = error is RequestError.REDIRECT
+            detail = str(raised) if redirect else describe_raised(raised)
+            self._first[operation] = describe(error, detail, secrets)
+        raised.__traceback__ = None
 
-    def add_status(self, operation: int, status: int, start: bytes) -> None:
+    def add_status(
+        self, operation: int, status: int, start: bytes, secrets: Sequence[str] = ()
+    ) -> None:
         """A reply came whose status is an error; `start` is how it begins, head included."""
         self.count += 1
         if operation not in self._first:
-            self._first[operation] = describe_reply(status, start)
+            self._first[operation] = describe_reply(status, start, secrets)
 
     def first(self) -> dict[str, str]:
         """By the operation's name, its first failure."""
@@ -70,15 +81,15 @@ class Failures:
         return {self._names[i]: words for i, words in sorted({**unfinished, **self._first}.items())}
 
 
-def describe(error: RequestError, detail: str) -> str:
+def describe(error: RequestError, detail: str, secrets: Sequence[str] = ()) -> str:
     """One line: the kind of failure and its detail, redacted."""
-    return redact_text(f"{_WORDS[error]}: {detail}", limit=SHOWN_CHARACTERS)
+    return redact_text(f"{_WORDS[error]}: {detail}", limit=SHOWN_CHARACTERS, secrets=secrets)
 
 
-def describe_reply(status: int, start: bytes) -> str:
+def describe_reply(status: int, start: bytes, secrets: Sequence[str] = ()) -> str:
     """One line for a reply: its status and the start of its body, redacted."""
     words = f"status {status}: {body_start(start)}".rstrip(": ")
-    return redact_text(words, limit=SHOWN_CHARACTERS)
+    return redact_text(words, limit=SHOWN_CHARACTERS, secrets=secrets)
 
 
 def body_start(start: bytes) -> str:

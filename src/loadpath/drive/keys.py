@@ -22,6 +22,7 @@ which at this rank is off by less than 1e-10 of itself."""
 
 CACHED_TEXTS = 1 << 20
 COUNT_MAX = 1 << 31
+KEY_SETS_MAX = 4000
 
 
 class KeySampler:
@@ -130,6 +131,8 @@ def quote_key(text: str) -> bytes:
 
 def check_key_sets(key_sets: Sequence[KeySet]) -> None:
     """Raise `ConfigurationError` for a key set that cannot be drawn from."""
+    if len(key_sets) > KEY_SETS_MAX:
+        raise ConfigurationError(f"{len(key_sets):,} key sets are more than {KEY_SETS_MAX:,}")
     for each in key_sets:
         if not 1 <= each.count <= COUNT_MAX:
             raise ConfigurationError(

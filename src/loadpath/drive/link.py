@@ -22,6 +22,9 @@ from loadpath.drive.messages import (
     Failed,
     Finished,
     HoldsChecked,
+    LoggedIn,
+    LogIn,
+    LoginProgress,
     Probed,
     Progress,
     Ready,
@@ -34,7 +37,8 @@ BEGIN_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 5.0
 
 OnProgress = Callable[[SegmentProgress], None]
-_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked)
+OnLogins = Callable[[int, int], None]
+_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, LoggedIn)
 
 
 class Child(Protocol):
@@ -82,8 +86,15 @@ class Link:
     Raises `LoadpathError` from any method when the process is gone.
     """
 
-    def __init__(self, plan: EnginePlan, spawn: Spawn, stderr_fd: int | None) -> None:
+    def __init__(
+        self,
+        plan: EnginePlan,
+        spawn: Spawn,
+        stderr_fd: int | None,
+        on_logins: OnLogins | None = None,
+    ) -> None:
         self._plan = plan
+        self._on_logins = on_logins
         self._spawn = spawn
         self._stderr_fd = stderr_fd
         self._child: Child | None = None
@@ -101,9 +112,10 @@ class Link:
         return self._child.pid
 
     async def begin(self) -> None:
-        """Start the process and tell it the plan.
+        """Start the process, tell it the plan, and let it log the identities in.
 
-        Raises `ConfigurationError` when that cannot be driven.
+        Raises `ConfigurationError` when the plan cannot be driven, `WouldNotRunError` when an
+        identity cannot log in.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -121,13 +133,15 @@ class Link:
             await self.end()
             raise
         try:
-            async with asyncio.timeout(BEGIN_TIMEOUT_S):
-                await self.ask(Begin(self._plan), Ready)
-        except TimeoutError:
-            await self.end()
-            raise LoadpathError(
-                f"the load engine did not begin within {BEGIN_TIMEOUT_S:g} s"
-            ) from None
+            try:
+                async with asyncio.timeout(BEGIN_TIMEOUT_S):
+                    await self.ask(Begin(self._plan), Ready)
+            except TimeoutError:
+                raise LoadpathError(
+                    f"the load engine did not begin within {BEGIN_TIMEOUT_S:g} s"
+                ) from None
+            if self._plan.workload.identities is not None:
+                await self.ask(LogIn(), LoggedIn)
         except BaseException:
             await self.end()
             raise
@@ -171,6 +185,9 @@ class Link:
             elif isinstance(answer, Drawn):
                 if on_drawn is not None and self._unanswered == 1:
                     on_drawn()
+            elif isinstance(answer, LoginProgress):
+                if self._on_logins is not None:
+                    self._on_logins(answer.done, answer.total)
             else:
                 self._unanswered -= 1
                 if self._unanswered == 0:

@@ -65,6 +65,10 @@ class CheckHolds(msgspec.Struct, frozen=True, tag=True):
     budget_s: float
 
 
+class LogIn(msgspec.Struct, frozen=True, tag=True):
+    """Log every identity in; answered by `LoginProgress` every 250 ms and `LoggedIn`."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The plan is understood."""
 
@@ -99,6 +103,17 @@ class HoldsChecked(msgspec.Struct, frozen=True, tag=True):
     result: HoldsResult
 
 
+class LoginProgress(msgspec.Struct, frozen=True, tag=True):
+    """How many identities are logged in so far, and of how many."""
+
+    done: int
+    total: int
+
+
+class LoggedIn(msgspec.Struct, frozen=True, tag=True):
+    """All of them are."""
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """What was asked could not be done. `expected`: by a `LoadpathError` of the kind named."""
 
@@ -109,8 +124,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     line: int | None = None
 
 
-Command: TypeAlias = Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds
-Answer: TypeAlias = Ready | Drawn | Progress | Finished | Probed | HoldsChecked | Failed
+Command: TypeAlias = Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds | LogIn
+Answer: TypeAlias = (
+    Ready | Drawn | Progress | Finished | Probed | HoldsChecked | LoginProgress | LoggedIn | Failed
+)
 
 
 def _encode_other(value: Any) -> Any:

@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from loadpath.drive.arrivals import choose_operations
-from loadpath.drive.operations import CompiledWorkload, Keys
+from loadpath.drive.operations import CompiledWorkload, Keys, identity_codes
 from loadpath.drive.plan import Part
 
-Job: TypeAlias = tuple[int, int, float, int, bytes | None]
-"""One arrival: flow number, operation index, intended start in seconds, key code, request bytes
-(None: a generator flow makes its own)."""
+Made: TypeAlias = bytes | tuple[int, ...] | None
+"""A request's bytes; or the key numbers of its slots, when it is made as it is sent; or None, when
+a generator flow makes its own."""
+
+Job: TypeAlias = tuple[int, int, float, int, Made]
+"""One arrival: flow number, operation index, intended start in seconds, the code of key and
+identity, and its request."""
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -51,7 +55,13 @@ class Mix:
         self._rng = rng
         templates = [each.template for each in workload.operations]
         self._templates = templates
-        self._fixed = [None if t is None else t.fixed for t in templates]
+        self._ahead = [workload.ahead(i) for i in range(len(templates))]
+        self._fixed = [
+            t.fixed if t is not None and ahead else None
+            for t, ahead in zip(templates, self._ahead, strict=True)
+        ]
+        self._all_fixed = all(self._fixed[i] is not None or templates[i] is None for i in indices)
+        self._identities = workload.identities
         self._slots = [
             () if t is None else tuple(self._keys.index[name] for name in t.key_sets)
             for t in templates
@@ -79,17 +89,20 @@ class Mix:
                     for slot, key_set in enumerate(slots)
                 ]
                 codes[where] = [self._keys.combine(each) for each in zip(*columns, strict=True)]
+        if self._identities is not None:
+            codes += identity_codes(self._identities.draw(count, self._rng))
         return Drawn(operations, numbers, codes)
 
     def requests(
         self, drawn: Drawn, low: int, high: int
-    ) -> tuple[list[int], list[int], list[bytes | None]]:
-        """Operations, key codes and request bytes of arrivals `low` to `high`."""
+    ) -> tuple[list[int], list[int], list[Made]]:
+        """Operations, codes and requests of arrivals `low` to `high`."""
         operations = drawn.operations[low:high].tolist()
         codes = drawn.codes[low:high].tolist()
-        if not self._most_slots:
+        if self._all_fixed:
             return operations, codes, [self._fixed[operation] for operation in operations]
-        numbers = zip(*[column[low:high].tolist() for column in drawn.numbers], strict=True)
+        columns = [column[low:high].tolist() for column in drawn.numbers]
+        numbers = zip(*columns, strict=True) if columns else [()] * len(operations)
         return (
             operations,
             codes,
@@ -99,12 +112,12 @@ class Mix:
             ],
         )
 
-    def _request(self, operation: int, numbers: Sequence[int]) -> bytes | None:
+    def _request(self, operation: int, numbers: tuple[int, ...]) -> Made:
         fixed = self._fixed[operation]
         template = self._templates[operation]
         if fixed is not None or template is None:
             return fixed
-        return template.build(numbers)
+        return template.build(numbers) if self._ahead[operation] else numbers
 
 
 def stream_rng(seed: int, segment: int, stream: int) -> np.random.Generator:

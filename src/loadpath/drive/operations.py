@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from loadpath.drive.fills import Fills
 from loadpath.drive.keys import KeySampler, KeyTexts, check_key_sets
-from loadpath.drive.requests import CLOSE, IDEMPOTENT, RequestTemplate, compile_request
+from loadpath.drive.requests import CLOSE, IDEMPOTENT
+from loadpath.drive.templates import RequestTemplate, compile_request
 from loadpath.errors import ConfigurationError
-from loadpath.flow import Flow, FlowMark, HoldMark
+from loadpath.flow import Flow, FlowMark, HoldMark, LoginMark
 from loadpath.spec import KeySet, Workload
 from loadpath.spec.flows import load_flows
 
 _SHIFT = 32
-_COMBINED = 0xFFFF
+_COMBINED = 0xFFF
+_WHO_SHIFT = 44
+KEY_MASK = (1 << _WHO_SHIFT) - 1
+"""The bits of a key code that are about the key; those above it say which identity asked."""
 
 
 class CompiledOperation(msgspec.Struct, frozen=True):
@@ -31,13 +38,32 @@ class CompiledOperation(msgspec.Struct, frozen=True):
     flow: Callable[..., Flow] | None
     idempotent: bool
     to_head: bool
+    follow: int = 0
+
+
+def identity_of(code: int) -> int | None:
+    """The number of the identity in a key code; None when there is none in it."""
+    return (code >> _WHO_SHIFT) - 1 if code >> _WHO_SHIFT else None
+
+
+def identity_codes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """What identities add to the key codes of what they ask for."""
+    return (numbers + 1).astype(np.uint64) << np.uint64(_WHO_SHIFT)
+
+
+def parted(
+    codes: npt.NDArray[np.uint64],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Key codes without their identities, and the identities: 0 none, else their number and 1."""
+    return codes & np.uint64(KEY_MASK), codes >> np.uint64(_WHO_SHIFT)
 
 
 class Keys:
     """The key sets of a workload: drawing, writing, and telling afterwards which key was meant.
 
-    A key code is a 64-bit number that stands for a key in a row: 0 none, else the key set and the
-    number of the key in it, or one that stands for several keys of one request.
+    A key code is a number of 44 bits that stands for a key in a row: 0 none, else the key set and
+    the number of the key in it, or one that stands for several keys of one request. In the 20 bits
+    above it a row has the identity that asked, which so costs nothing while load runs.
     """
 
     def __init__(self, key_sets: Sequence[KeySet]) -> None:
@@ -77,13 +103,28 @@ class Keys:
 class CompiledWorkload(msgspec.Struct, frozen=True):
     """Everything of a workload that does not change between segments.
 
-    `holds` maps a kind of acknowledged thing to the check of whether it still holds.
+    `holds` maps a kind of acknowledged thing to the check of whether it still holds. `identities`
+    draws who asks; None: it does not matter. `fills` fills the fields of declared requests.
     """
 
     operations: tuple[CompiledOperation, ...]
     keys: Keys
     holds: dict[str, Callable[..., Flow]]
     host: str
+    fills: Fills
+    identities: KeySampler | None = None
+    login: Callable[..., Flow] | None = None
+    cookies: bool = False
+
+    @property
+    def in_sessions(self) -> bool:
+        """Whether a request may hold what a login or an earlier reply gave."""
+        return self.identities is not None or self.cookies
+
+    def ahead(self, operation: int) -> bool:
+        """Whether the bytes of an operation's requests can be made before they are sent."""
+        template, follow = self.operations[operation].template, self.operations[operation].follow
+        return template is not None and not (template.dated or follow or self.in_sessions)
 
     def weights(self, wanted: Mapping[str, float]) -> tuple[list[int], list[float]]:
         """Operation indices and weights of those wanted with a weight above zero.
@@ -102,7 +143,7 @@ class CompiledWorkload(msgspec.Struct, frozen=True):
         return list(chosen), list(chosen.values())
 
 
-def compile_workload(workload: Workload, host: str) -> CompiledWorkload:
+def compile_workload(workload: Workload, host: str, seed: int = 1) -> CompiledWorkload:
     """Compile for a service at `host` (as in the Host header).
 
     Raises `ConfigurationError` for what cannot be driven.
@@ -111,13 +152,15 @@ def compile_workload(workload: Workload, host: str) -> CompiledWorkload:
     marked = () if workload.flows is None else load_flows(workload.flows)
     flows = {mark.name: function for mark, function in marked if isinstance(mark, FlowMark)}
     holds = {mark.kind: function for mark, function in marked if isinstance(mark, HoldMark)}
+    login = next((function for mark, function in marked if isinstance(mark, LoginMark)), None)
     texts = keys.by_name()
+    fills = Fills(seed)
     operations = []
     for index, each in enumerate(workload.operations):
         request = each.request
         if request is not None and not workload.keep_alive:
             request = msgspec.structs.replace(request, headers=(CLOSE, *request.headers))
-        template = None if request is None else compile_request(request, host, texts)
+        template = None if request is None else compile_request(request, host, texts, fills)
         flow = None if each.request is not None else flows.get(each.name)
         if template is None and flow is None:
             raise ConfigurationError(
@@ -134,6 +177,17 @@ def compile_workload(workload: Workload, host: str) -> CompiledWorkload:
                 flow=flow,
                 idempotent=template is not None and template.method in IDEMPOTENT,
                 to_head=template is not None and template.method == "HEAD",
+                follow=each.follow,
             )
         )
-    return CompiledWorkload(operations=tuple(operations), keys=keys, holds=holds, host=host)
+    fills.begin_segment(0)
+    return CompiledWorkload(
+        operations=tuple(operations),
+        keys=keys,
+        holds=holds,
+        host=host,
+        fills=fills,
+        identities=None if workload.identities is None else KeySampler(workload.identities),
+        login=None if workload.identities is None else login,
+        cookies=workload.cookies,
+    )

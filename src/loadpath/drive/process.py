@@ -24,6 +24,9 @@ from loadpath.drive.messages import (
     Failed,
     Finished,
     HoldsChecked,
+    LoggedIn,
+    LogIn,
+    LoginProgress,
     Probe,
     Probed,
     Progress,
@@ -154,6 +157,11 @@ class EngineProcess:
                 return Probed(self._alone.probe(operation, times, pause_s))
             case CheckHolds(limit, budget_s):
                 return HoldsChecked(self._alone.check_holds(limit, budget_s))
+            case LogIn():
+                self._driver.log_in(
+                    lambda done, total: self._control.send(LoginProgress(done, total))
+                )
+                return LoggedIn()
 
     def _together(self) -> float:
         """When all processes start, once each has drawn its arrivals."""

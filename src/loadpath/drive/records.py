@@ -11,6 +11,7 @@ from loadpath.drive.failures import Failures
 from loadpath.drive.http import START_BYTES
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
+from loadpath.drive.redirects import RedirectError
 from loadpath.drive.rows import RowBuffer
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Reply
@@ -45,12 +46,17 @@ class Records:
         """The same for a step of a flow, which may expect more."""
         if reply.status in run.expect:
             return 0
-        return self.status_error(run.job[1], reply.status, b"\r\n\r\n" + reply.body[:START_BYTES])
+        if reply.status in self._expect[run.job[1]]:
+            return 0
+        start = b"\r\n\r\n" + reply.body[:START_BYTES]
+        self.failures.add_status(run.job[1], reply.status, start, _secrets(run))
+        return int(RequestError.STATUS)
 
     def flow_error(self, run: FlowRun, raised: BaseException) -> int:
-        """The error code of a flow that raised."""
-        self.failures.add_raised(run.job[1], raised)
-        return int(RequestError.FLOW)
+        """The error code of a flow that raised, or was redirected where it may not go."""
+        error = RequestError.REDIRECT if isinstance(raised, RedirectError) else RequestError.FLOW
+        self.failures.add_raised(run.job[1], error, raised, _secrets(run))
+        return int(error)
 
     def never_began(self, run: FlowRun, raised: BaseException, blocked: int) -> None:
         """A flow raised before its first request."""
@@ -145,3 +151,9 @@ class Records:
             blocked,
             error,
         )
+
+
+def _secrets(run: FlowRun) -> Sequence[str]:
+    """What its session holds, and must not be shown."""
+    carried = run.carried
+    return () if carried is None or carried.session is None else carried.session.secrets()

@@ -85,13 +85,16 @@ class RowBuffer:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def columns(rows: Rows, segment: int, keys: npt.NDArray[np.uint64]) -> Columns:
-    """The columns that `loadpath.recording` writes; `keys` replace the key codes of the rows."""
+def columns(
+    rows: Rows, segment: int, keys: npt.NDArray[np.uint64], identities: npt.NDArray[np.uint64]
+) -> Columns:
+    """The columns that `loadpath.recording` writes; `keys` and `identities` replace the codes."""
     result: Columns = {"segment": np.full(len(rows), segment, dtype=np.uint16)}
     for name, _ in _FIELDS:
         if name != "origin_s":
             result[name] = np.ascontiguousarray(rows[name])
     result["key"] = keys
+    result["identity"] = identities
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from loadpath.drive.arrivals import expected_arrivals, open_arrivals, think_times
-from loadpath.drive.mix import Job, Mix, stream_rng
+from loadpath.drive.mix import Job, Made, Mix, stream_rng
 from loadpath.drive.operations import CompiledWorkload
 from loadpath.drive.plan import WHOLE, ClosedLoad, OpenLoad, Part, Segment
 from loadpath.errors import ConfigurationError
@@ -150,7 +150,7 @@ class ClosedSource:
         self._drawn = mix.draw(_BLOCK).of(part)
         self._blocks = 1
         self._made = 0
-        self._ready: list[tuple[int, int, bytes | None]] = []
+        self._ready: list[tuple[int, int, Made]] = []
         self.next_due = math.inf
         self.taken = 0
 

@@ -8,14 +8,15 @@ import random
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from loadpath.drive.carried import Carried
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import Keys
-from loadpath.flow import Acknowledged, Flow
+from loadpath.drive.seeds import MASK, mixed, segment_tag
+from loadpath.flow import Acknowledged, Flow, Identity
 
 KEPT_PER_KIND = 100_000
 """Acknowledged items kept of one kind; beyond that a uniform sample of them is."""
 
-_MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15
 _APART = 0xD1342543DE82EF95  # between the starts of two flows' streams: no small multiple of _GAMMA
 
@@ -48,7 +49,7 @@ class FlowRandom(random.Random):
         if not isinstance(a, int):
             # Not hash(): that of a string differs from process to process.
             a = int.from_bytes(hashlib.blake2b(repr(a).encode(), digest_size=8).digest())
-        self.stream.position = mixed(a & _MASK)
+        self.stream.position = mixed(a & MASK)
 
     def getstate(self) -> tuple[Any, ...]:
         """Where the stream stands."""
@@ -61,16 +62,16 @@ class FlowRandom(random.Random):
     def random(self) -> float:
         """Uniform in [0, 1)."""
         stream = self.stream
-        position = stream.position = (stream.position + _GAMMA) & _MASK
-        z = (position ^ (position >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
+        position = stream.position = (stream.position + _GAMMA) & MASK
+        z = (position ^ (position >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
         return ((z ^ (z >> 31)) >> 11) * (1.0 / (1 << 53))
 
     def getrandbits(self, k: int, /) -> int:
         """`k` random bits."""
         bits = 0
         for shift in range(0, k, 64):
-            self.stream.position = (self.stream.position + _GAMMA) & _MASK
+            self.stream.position = (self.stream.position + _GAMMA) & MASK
             bits |= mixed(self.stream.position) << shift
         return bits & ((1 << k) - 1)
 
@@ -79,17 +80,11 @@ class FlowRandom(random.Random):
         return self.normalvariate(mu, sigma)
 
 
-def mixed(number: int) -> int:
-    """The output function of SplitMix64."""
-    z = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
-    return z ^ (z >> 31)
-
-
 class FlowRun:
     """One instance of a generator flow: the step it is at and what that step's request is."""
 
     __slots__ = (
+        "carried",
         "error",
         "expect",
         "generator",
@@ -108,7 +103,7 @@ class FlowRun:
         self.job = job
         self.intended_s = job[2]
         self.step = 0
-        self.key = 0
+        self.key = job[3]  # of a flow, its identity alone
         self.position = position
         self.tokens = 0
         self.payload = b""
@@ -117,6 +112,7 @@ class FlowRun:
         self.returned: object = None
         self.error: BaseException | None = None
         self.generator: Flow | None = None
+        self.carried: Carried | None = None
 
     def close(self) -> None:
         """Let the flow end where it is; what it raises about that is not a failure of a request."""
@@ -155,12 +151,26 @@ class FlowState:
 
     def begin_segment(self, index: int) -> None:
         """Streams and tokens are those of that segment from now on."""
-        self._base = mixed(mixed(self._seed & _MASK) + index)
-        self._tag = f"{mixed(self._seed & _MASK) & 0xFFFF:04x}{index:04x}"
+        self._base = mixed(mixed(self._seed & MASK) + index)
+        self._tag = segment_tag(self._seed, index)
 
     def new_run(self, job: Job) -> FlowRun:
         """A flow instance with a stream of its own."""
-        return FlowRun(job, (self._base + job[0] * _APART) & _MASK)
+        return FlowRun(job, (self._base + job[0] * _APART) & MASK)
+
+    @property
+    def identity(self) -> Identity:
+        """Who does the flow."""
+        identity = self._identity()
+        if identity is None:
+            raise AttributeError(
+                "the workload has no identities: say `identities = 100` under [workload]"
+            )
+        return identity
+
+    def _identity(self) -> Identity | None:
+        carried = self.run.carried
+        return None if carried is None or carried.session is None else carried.session.identity
 
     def key(self, key_set: str) -> str:
         """The next key of that key set, drawn from its distribution."""
@@ -170,7 +180,7 @@ class FlowState:
             known = ", ".join(map(repr, keys.index)) or "none"
             raise KeyError(f"no key set is called {key_set!r}; there are {known}")
         number = keys.samplers[index].one(self.rng.random())
-        self.run.key = keys.code(index, number)
+        self.run.key = self.run.job[3] | keys.code(index, number)
         return keys.texts[index].text(number)
 
     def unique(self, prefix: str = "") -> str:
@@ -190,12 +200,12 @@ class FlowState:
             of_kind = self._kinds[kind] = _Kind()
         of_kind.total += 1
         if len(of_kind.items) < KEPT_PER_KIND:
-            of_kind.items.append(Acknowledged(kind, fields))
+            of_kind.items.append(Acknowledged(kind, fields, self._identity()))
             return
         # A uniform sample of all there were (Vitter 1985, algorithm R).
         at = self._keeper.randrange(of_kind.total)
         if at < KEPT_PER_KIND:
-            of_kind.items[at] = Acknowledged(kind, fields)
+            of_kind.items[at] = Acknowledged(kind, fields, self._identity())
 
     def any_acknowledged(self, kind: str) -> Acknowledged | None:
         """One of what was acknowledged so far, at random; None when there is none yet."""

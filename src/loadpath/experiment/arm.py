@@ -25,6 +25,7 @@ from loadpath.drive import (
 )
 from loadpath.events import EventSink, LoadProgress, Warned
 from loadpath.experiment.engines import engine_processes
+from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.session import Session
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
 from loadpath.recording import Recording, RecordingWriter, SegmentRecord
@@ -242,7 +243,9 @@ async def open_arm(
                 tls=setup.service.tls,
                 audit=session.audit,
             )
-            async with Engine(plan, spawn=session.guard.spawn) as engine:
+            async with Engine(
+                plan, spawn=session.guard.spawn, on_logins=telling_logins(session.emit)
+            ) as engine:
 
                 def parts() -> dict[str, tuple[int, ...]]:
                     return {

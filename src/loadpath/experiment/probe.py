@@ -15,6 +15,7 @@ from loadpath.errors import UnusedDependencyError
 from loadpath.events import EventSink
 from loadpath.experiment.arm import named_dependencies
 from loadpath.experiment.attribution import LoadPath
+from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.probe_advice import advice_for
 from loadpath.experiment.session import open_scratch
 from loadpath.experiment.tracing import TapCost, Trace, trace
@@ -88,7 +89,7 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
                 connections_max=setup.workload.connections_max,
                 tls=setup.service.tls,
             )
-            async with Engine(plan, spawn=guard.spawn) as engine:
+            async with Engine(plan, spawn=guard.spawn, on_logins=telling_logins(emit)) as engine:
                 traced = await trace(
                     [operation.name for operation in setup.workload.operations],
                     deployment=deployment,

@@ -37,15 +37,20 @@ class RequestError(IntEnum):
     UNFINISHED = 6
     FLOW = 7
     TLS = 8
+    REDIRECT = 9
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column: its name, type, unit (empty when it has none) and meaning."""
+    """One column: its name, type, unit (empty when it has none) and meaning.
+
+    `optional`: files written before there was such a column are read as if it were all zero.
+    """
 
     name: str
     type: ColumnType
     unit: str
     description: str
+    optional: bool = False
 
 
 class TableSchema(msgspec.Struct, frozen=True):
@@ -83,6 +88,13 @@ REQUESTS = TableSchema(
         Column("done_s", "f8", "s", "When the reply's last byte was read; nan: never."),
         Column("status", "u2", "", "HTTP status; 0: no reply."),
         Column("key", "u8", "", "Salted digest of the key it asked for; 0: none."),
+        Column(
+            "identity",
+            "u8",
+            "",
+            "Salted digest of the identity that asked; 0: none, as in older files without it.",
+            optional=True,
+        ),
         Column("bytes", "u4", "B", "Size of the reply, head and body."),
         Column("connection", "u4", "", "Which of the engine's connections carried it."),
         Column(
@@ -98,7 +110,7 @@ REQUESTS = TableSchema(
             "",
             "0 none, 1 status, 2 timeout, 3 connect refused or failed, 4 reset or early close, "
             "5 protocol, 6 unfinished when the segment ended, 7 the flow raised, "
-            "8 the TLS handshake failed.",
+            "8 the TLS handshake failed, 9 a redirect that may not be followed.",
         ),
     ),
 )

@@ -130,16 +130,21 @@ def read_table(path: Path, table: TableSchema) -> dict[str, np.ndarray[Any, Any]
 
     Raises `RecordingError` when the file is absent, damaged, or lacks a column.
     """
-    wanted = list(table.column_names())
     try:
         with pq.ParquetFile(path) as file:
-            missing = sorted(set(wanted) - set(file.schema_arrow.names))
+            there = set(file.schema_arrow.names)
+            missing = sorted(c.name for c in table.columns if not (c.name in there or c.optional))
             if missing:
                 raise RecordingError(f"{path} lacks the columns {', '.join(missing)}")
-            content = file.read(columns=wanted)
+            content = file.read(columns=[c.name for c in table.columns if c.name in there])
     except (OSError, pa.ArrowInvalid) as error:
         raise damaged(f"{path} cannot be read: {error}") from error
-    return {c.name: _to_numpy(c.type, content.column(c.name)) for c in table.columns}
+    return {
+        c.name: _to_numpy(c.type, content.column(c.name))
+        if c.name in there
+        else np.zeros(len(content), dtype=numpy_type(c.type))
+        for c in table.columns
+    }
 
 
 def empty_columns(table: TableSchema) -> dict[str, np.ndarray[Any, Any]]:

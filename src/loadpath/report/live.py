@@ -12,9 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from loadpath.events import AnyEvent, LoadProgress, PhaseFinished, PhaseStarted, RunFinished
+from loadpath.events import (
+    AnyEvent,
+    LoadProgress,
+    LoginProgress,
+    PhaseFinished,
+    PhaseStarted,
+    RunFinished,
+)
 from loadpath.report.outside import strip_controls
-from loadpath.report.progress import PlainLines, rate_line
+from loadpath.report.progress import PlainLines, logins_line, rate_line
 
 
 class LiveLine:
@@ -40,6 +47,8 @@ class LiveLine:
                 if self._phase_ends_s is not None:
                     left = f" · {max(0, self._phase_ends_s - time.monotonic()):.0f} s left"
                 self._show(f"{self._phase} · {rate_line(event)}{left}")
+            case LoginProgress():
+                self._show(f"{self._phase} · {logins_line(event)}".removeprefix(" · "))
             case RunFinished():
                 self.close()
             case PhaseFinished():

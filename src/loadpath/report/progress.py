@@ -9,6 +9,7 @@ import msgspec
 from loadpath.events import (
     AnyEvent,
     LoadProgress,
+    LoginProgress,
     PartReady,
     PartStopped,
     PhaseFinished,
@@ -66,6 +67,8 @@ class PlainLines:
                 return f"  ! {event.part} ended by itself"
             case LoadProgress() if self._verbose:
                 return "    " + rate_line(event)
+            case LoginProgress() if self._verbose:
+                return "    " + logins_line(event)
         return None
 
 
@@ -84,3 +87,8 @@ def rate_line(event: LoadProgress) -> str:
     target = "/s" if event.target_rate_per_s is None else f" of {event.target_rate_per_s:,.0f}/s"
     errors = f" · {event.errors:,} errors" if event.errors else ""
     return f"{event.rate_per_s:,.0f}{target} done · p99 {ms(event.response_time_p99_s)}{errors}"
+
+
+def logins_line(event: LoginProgress) -> str:
+    """How many identities are logged in."""
+    return f"{event.done:,} of {event.total:,} identities logged in"

@@ -137,12 +137,23 @@ class KeySetTable(Table, frozen=True):
     file: str | None = None
 
 
+class IdentitiesTable(Table, frozen=True):
+    """`identities` of the workload, when some of them are more active than others."""
+
+    count: Count
+    zipf: Weight | None = None
+    latest: Weight | None = None
+    uniform: bool | None = None
+
+
 class WorkloadTable(Table, frozen=True):
     """`[workload]`."""
 
     arrivals: ArrivalsTable
     flows: str | None = None
     keys: dict[str, KeySetTable] = {}
+    identities: Count | IdentitiesTable | None = None
+    cookies: bool = False
     connections: Count = 256
     keep_alive: bool = True
     assumptions: list[str] = []
@@ -152,7 +163,8 @@ class OperationTable(Table, frozen=True):
     """`[operations."NAME"]`.
 
     `keys` is a key set's name, a key set, or a table from placeholder to either; `body` a string,
-    or a table or list that is sent as JSON. Both are checked where they are given meaning.
+    or a table or list that is sent as JSON; `form` a table from name to value or values. They are
+    checked where they are given meaning.
     """
 
     request: str | None = None
@@ -160,6 +172,9 @@ class OperationTable(Table, frozen=True):
     keys: Any = None
     headers: dict[str, Scalar] = {}
     body: Any = None
+    body_file: str | None = None
+    form: dict[str, Any] | None = None
+    follow: bool | Count | None = None
     expect: list[Status] | None = None
     alone: bool | None = None
     timeout: PositiveDuration | None = None

@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import TypeAlias
 
 from loadpath.errors import ConfigurationError
-from loadpath.flow import Flow, FlowMark, HoldMark, marks
+from loadpath.flow import Flow, FlowMark, HoldMark, LoginMark, Mark, marks
 from loadpath.spec.source import shown_path
 
-Marked: TypeAlias = tuple[FlowMark | HoldMark, Callable[..., Flow]]
+Marked: TypeAlias = tuple[Mark, Callable[..., Flow]]
 
 
 def load_flows(path: Path) -> tuple[Marked, ...]:
@@ -38,16 +38,26 @@ def load_flows(path: Path) -> tuple[Marked, ...]:
                 advice='A flow is `@operation("POST /orders", weight=2)` over a function that says '
                 '`reply = yield post("/orders")`.',
             )
-        if isinstance(mark, FlowMark):
-            names.add(mark.name)
+        names.add(_name(mark))
     return found
 
 
-def _wrong(mark: FlowMark | HoldMark, function: Callable[..., Flow], names: set[str]) -> str | None:
-    """What is wrong with a marked function; `names` are those of the flows before it."""
+def _name(mark: Mark) -> str:
+    """What may be there once only; a login's name is none that a flow can have."""
+    if isinstance(mark, FlowMark):
+        return mark.name
+    return "\0login" if isinstance(mark, LoginMark) else f"\0{mark.kind}"
+
+
+def _wrong(mark: Mark, function: Callable[..., Flow], names: set[str]) -> str | None:
+    """What is wrong with a marked function; `names` are those of the marks before it."""
     if not inspect.isgeneratorfunction(function):
         return f"{function.__name__} is marked as a flow but never yields a request"
     if isinstance(mark, HoldMark):
+        return None
+    if isinstance(mark, LoginMark):
+        if _name(mark) in names:
+            return f"{function.__name__} is a second login: expected one, for every identity"
         return None
     if mark.name in names:
         return f"two flows are called `{mark.name}`"

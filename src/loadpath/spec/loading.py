@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadpath.flow import FlowMark
+from loadpath.flow import FlowMark, LoginMark
 from loadpath.spec.build import build_service, build_workload
 from loadpath.spec.check import check
 from loadpath.spec.document import ServiceFile
@@ -46,7 +46,7 @@ def load(
         for setting in settings:
             if setting.names[0].lower() != "operations":
                 source.apply(setting)
-        flows_path, flows = _flows(source)
+        flows_path, flows, login = _flows(source)
         for setting in settings:
             if setting.names[0].lower() == "operations":
                 source.apply(setting, known=flows)
@@ -54,7 +54,7 @@ def load(
         file = msgspec.convert(source.tree, ServiceFile)
         return Setup(
             service=build_service(file, source.directory),
-            workload=build_workload(file, source.directory, flows_path, flows),
+            workload=build_workload(file, source.directory, flows_path, flows, login=login),
             seed=seed,
             allow_hosts=tuple(allow_hosts),
             allow_writes=allow_writes,
@@ -63,14 +63,17 @@ def load(
         raise source.error(problem) from None
 
 
-def _flows(source: Source) -> tuple[Path | None, dict[str, FlowMark]]:
+def _flows(source: Source) -> tuple[Path | None, dict[str, FlowMark], bool]:
+    """The flows file, its flows by name, and whether it has a login."""
     workload = source.tree.get("workload")
     name = workload.get("flows") if isinstance(workload, dict) else None
     if not isinstance(name, str):
-        return None, {}
+        return None, {}, False
     path = source.directory / name
     if not path.is_file():
         raise wrong_value(
             ("workload", "flows"), "a Python file of flows", name, "there is no such file"
         )
-    return path, {m.name: m for m, _ in load_flows(path) if isinstance(m, FlowMark)}
+    found = [mark for mark, _ in load_flows(path)]
+    flows = {mark.name: mark for mark in found if isinstance(mark, FlowMark)}
+    return path, flows, any(isinstance(mark, LoginMark) for mark in found)

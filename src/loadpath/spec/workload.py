@@ -24,6 +24,8 @@ class ClosedArrivals(msgspec.Struct, frozen=True, tag="closed", tag_field="kind"
     think_time_s: float
 
 
+IDENTITIES_MAX = 1_000_000
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods that only ask (RFC 9110, section 9.2.1)."""
 
@@ -49,15 +51,17 @@ class KeySet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeclaredRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request written in the service file. `path` and `body` may hold {placeholders}.
+    """A request written in the service file. `path`, `headers` and `body` may hold {fields}.
 
-    `keys` maps each placeholder to the name of a key set of the workload.
+    `keys` maps a field to the name of a key set of the workload; other fields fill themselves (see
+    `loadpath.spec.fields`). With `form` the body is urlencoded, and so is what fills its fields.
     """
 
     method: str
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    form: bool = False
     keys: dict[str, str] = {}
 
 
@@ -66,7 +70,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `weight` is its share of the mix relative to the others. `expect` are statuses that are success
     besides those below 400. `alone` says whether it may be measured by itself: an operation that
-    consumes or grows what it acts on is judged within the mix only.
+    consumes or grows what it acts on is judged within the mix only. `follow` is how many redirects
+    in a row a declared request follows, on the service alone.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[int, ...] = ()
     alone: bool = True
     timeout_s: float = 10.0
+    follow: int = 0
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +90,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     `flows` is the file whose `@operation` generators are the operations without a `request`.
     Without `keep_alive` every request has a connection of its own.
     `assumptions` are sentences to show with every answer (say, where the key distribution is from).
+    `identities` says how many simulated users there are and how often each of them acts; None: it
+    does not matter who asks. With `cookies` each of them keeps those it is given.
     """
 
     arrivals: Arrivals
@@ -93,6 +101,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective = Objective()
     connections_max: int = 256
     keep_alive: bool = True
+    identities: KeySet | None = None
+    cookies: bool = False
     assumptions: tuple[str, ...] = ()
 
     def objective_of(self, operation: Operation) -> Objective:

@@ -60,7 +60,8 @@ class Driven(msgspec.Struct, frozen=True):
 
 
 def operation(path: str, *, name: str = "it", method: str = "GET", **other: Any) -> Operation:
-    request = {key: other.pop(key) for key in ("headers", "body", "keys") if key in other}
+    of_request = ("headers", "body", "form", "keys")
+    request = {key: other.pop(key) for key in of_request if key in other}
     return Operation(
         name=name, request=DeclaredRequest(method=method, path=path, **request), **other
     )
@@ -78,6 +79,8 @@ def drive(
     segment: dict[str, Any] | None = None,
     workload: dict[str, Any] | None = None,
     flow_names: tuple[str, ...] = (),
+    identities: KeySet | None = None,
+    cookies: bool = False,
     **plan: Any,
 ) -> Driven:
     """Drive one segment in this process."""
@@ -86,6 +89,8 @@ def drive(
         operations=(*operations, *(Operation(name=name) for name in flow_names)),
         flows=flows,
         key_sets=key_sets,
+        identities=identities,
+        cookies=cookies,
         **(workload or {}),
     )
     driver = Driver(EnginePlan(host="127.0.0.1", port=port, workload=whole, **plan), {})
@@ -97,6 +102,7 @@ def drive(
             each_progress(driver, report)
 
     try:
+        driver.log_in(lambda done, total: None)
         result, rows = driver.run_segment(
             Segment(
                 index=0,
@@ -134,6 +140,18 @@ def own_service() -> Iterator[Callable[..., Service]]:
     yield start
     for each in started:
         each.end()
+
+
+@pytest.fixture
+def write_flows(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a workload file that has every word of `loadpath.flow`."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "workload.py"
+        path.write_text("from loadpath.flow import *\n" + text)
+        return path
+
+    return write
 
 
 @pytest.fixture(name="drive")

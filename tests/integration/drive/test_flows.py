@@ -17,16 +17,6 @@ from loadpath.spec import KeySet, OpenArrivals, Operation, Workload
 NONE, STATUS, TIMEOUT, CONNECT, RESET, PROTOCOL, UNFINISHED, FLOW = range(8)
 
 
-@pytest.fixture
-def write_flows(tmp_path: Path) -> Any:
-    def write(text: str) -> Path:
-        path = tmp_path / "workload.py"
-        path.write_text("from loadpath.flow import *\n" + text)
-        return path
-
-    return write
-
-
 def test_a_flow_is_sent_each_reply_and_its_steps_follow_one_another(
     service: Any, drive: Any, write_flows: Any
 ) -> None:

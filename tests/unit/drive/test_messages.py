@@ -85,6 +85,7 @@ PROGRESS = SegmentProgress(
         messages.StopSegment(),
         messages.Probe("a", 3),
         messages.CheckHolds(10, 1.5),
+        messages.LogIn(),
     ],
 )
 def test_commands_arrive_as_sent(command: messages.Command) -> None:
@@ -111,6 +112,8 @@ def test_commands_arrive_as_sent(command: messages.Command) -> None:
                 unchecked_kinds=("other",),
             )
         ),
+        messages.LoginProgress(3, 10),
+        messages.LoggedIn(),
         messages.Failed("ConfigurationError", "wrong", "do this", "f.py", 3),
     ],
 )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import unquote
+import time
+from datetime import datetime
+from urllib.parse import parse_qs, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadpath.drive.fills import Fills
 from loadpath.drive.keys import KeyTexts
-from loadpath.drive.requests import RequestTemplate, RequestWriter, compile_request
+from loadpath.drive.requests import RequestWriter
+from loadpath.drive.templates import RequestTemplate, compile_request
 from loadpath.errors import ConfigurationError
 from loadpath.flow import Request, get, post
 from loadpath.spec import DeclaredRequest, KeySet
 
 TEXTS = {
     "codes": KeyTexts(KeySet(name="codes", count=100, pattern="c{n}")),
+    "broken": KeyTexts(KeySet(name="broken", count=9, pattern="a\r\nEvil: {n}")),
     "odd": KeyTexts(KeySet(name="odd", count=100, pattern='a "/\\{n}')),
 }
 
@@ -27,9 +32,12 @@ def compiled(
     headers: tuple[tuple[str, str], ...] = (),
     body: str | None = None,
     keys: dict[str, str] | None = None,
+    form: bool = False,
 ) -> RequestTemplate:
-    request = DeclaredRequest(method=method, path=path, headers=headers, body=body, keys=keys or {})
-    return compile_request(request, "host:80", TEXTS)
+    request = DeclaredRequest(
+        method=method, path=path, headers=headers, body=body, keys=keys or {}, form=form
+    )
+    return compile_request(request, "host:80", TEXTS, Fills(1))
 
 
 def test_a_request_without_keys_is_made_once() -> None:
@@ -63,6 +71,88 @@ def test_a_body_has_its_length_and_keys_within_json_are_escaped() -> None:
     assert json.loads(body) == {"at": 'a "/\\3', "c4": {}}
     plain = compiled("PUT", "/", body="k={k}", keys={"k": "odd"})
     assert plain.build((3,)).endswith(b'\r\n\r\nk=a "/\\3')
+
+
+def test_fields_fill_themselves_wherever_they_stand() -> None:
+    template = compiled(
+        "POST",
+        "/{unique}/{n}?r={random:5..7}",
+        (("Idempotency-Key", "{unique}"), ("X-100%", "50%")),
+        '{"u":"{unique}","n":{n},"r":[{random:-3..-1},{random:5..5}],"text":"{ n } {x} 7%"}',
+    )
+    assert template.fixed is None and not template.dated
+    assert template.names == {"idempotency-key", "x-100%"}
+    seen = set()
+    drawn = set()
+    for n in range(50):
+        head, _, body = template.build(()).partition(b"\r\n\r\n")
+        target = head.split(b" ")[1].decode()
+        _, unique, number = target.partition("?")[0].split("/")
+        sent = json.loads(body)
+        assert f"Idempotency-Key: {unique}\r\nX-100%: 50%\r\n" in head.decode()
+        assert f"Content-Length: {len(body)}" in head.decode()
+        assert (sent["u"], sent["n"], sent["text"]) == (unique, n, "{ n } {x} 7%")
+        assert int(number) == n and sent["r"][1] == 5
+        seen.add(unique)
+        drawn |= {int(target.partition("r=")[2]), sent["r"][0]}
+    assert len(seen) == 50
+    assert drawn == {5, 6, 7, -3, -2, -1}
+
+
+def test_what_fills_itself_is_the_same_again_by_seed_and_new_in_every_segment() -> None:
+    def sent(seed: int, *segments: int) -> list[bytes]:
+        fills = Fills(seed)
+        declared = DeclaredRequest(method="GET", path="/{unique}/{n}/{random:1..1000000}")
+        template = compile_request(declared, "h", {}, fills)
+        made = []
+        for segment in segments:
+            fills.begin_segment(segment)
+            made += [template.build(()) for _ in range(20)]
+        return made
+
+    assert sent(1, 0, 1) == sent(1, 0, 1)
+    assert not set(sent(1, 0)) & set(sent(2, 0))
+    numbers = [request.split(b"/")[2] for request in sent(1, 0, 1)]
+    assert numbers == [b"%d" % n for n in range(40)]
+    assert len({request.split(b"/")[1] for request in sent(1, 0, 1)}) == 40
+
+
+def test_several_processes_count_past_each_other() -> None:
+    declared = DeclaredRequest(method="GET", path="/{unique}/{n}")
+    made = []
+    for process in range(3):
+        fills = Fills(1)
+        template = compile_request(declared, "h", {}, fills)
+        fills.begin_segment(0, process)
+        made += [template.build(()).split(b" ")[1] for _ in range(10)]
+    assert len({each.split(b"/")[1] for each in made}) == 30
+    assert sorted(int(each.split(b"/")[2]) for each in made) == [
+        process * 1_000_000_000 + n for process in range(3) for n in range(10)
+    ]
+
+
+def test_the_time_is_filled_in_when_the_request_is_made() -> None:
+    before = time.time()
+    template = compiled(path="/{now}/{now:ms}/{now:iso}")
+    seconds, millis, iso = template.build(()).split(b" ")[1].decode().split("/")[1:]
+    after = time.time()
+    assert template.dated
+    assert int(before) <= int(seconds) <= after
+    assert int(before * 1000) <= int(millis) <= after * 1000
+    assert iso.endswith("Z") and len(iso) == 24
+    assert before - 0.001 <= datetime.fromisoformat(iso).timestamp() <= after
+
+
+def test_keys_in_a_form_and_in_headers_are_escaped_for_where_they_stand() -> None:
+    template = compiled("POST", "/", body="a=x&k={k}", form=True, keys={"k": "odd"})
+    assert parse_qs(template.build((3,)).rpartition(b"\r\n")[2].decode())["k"] == ['a "/\\3']
+    header = compiled(headers=(("X-K", "is {k}"),), keys={"k": "broken"})
+    assert b"X-K: is a%0D%0AEvil: 1\r\n" in header.build((1,))
+
+
+def test_a_key_of_that_name_comes_before_what_fills_itself() -> None:
+    template = compiled(path="/{n}", keys={"n": "codes"})
+    assert template.build((7,)).startswith(b"GET /c7 ")
 
 
 def test_an_empty_body_has_a_length_where_the_method_expects_one() -> None:

@@ -178,6 +178,18 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         read_table(path, REQUESTS)
 
 
+def test_a_file_from_before_a_column_was_added_is_read_with_zeros(tmp_path: Path) -> None:
+    """A recording of the first version has no identities."""
+    older = TableSchema("requests", "", tuple(c for c in REQUESTS.columns if c.name != "identity"))
+    columns = requests()
+    del columns["identity"]
+    write_table(tmp_path / "0000.parquet", older, columns)
+    read = read_table(tmp_path / "0000.parquet", REQUESTS)
+    assert read["identity"].tolist() == [0] * len(columns["key"])
+    assert read["identity"].dtype == np.uint64
+    assert read["key"].tolist() == columns["key"].tolist()
+
+
 def test_a_file_of_another_table_is_refused(tmp_path: Path) -> None:
     """The missing columns are named."""
     write_table(tmp_path / "0000.parquet", HOST, empty_columns(HOST))

@@ -10,6 +10,7 @@ import pytest
 from loadpath.events import (
     AnyEvent,
     LoadProgress,
+    LoginProgress,
     PartReady,
     PartStarting,
     PartStopped,
@@ -43,6 +44,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     STARTED,
     PartStarting(at_s=2.0, part="service", detail="granian shop:app"),
     PartReady(at_s=3.0, part="service", address="127.0.0.1:8000", took_s=0.84),
+    LoginProgress(at_s=3.5, done=40, total=1000),
     PhaseStarted(at_s=4.0, phase="ramp", estimate_s=40.0),
     LOAD,
     Warned(at_s=6.0, message="repeating: other processes took 0.70 cores"),
@@ -72,6 +74,7 @@ def test_verbose_adds_every_part_and_every_second() -> None:
     assert printed(*EVENTS, verbose=True) == [
         "shop · 2 operations · postgres, valkey · 2 cores · about 5 min",
         "  service ready at 127.0.0.1:8000 (0.8 s)",
+        "    40 of 1,000 identities logged in",
         "    1,240 of 1,250/s done · p99 4.1 ms",
         "  ! repeating: other processes took 0.70 cores",
         "  ramp: misses at 908/s (26 s)",

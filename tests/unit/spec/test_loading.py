@@ -10,6 +10,7 @@ import pytest
 from loadpath.errors import ConfigurationError
 from loadpath.spec import (
     ClosedArrivals,
+    DeclaredRequest,
     KeySet,
     Objective,
     OpenArrivals,
@@ -260,6 +261,101 @@ class TestWorkload:
         request = operation(loaded(tmp_path), "q").request
         assert request is not None
         assert (request.body, request.keys) == ("{user{id}}", {})
+
+
+class TestIdentities:
+    LOGIN = "from loadpath.flow import *\n@login\ndef enter(identity):\n    yield get('/')\n"
+
+    def test_a_number_is_that_many_all_alike(self, tmp_path: Path) -> None:
+        workload = loaded(minimal(tmp_path), "workload.identities=100").workload
+        assert workload.identities == KeySet(name="identities", count=100)
+        assert not workload.cookies
+        assert loaded(tmp_path).workload.identities is None
+
+    def test_a_table_says_how_active_each_is(self, tmp_path: Path) -> None:
+        workload = loaded(
+            minimal(tmp_path),
+            "workload.identities={ count = 9, zipf = 1.1 }",
+            LOADPATH_WORKLOAD__COOKIES="true",
+        ).workload
+        assert workload.identities == KeySet(
+            name="identities", count=9, distribution="zipf", exponent=1.1
+        )
+        assert workload.cookies
+
+    def test_a_login_needs_to_know_how_many(self, tmp_path: Path) -> None:
+        (tmp_path / "workload.py").write_text(self.LOGIN)
+        minimal(tmp_path)
+        assert loaded(tmp_path).workload.flows is None
+        with pytest.raises(ConfigurationError, match=r"`workload.identities` is missing") as caught:
+            loaded(tmp_path, "workload.flows=workload.py")
+        assert caught.value.advice == (
+            "Say identities = 100 under [workload], or take the @login away."
+        )
+        loaded(tmp_path, "workload.flows=workload.py", "workload.identities=3")
+
+    def test_one_login_is_enough(self, tmp_path: Path) -> None:
+        again = self.LOGIN.partition("\n")[2].replace("enter", "again")
+        (tmp_path / "workload.py").write_text(self.LOGIN + again)
+        minimal(tmp_path)
+        with pytest.raises(ConfigurationError, match="again is a second login") as caught:
+            loaded(tmp_path, "workload.flows=workload.py", "workload.identities=3")
+        assert caught.value.line == 5
+
+
+class TestBodies:
+    def of(self, folder: Path, *lines: str) -> DeclaredRequest:
+        text = '[workload.keys.k]\ncount = 5\n[operations.q]\nrequest = "POST /q"\n'
+        minimal(folder, operations=text + "\n".join(lines) + "\n")
+        request = operation(loaded(folder), "q").request
+        assert request is not None
+        return request
+
+    def test_a_form_is_urlencoded_around_its_fields(self, tmp_path: Path) -> None:
+        request = self.of(
+            tmp_path,
+            '[operations.q.form]\n"a b" = "{unique} &{x}"\nn = 5\nmany = ["{id}", true]',
+            'at = "{random:1..9}"\n[operations.q.keys]\nid = "k"',
+        )
+        assert request.body == "a+b={unique}+%26%7Bx%7D&n=5&many={id}&many=true&at={random:1..9}"
+        assert request.form
+        assert request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
+        assert request.keys == {"id": "k"}
+
+    def test_a_body_may_be_in_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "order.json").write_text('{"id": "{id}", "n": {n}}\n')
+        (tmp_path / "order.xml").write_text("<n>{n}</n>")
+        request = self.of(tmp_path, 'body_file = "order.json"', 'keys = "k"')
+        assert request.body == '{"id": "{id}", "n": {n}}\n'
+        assert request.headers == (("Content-Type", "application/json"),)
+        assert request.keys == {"id": "k"}  # what fills itself is not asked for a key set
+        assert self.of(tmp_path, 'body_file = "order.xml"').headers == ()
+
+    def test_a_key_set_may_fill_a_field_of_any_name(self, tmp_path: Path) -> None:
+        assert self.of(tmp_path, 'body = "{n}"', 'keys = "k"').keys == {"n": "k"}
+        assert self.of(tmp_path, 'body = "{n}"').keys == {}
+
+    def test_fields_may_stand_in_headers(self, tmp_path: Path) -> None:
+        request = self.of(
+            tmp_path, 'headers = { Idempotency-Key = "{unique}", X-K = "{id}" }', 'keys = "k"'
+        )
+        assert request.keys == {"id": "k"}
+
+    @pytest.mark.parametrize(("written", "follow"), [("true", 10), ("3", 3), ("false", 0)])
+    def test_redirects_are_followed_when_asked(
+        self, tmp_path: Path, written: str, follow: int
+    ) -> None:
+        self.of(tmp_path, f"follow = {written}")
+        assert operation(loaded(tmp_path), "q").follow == follow
+
+    def test_a_mistake_in_a_file_is_told_with_its_line(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("one\n{two}\n{uniqe}\n")
+        with pytest.raises(ConfigurationError) as caught:
+            self.of(tmp_path, 'body_file = "a.txt"')
+        assert caught.value.message == (
+            "`operations.q.body_file` (a.txt, line 3): {uniqe} is filled by nothing; did you mean "
+            "{unique}? As text it is written { uniqe }"
+        )
 
 
 class TestObjectives:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from loadpath.spec.document import KeySetTable
+from loadpath.spec.document import IdentitiesTable, KeySetTable
 from loadpath.spec.locate import KeyPath
 from loadpath.spec.problem import Problem, dotted, missing, wrong_value
 from loadpath.spec.workload import KeySet
@@ -13,7 +13,7 @@ from loadpath.spec.workload import KeySet
 
 def build_key_set(name: str, table: KeySetTable, path: KeyPath, directory: Path) -> KeySet:
     """The key set of a checked table that stands at `path`. Raises `Problem`."""
-    distribution, exponent = _distribution(table, path)
+    distribution, exponent = build_distribution(table, path)
     if table.file is None:
         if table.count is None:
             raise missing((*path, "count"), "how many keys there are, a whole number of at least 1")
@@ -41,9 +41,10 @@ def build_key_set(name: str, table: KeySetTable, path: KeyPath, directory: Path)
     )
 
 
-def _distribution(
-    table: KeySetTable, path: KeyPath
+def build_distribution(
+    table: KeySetTable | IdentitiesTable, path: KeyPath
 ) -> tuple[Literal["zipf", "uniform", "latest"], float]:
+    """How often each is asked for, and the exponent of that. Raises `Problem`."""
     given = [w for w in ("zipf", "latest", "uniform") if getattr(table, w) is not None]
     if len(given) > 1:
         raise Problem(

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadpath.spec.build.body import build_body
 from loadpath.spec.build.keys import build_key_set
 from loadpath.spec.build.service import text_of
 from loadpath.spec.check import check
 from loadpath.spec.document import KeySetTable, OperationTable
+from loadpath.spec.fields import NAMES, WORDS, FieldError, field_at, field_names, split_fields
 from loadpath.spec.locate import KeyPath
 from loadpath.spec.problem import Problem, dotted, hint, wrong_value
 from loadpath.spec.workload import DeclaredRequest, KeySet
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # The engine writes these itself, from the body.
 _ENGINE_HEADERS = ("content-length", "transfer-encoding")
@@ -34,18 +36,48 @@ def build_request(
     """
     method, target = _request_line(table.request or "", (*path, "request"))
     headers = _headers(table.headers, (*path, "headers"))
-    body, is_json = _body(table.body, (*path, "body"))
-    if is_json and not any(name.lower() == "content-type" for name, _ in headers):
-        headers = (*headers, ("Content-Type", "application/json"))
-    keys = _keys(table.keys, path, target, body, key_sets, directory)
-    for name in _PLACEHOLDER.findall(target):
-        if name not in keys:
+    body = build_body(table, path, directory)
+    if body.content_type and not any(name.lower() == "content-type" for name, _ in headers):
+        headers = (*headers, ("Content-Type", body.content_type))
+    elsewhere = "\n".join([body.text or "", *(value for _, value in headers)])
+    keys = _keys(table.keys, path, target, elsewhere, key_sets, directory)
+    _check_fields(target, keys, (*path, "request"))
+    for name, value in table.headers.items():
+        _check_fields(text_of(value), keys, (*path, "headers", name))
+    _check_fields(body.text or "", keys, (*path, body.key), table.body_file)
+    for name in field_names(target):
+        if name not in keys and name not in NAMES:
             raise Problem(
                 (*path, "request"),
                 f"`{dotted((*path, 'request'))}`: no key set fills {{{name}}}",
-                advice=f'Say keys = "NAME" of [workload.keys.NAME], or keys = {{ {name} = … }}.',
+                advice=f'Say keys = "NAME" of [workload.keys.NAME], or keys = {{ {name} = … }}. '
+                f"Filled without: {', '.join(WORDS)}.",
             )
-    return DeclaredRequest(method=method, path=target, headers=headers, body=body, keys=keys)
+    return DeclaredRequest(
+        method=method,
+        path=target,
+        headers=headers,
+        body=body.template(keys),
+        form=body.pairs is not None,
+        keys=keys,
+    )
+
+
+def _check_fields(text: str, keys: Container[str], path: KeyPath, file: str | None = None) -> None:
+    """Raise `Problem` for a field that is wrong, or almost one that fills itself."""
+    try:
+        split_fields(text, keys)
+        for name in field_names(text):
+            near = get_close_matches(name, NAMES, n=1, cutoff=0.82)
+            if near and name not in keys and name not in NAMES:
+                raise FieldError(
+                    f"{{{name}}} is filled by nothing; did you mean {{{near[0]}}}? "
+                    f"As text it is written {{ {name} }}",
+                    field_at(text, name),
+                )
+    except FieldError as error:
+        where = "" if file is None else f" ({file}, line {text.count(chr(10), 0, error.at) + 1})"
+        raise Problem(path, f"`{dotted(path)}`{where}: {error.message}") from None
 
 
 def _request_line(line: str, path: KeyPath) -> tuple[str, str]:
@@ -76,40 +108,32 @@ def _headers(table: Mapping[str, Any], path: KeyPath) -> tuple[tuple[str, str], 
     return tuple((name, text_of(value)) for name, value in table.items())
 
 
-def _body(value: Any, path: KeyPath) -> tuple[str | None, bool]:
-    if value is None or isinstance(value, str):
-        return value, False
-    if not isinstance(value, dict | list):
-        raise wrong_value(path, "a string, or a table or list to send as JSON", value)
-    return msgspec.json.encode(value).decode(), True
-
-
 def _keys(
     value: Any,
     path: KeyPath,
     target: str,
-    body: str | None,
+    elsewhere: str,
     key_sets: dict[str, KeySet],
     directory: Path,
 ) -> dict[str, str]:
-    """Placeholder → name of the key set that fills it."""
+    """Field → name of the key set that fills it; `elsewhere` is what besides the path has any."""
     if value is None:
         return {}
     where = (*path, "keys")
-    in_path = list(dict.fromkeys(_PLACEHOLDER.findall(target)))
-    in_body = list(dict.fromkeys(_PLACEHOLDER.findall(body or "")))
-    if isinstance(value, dict) and any(name in (*in_path, *in_body) for name in value):
+    in_path, others = field_names(target), field_names(elsewhere)
+    if isinstance(value, dict) and any(name in (*in_path, *others) for name in value):
         for name in value:
-            if name not in in_path and name not in in_body:
+            if name not in in_path and name not in others:
                 raise Problem(
                     (*where, name),
                     f"`{dotted((*where, name))}`: no {{{name}}} in the request"
-                    + hint(name, (*in_path, *in_body)),
+                    + hint(name, (*in_path, *others)),
                 )
         wanted = value
     else:
         # One key set for the whole request: it must be clear what it fills.
-        names = in_path or in_body
+        # Fields that would fill themselves are meant only when there is no other.
+        names = _not_filled(in_path) or _not_filled(others) or in_path or others
         if len(names) != 1:
             listed = ", ".join(f"{{{n}}}" for n in names)
             raise Problem(
@@ -124,6 +148,10 @@ def _keys(
         name: _key_set(v, name, path, where if inline else (*where, name), key_sets, directory)
         for name, v in wanted.items()
     }
+
+
+def _not_filled(names: list[str]) -> list[str]:
+    return [name for name in names if name not in NAMES]
 
 
 def _key_set(

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from loadpath.flow import FlowMark
+from loadpath.flow import FOLLOW_MAX, FlowMark
 from loadpath.spec import quantities
-from loadpath.spec.build.keys import build_key_set
+from loadpath.spec.build.keys import build_distribution, build_key_set
 from loadpath.spec.build.objective import build_objective, merge_objective
 from loadpath.spec.build.request import build_request
-from loadpath.spec.document import ArrivalsTable, OperationTable, ServiceFile
+from loadpath.spec.document import (
+    ArrivalsTable,
+    IdentitiesTable,
+    OperationTable,
+    ServiceFile,
+)
 from loadpath.spec.locate import KeyPath
 from loadpath.spec.objective import Objective
-from loadpath.spec.problem import Problem, dotted, hint, missing, nearest
+from loadpath.spec.problem import Problem, dotted, hint, missing, nearest, wrong_value
 from loadpath.spec.workload import (
+    IDENTITIES_MAX,
     SAFE_METHODS,
     Arrivals,
     ClosedArrivals,
@@ -28,9 +34,17 @@ TIMEOUT_S = 10.0
 
 
 def build_workload(
-    file: ServiceFile, directory: Path, flows_path: Path | None, flows: Mapping[str, FlowMark]
+    file: ServiceFile,
+    directory: Path,
+    flows_path: Path | None,
+    flows: Mapping[str, FlowMark],
+    *,
+    login: bool = False,
 ) -> Workload:
-    """The workload of a checked file and the flows by name. Raises `Problem`."""
+    """The workload of a checked file and the flows by name; `login`: its flows file has a login.
+
+    Raises `Problem`.
+    """
     key_sets: dict[str, KeySet] = {}
     for name, table in file.workload.keys.items():
         path = ("workload", "keys", name)
@@ -60,7 +74,29 @@ def build_workload(
         objective=objective,
         connections_max=file.workload.connections,
         keep_alive=file.workload.keep_alive,
+        identities=_identities(file.workload.identities, login),
+        cookies=file.workload.cookies,
         assumptions=(*file.workload.assumptions, *assumed),
+    )
+
+
+def _identities(written: int | IdentitiesTable | None, login: bool) -> KeySet | None:
+    path = ("workload", "identities")
+    if written is None:
+        if login:
+            raise missing(
+                path,
+                "how many identities the login of the flows file is for",
+                advice="Say identities = 100 under [workload], or take the @login away.",
+            )
+        return None
+    table = IdentitiesTable(count=written) if isinstance(written, int) else written
+    if table.count > IDENTITIES_MAX:
+        counted = path if isinstance(written, int) else (*path, "count")
+        raise wrong_value(counted, f"at most {IDENTITIES_MAX:,} identities", table.count)
+    distribution, exponent = build_distribution(table, path)
+    return KeySet(
+        name="identities", count=table.count, distribution=distribution, exponent=exponent
     )
 
 
@@ -105,6 +141,7 @@ def _declared(
         expect=tuple(table.expect or ()),
         alone=request.method in SAFE_METHODS if table.alone is None else table.alone,
         timeout_s=TIMEOUT_S if table.timeout is None else quantities.duration_s(table.timeout),
+        follow=FOLLOW_MAX if table.follow is True else int(table.follow or 0),
     )
 
 
@@ -121,8 +158,8 @@ def _check_refines(name: str, table: OperationTable, flows: Mapping[str, FlowMar
             advice=f'Add request = "GET /…" to [{dotted(path)}], or an @operation(…) of that '
             "name to the file that workload.flows names.",
         )
-    for key, given in (("keys", table.keys), ("headers", table.headers), ("body", table.body)):
-        if given:
+    for key in ("keys", "headers", "body", "body_file", "form", "follow"):
+        if getattr(table, key):
             raise Problem(
                 (*path, key),
                 f"`{dotted((*path, key))}`: `{name}` is a flow, which makes its own requests",

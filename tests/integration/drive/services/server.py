@@ -191,6 +191,67 @@ async def cut(request: Request, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+TOKENS: dict[str, str] = {}
+"""Who is logged in, by token."""
+
+LOGINS: list[str] = []
+"""Who logged in, in order."""
+
+
+async def login(request: Request, writer: asyncio.StreamWriter) -> None:
+    user = json.loads(request.body)["user"]
+    if user == request.argument:
+        writer.write(json_reply({"detail": f"{user} is locked"}, "403 Forbidden"))
+        return
+    LOGINS.append(user)
+    token = f"token-{len(LOGINS)}-of-{user}"
+    TOKENS[token] = user
+    writer.write(json_reply({"token": token}))
+
+
+async def whoami(request: Request, writer: asyncio.StreamWriter) -> None:
+    user = TOKENS.get(header(request, "authorization").removeprefix("Bearer "))
+    if user is None:
+        detail = {"detail": "who are you?", "got": header(request, "authorization")}
+        writer.write(json_reply(detail, "401 Unauthorized"))
+    elif user == request.argument:
+        await status(Request("GET", "/status/500", b"", b""), writer)
+    else:
+        writer.write(json_reply({"user": user}))
+
+
+async def expire(request: Request, writer: asyncio.StreamWriter) -> None:
+    TOKENS.clear()
+    writer.write(json_reply({"logins": LOGINS}))
+    LOGINS.clear()
+
+
+async def count(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Counts in a cookie how often its owner was here."""
+    cookies = dict(
+        pair.split("=", 1) for pair in header(request, "cookie").split("; ") if "=" in pair
+    )
+    visits = int(cookies.get("visits", "0")) + 1
+    set_cookies = f"Set-Cookie: visits={visits}; Path=/\r\nSet-Cookie: other=1; Path=/elsewhere\r\n"
+    reply = json_reply({"cookies": cookies, "visits": visits})
+    writer.write(reply.replace(b"\r\n", f"\r\n{set_cookies}".encode(), 1))
+
+
+async def redirect(request: Request, writer: asyncio.StreamWriter) -> None:
+    """/redirect/STATUS?LOCATION"""
+    location = request.target.partition("?")[2]
+    head = f"HTTP/1.1 {request.argument} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+    writer.write(head.encode())
+
+
+def header(request: Request, name: str) -> str:
+    for line in request.head.decode().split("\r\n")[1:]:
+        key, _, value = line.partition(":")
+        if key.lower() == name:
+            return value.strip()
+    return ""
+
+
 def verbatim(data: bytes) -> Callable[[Request, asyncio.StreamWriter], Awaitable[None]]:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -220,6 +281,11 @@ BEHAVIORS: dict[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]]
     "oldkept": verbatim(
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nConnection: Keep-Alive\r\n\r\nok"
     ),
+    "login": login,
+    "whoami": whoami,
+    "expire": expire,
+    "count": count,
+    "redirect": redirect,
     "garbage": verbatim(b"SSH-2.0-OpenSSH_9.2\r\n"),
     "toolong": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok, and more"),
     "lengths": verbatim(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok"),
