@@ -36,7 +36,7 @@ from loadpath.deploy import Guard
 from loadpath.drive import ClosedLoad, Engine, EnginePlan, OpenLoad, Segment, SegmentResult
 from loadpath.recording.schema import REQUESTS
 from loadpath.recording.tables import read_table
-from loadpath.spec import DeclaredRequest, OpenArrivals, Operation, Workload
+from loadpath.spec import DeclaredRequest, OpenArrivals, Operation, Tls, Workload
 
 CONNECTIONS = 50
 STALL_BEFORE_P99_S = 0.08
@@ -258,6 +258,10 @@ async def costs(bench: Bench, *, with_peers: bool) -> None:
         await one_core(bench, engine)
     async with bench.engine(TWO_STEPS) as engine:
         await saturated(bench, engine, "flow of two steps that reads JSON", 12)
+    tls_port = bench.server.tls_port
+    peer("wrk, TLS 1.3", await peers.wrk(tls_port, CONNECTIONS, bench.seconds, "https"))
+    async with bench.engine(GET, tls_port, tls=Tls()) as engine:
+        await saturated(bench, engine, "declared request over TLS 1.3", 12)
     if with_peers:
         peer("k9 plan", await peers.k9_plan(port, CONNECTIONS, bench.seconds, folder))
         peer(
@@ -287,6 +291,7 @@ async def main(rounds: int, seconds: float, *, with_peers: bool, write: bool) ->
             await stalled(bench, with_peers=with_peers)
         await recorder.end()
     bench.cost.ratio(f"{ENGINE}, declared request", "wrk", at_most=1.75)
+    bench.cost.ratio(f"{ENGINE}, declared request over TLS 1.3", "wrk, TLS 1.3")
     bench.cost.ratio(f"{ENGINE}, declared request", "k9 plan")
     bench.cost.ratio(f"{ENGINE}, declared request", "Locust")
     bench.cost.ratio(
