@@ -4,8 +4,6 @@ from loadpath.drive.engine import Child, Engine, OnProgress, Spawn
 from loadpath.drive.plan import (
     ClosedLoad,
     EnginePlan,
-    HoldCount,
-    HoldsResult,
     Load,
     OpenLoad,
     ProbeReply,
@@ -20,8 +18,6 @@ __all__ = [
     "ClosedLoad",
     "Engine",
     "EnginePlan",
-    "HoldCount",
-    "HoldsResult",
     "Load",
     "OnProgress",
     "OpenLoad",

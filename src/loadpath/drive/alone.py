@@ -12,11 +12,12 @@ from loadpath.drive.failures import describe, describe_raised, describe_reply, r
 from loadpath.drive.flows import Flows, Outcome
 from loadpath.drive.mix import Job, Made
 from loadpath.drive.operations import CompiledOperation
-from loadpath.drive.plan import HoldCount, HoldsResult, ProbeReply
+from loadpath.drive.plan import ProbeReply
 from loadpath.drive.redirects import RedirectError
 from loadpath.drive.sequential import NoReplyError, SequentialClient, SequentialReply
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Acknowledged
+from loadpath.recording.holds import HoldCount, HoldsRecord
 from loadpath.recording.redact import redact_text
 from loadpath.recording.schema import RequestError
 
@@ -109,7 +110,7 @@ class Alone:
             first_error = "flow: it made no request"
         return last, first_error
 
-    def check_holds(self, limit: int, budget_s: float) -> HoldsResult:
+    def check_holds(self, limit: int, budget_s: float) -> HoldsRecord:
         """Check up to `limit` acknowledged items of each kind that has a check, chosen at random.
 
         Ends after `budget_s`, or when the service answers none any more; what was not checked then
@@ -136,7 +137,7 @@ class Alone:
                 unknown.update(checked.unknown)
         finally:
             client.close()
-        return HoldsResult(
+        return HoldsRecord(
             kinds=kinds,
             first_broken=broken,
             first_unknown=unknown,

@@ -27,13 +27,13 @@ from loadpath.drive.messages import (
 from loadpath.drive.plan import (
     LEAD_S,
     EnginePlan,
-    HoldsResult,
     Part,
     ProbeReply,
     Segment,
     SegmentProgress,
     SegmentResult,
 )
+from loadpath.recording.holds import HoldsRecord
 
 __all__ = ["Child", "Engine", "OnProgress", "Spawn"]
 
@@ -137,7 +137,7 @@ class Engine:
             answer = await self._links[0].ask(Probe(operation_name, times, pause_s), Probed)
             return answer.replies
 
-    async def check_holds(self, limit: int, *, budget_s: float = HOLDS_BUDGET_S) -> HoldsResult:
+    async def check_holds(self, limit: int, *, budget_s: float = HOLDS_BUDGET_S) -> HoldsRecord:
         """Check up to `limit` of each kind of what the service acknowledged to flows so far."""
         async with self._busy:
             each = CheckHolds(math.ceil(limit / len(self._links)), budget_s)

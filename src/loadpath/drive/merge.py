@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from loadpath import recording
 from loadpath.drive.plan import (
-    HoldCount,
-    HoldsResult,
     SegmentProgress,
     SegmentResult,
 )
+from loadpath.recording.holds import HoldCount, HoldsRecord
 
 
 def merged_progress(parts: Sequence[SegmentProgress]) -> SegmentProgress:
@@ -68,7 +67,7 @@ def merged_result(parts: Sequence[SegmentResult]) -> SegmentResult:
     )
 
 
-def merged_holds(parts: Sequence[HoldsResult]) -> HoldsResult:
+def merged_holds(parts: Sequence[HoldsRecord]) -> HoldsRecord:
     """Counts are summed by kind; of examples it is the first."""
     kinds: dict[str, HoldCount] = {}
     broken: dict[str, str] = {}
@@ -81,7 +80,7 @@ def merged_holds(parts: Sequence[HoldsResult]) -> HoldsResult:
         broken = {**each.first_broken, **broken}
         unknown = {**each.first_unknown, **unknown}
         unchecked.update(dict.fromkeys(each.unchecked_kinds))
-    return HoldsResult(
+    return HoldsRecord(
         kinds=kinds, first_broken=broken, first_unknown=unknown, unchecked_kinds=tuple(unchecked)
     )
 

@@ -10,13 +10,13 @@ import msgspec
 from loadpath.drive.plan import (
     WHOLE,
     EnginePlan,
-    HoldsResult,
     Part,
     ProbeReply,
     Segment,
     SegmentProgress,
     SegmentResult,
 )
+from loadpath.recording.holds import HoldsRecord
 
 LENGTH_BYTES = 4
 MESSAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -100,7 +100,7 @@ class Probed(msgspec.Struct, frozen=True, tag=True):
 class HoldsChecked(msgspec.Struct, frozen=True, tag=True):
     """What the checks came to."""
 
-    result: HoldsResult
+    result: HoldsRecord
 
 
 class LoginProgress(msgspec.Struct, frozen=True, tag=True):

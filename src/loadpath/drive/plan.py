@@ -203,32 +203,3 @@ class ProbeReply(msgspec.Struct, frozen=True, kw_only=True):
     response_time_s: float
     error: str | None
     start: str
-
-
-class HoldCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How the acknowledged items of one kind stand, of the `checked` among `acknowledged`.
-
-    `unknown` could not be told: the service did not answer or the check itself raised.
-    """
-
-    acknowledged: int
-    checked: int
-    held: int
-    broken: int
-    unknown: int
-
-
-class HoldsResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What `still_holds` checks found. `first_broken` describes one broken item per kind, and
-    `first_unknown` one that could not be told; both redacted."""
-
-    kinds: dict[str, HoldCount]
-    first_broken: dict[str, str]
-    first_unknown: dict[str, str]
-    unchecked_kinds: tuple[str, ...]
-
-    @property
-    def all_held(self) -> bool:
-        """Whether something was checked, and everything that was checked held."""
-        counts = self.kinds.values()
-        return any(c.checked for c in counts) and all(c.held == c.checked for c in counts)

@@ -28,3 +28,9 @@ class HoldsRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_broken: dict[str, str] = {}
     first_unknown: dict[str, str] = {}
     unchecked_kinds: tuple[str, ...] = ()
+
+    @property
+    def all_held(self) -> bool:
+        """Whether something was checked, and everything that was checked held."""
+        counts = self.kinds.values()
+        return any(c.checked for c in counts) and all(c.held == c.checked for c in counts)

@@ -121,9 +121,8 @@ class RecordingWriter:
         """Add an event; usable as an `EventSink`."""
         self._events.append(event)
 
-    def write_holds(self, result: msgspec.Struct) -> None:
-        """Write what checking acknowledged items found, in the fields of `HoldsRecord`."""
-        record = msgspec.convert(msgspec.to_builtins(result), HoldsRecord)
+    def write_holds(self, record: HoldsRecord) -> None:
+        """Write what checking acknowledged items found, as `holds.json` has it."""
         replace_with(self.directory / HOLDS_FILE, msgspec.json.encode(record) + b"\n")
 
     def write_table(self, table: str, index: int, columns: Mapping[str, npt.ArrayLike]) -> None:

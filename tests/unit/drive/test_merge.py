@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from loadpath.drive.merge import merge_requests, merged_holds, merged_progress, merged_result
-from loadpath.drive.plan import HoldCount, HoldsResult, SegmentProgress, SegmentResult
+from loadpath.drive.plan import SegmentProgress, SegmentResult
 from loadpath.recording import read_requests, write_requests
+from loadpath.recording.holds import HoldCount, HoldsRecord
 from loadpath.recording.schema import REQUESTS
 
 RESULT = SegmentResult(
@@ -80,11 +81,11 @@ def test_of_running_quantiles_the_worst_is_told() -> None:
 
 
 def test_checks_are_summed_by_kind() -> None:
-    def found(held: int, broken: int, **first: str) -> HoldsResult:
+    def found(held: int, broken: int, **first: str) -> HoldsRecord:
         count = HoldCount(
             acknowledged=10, checked=held + broken, held=held, broken=broken, unknown=0
         )
-        return HoldsResult(
+        return HoldsRecord(
             kinds={"link": count}, first_broken=first, first_unknown={}, unchecked_kinds=("other",)
         )
 

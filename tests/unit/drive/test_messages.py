@@ -10,14 +10,13 @@ from loadpath.drive import messages
 from loadpath.drive.plan import (
     ClosedLoad,
     EnginePlan,
-    HoldCount,
-    HoldsResult,
     OpenLoad,
     Part,
     ProbeReply,
     Segment,
     SegmentProgress,
 )
+from loadpath.recording.holds import HoldCount, HoldsRecord
 from loadpath.spec import ClosedArrivals, DeclaredRequest, KeySet, Operation, Workload
 
 PLAN = EnginePlan(
@@ -105,7 +104,7 @@ def test_commands_arrive_as_sent(command: messages.Command) -> None:
             [ProbeReply(status=200, started_s=1.0, response_time_s=0.5, error=None, start="x")]
         ),
         messages.HoldsChecked(
-            HoldsResult(
+            HoldsRecord(
                 kinds={"k": HoldCount(acknowledged=3, checked=2, held=1, broken=1, unknown=0)},
                 first_broken={"k": "this one"},
                 first_unknown={},
