@@ -38,7 +38,7 @@ def test_it_ends_well_and_tells_what_it_found(ended: Any) -> None:
     )
     assert ended.out.count("BOTTLENECK  the mix ") == 1
     assert re.search(r"^ +[✓✗?] (confirmed|refuted|inconclusive): ", ended.out, re.MULTILINE)
-    assert re.search(r"^Trust +\d of 6 checks held", ended.out, re.MULTILINE)
+    assert re.search(r"^Trust +\d of 7 checks held", ended.out, re.MULTILINE)
     assert re.search(r"^Recording +\.loadpath/runs/[\dT:-]+$", ended.out, re.MULTILINE)
     assert re.search(r"^Next +loadpath ask bottleneck$", ended.out, re.MULTILINE)
     assert max(map(len, ended.out.splitlines())) <= 80
@@ -89,7 +89,6 @@ def test_progress_is_one_plain_line_a_phase(ended: Any) -> None:
         "ramp of the mix",
         "knee of the mix",
         "CPU a request of the mix",
-        "GET /slot",
         "acknowledged writes",
         "one worker more, A B B A",
     ]

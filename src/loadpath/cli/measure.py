@@ -21,7 +21,7 @@ from loadpath.cli.github import print_github
 from loadpath.cli.options import form_of, progress, style_for, wants_color
 from loadpath.cli.printing import print_json, print_text
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
-from loadpath.experiment.depth import Depth, shortened
+from loadpath.experiment.depth import Depth, fitted, shortened
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
 from loadpath.recording.redact import redact_command
@@ -51,13 +51,19 @@ def measure(
         runs=flags["runs"],
     )
     questions = [QUESTIONS[name] for name in names]
+    if flags["duration_s"] is not None:
+        depth = shortened(depth, hold_s=flags["duration_s"])
+    else:
+        depth = fitted(
+            depth, flags["budget_s"], lambda d: sum(q.estimate(setup, d) for q in questions)
+        )
     try:
         with progress(flags) as emit:
             answers = run_until_interrupted(
                 ask(
                     questions,
                     setup,
-                    shortened(depth, hold_s=flags["duration_s"]),
+                    depth,
                     run=run,
                     emit=emit,
                     budget_s=flags["budget_s"],

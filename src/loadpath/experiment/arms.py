@@ -66,7 +66,7 @@ def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
 def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
     """Treatment against baseline; None when there is not one whole round that tells.
 
-    Disturbed rounds are left out unless fewer than two are clean.
+    Disturbed rounds are left out unless fewer than two are clean; `too_disturbed` says so then.
     """
     telling = [pair for pair in pairs if not pair.unmissed]
     clean = [pair for pair in telling if pair.disturbed is None]
@@ -78,3 +78,12 @@ def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
         [pair.treatment for pair in chosen],
         higher_is_better=True,
     )
+
+
+def too_disturbed(pairs: Sequence[ArmPair]) -> str | None:
+    """Why a comparison of these rounds may not be believed; None when it may, or there is none."""
+    telling = [pair for pair in pairs if not pair.unmissed]
+    reasons = [pair.disturbed for pair in telling if pair.disturbed is not None]
+    if not reasons or len(telling) - len(reasons) >= 2:
+        return None
+    return f"{reasons[0]} in {len(reasons)} of {len(telling)} rounds of one worker more"

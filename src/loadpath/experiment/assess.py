@@ -8,6 +8,7 @@ few requests counts by its share, and no average hides it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from loadpath.answer import Interval
 from loadpath.spec import Objective
 from loadpath.stats.intervals import correlated_ratio_interval, response_quantile_interval
+from loadpath.stats.quantiles import quantile as sample_quantile
 
 Columns = Mapping[str, npt.NDArray[np.generic]]
 Floats = npt.NDArray[np.float64]
@@ -68,7 +70,8 @@ class Responses(msgspec.Struct, frozen=True):
 class LimitVerdict(msgspec.Struct, frozen=True):
     """One quantile limit: `slower` is the share of requests over their limit, with its interval.
 
-    `response` is the quantile of the response time itself in seconds, all operations pooled.
+    `response` is the quantile of the response time itself in seconds, all operations pooled;
+    `stretch` that of the response times divided by their own operations' limits.
     """
 
     quantile: float
@@ -76,6 +79,7 @@ class LimitVerdict(msgspec.Struct, frozen=True):
     response: Interval
     slower: Interval
     met: bool | None
+    stretch: float = math.nan
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +171,7 @@ def _judge_limit(
         response=response_quantile_interval(subject.response_s, quantile, confidence),
         slower=slower,
         met=_within(slower, 1 - quantile),
+        stretch=sample_quantile(subject.response_s / limit_of[subject.operation], quantile),
     )
 
 

@@ -38,7 +38,8 @@ def operation_costs(recording: Recording) -> list[OperationCost]:
     costs = []
     for index, operation in enumerate(workload.operations):
         of_it = [s for s in recording.segments if s.label == operation.name]
-        if not of_it or not total:
+        only = mix[operation.name] == total
+        if not total or not (of_it or (only and mix_demands(recording))):
             continue
         knee, censored = _knee(recording, of_it, index)
         costs.append(
@@ -97,7 +98,9 @@ def _demands(
     recording: Recording, segments: Sequence[SegmentRecord], mix: Mapping[str, float], name: str
 ) -> tuple[Demand, ...]:
     alone = [demand_in(recording, [s]) for s in segments if s.purpose == "operation-demand"]
-    if not alone and sum(mix.values()) > mix[name]:
+    if not alone and sum(mix.values()) == mix[name]:
+        return tuple(mix_demands(recording))
+    if not alone:
         plain = [s for s in recording.segments if s.purpose == "demand"]
         more = [s for s in segments if s.purpose == "demand-tilted"]
         for of_mix, of_more in zip(plain, more, strict=False):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
+
+COUNTS = ("holds", "repeats", "arms")
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,21 @@ FULL = Depth(
     arms=8,
 )
 
+BRIEF = Depth(
+    warmup_s=1,
+    baseline_s=2.5,
+    ramp_growth_per_s=1.3,
+    ramp_s=14,
+    hold_s=2,
+    arm_ramp_s=5,
+    demand_s=1,
+    holds=6,
+    repeats=2,
+    tolerance=0.05,
+    arms=3,
+)
+"""The least that an answer can rest on: about a minute for a service that starts at once."""
+
 LEVELS = (0.3, 0.6, 0.85)
 """Shares of a knee at which demand is taken: it falls as load rises, so one figure would lie."""
 
@@ -70,7 +88,34 @@ def shortened(depth: Depth, *, hold_s: float | None) -> Depth:
     return msgspec.structs.replace(
         depth,
         hold_s=hold_s,
-        arm_ramp_s=max(3.0, depth.arm_ramp_s * ratio),
+        arm_ramp_s=max(5.0, depth.arm_ramp_s * ratio),
         baseline_s=max(1.0, depth.baseline_s * ratio),
         demand_s=max(1.0, depth.demand_s * ratio),
     )
+
+
+def fitted(depth: Depth, budget_s: float | None, estimate: Callable[[Depth], float]) -> Depth:
+    """The deepest between `BRIEF` and `depth` that `estimate` (in seconds) puts within the budget.
+
+    `BRIEF` when even that takes longer: what does not fit then is left out as the run goes.
+    """
+    if budget_s is None or estimate(depth) <= budget_s:
+        return depth
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        share = (low + high) / 2
+        fits = estimate(_between(BRIEF, depth, share)) <= budget_s
+        low, high = (share, high) if fits else (low, share)
+    return _between(BRIEF, depth, low)
+
+
+def _between(brief: Depth, full: Depth, share: float) -> Depth:
+    """Each figure that far on the way from one to the other, on a logarithmic scale."""
+    made = {}
+    for name in brief.__struct_fields__:
+        least, most = getattr(brief, name), getattr(full, name)
+        if name != "budget_s":
+            made[name] = least * (most / least) ** share
+            if name in COUNTS:
+                made[name] = math.floor(made[name])
+    return msgspec.structs.replace(full, **made)

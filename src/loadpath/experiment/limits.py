@@ -19,7 +19,7 @@ from loadpath.meter import Usage, window
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.spec import Setup
 
-ResourceKind: TypeAlias = Literal["thread", "process", "cores", "engine", "pool"]
+ResourceKind: TypeAlias = Literal["thread", "process", "cores", "engine", "pool", "limit"]
 
 THREAD_FULL = 0.88
 """A thread this busy has no room left: the rest of its core goes to interrupts and switching."""
@@ -48,7 +48,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """One resource at one load. `utilization` is the share of its limit that was used.
 
     `waiting` is, for a thread, the share of the time it was ready to run and did not get a core.
-    `note` says what else shows it.
+    `note` says what else shows it. A `limit` is one on requests in service at once, of which the
+    name says all there is to say.
     """
 
     kind: ResourceKind
@@ -73,6 +74,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     def describe(self) -> str:
         """`the one worker's event loop, 97 % of a core`."""
+        if self.kind == "limit":
+            return self.name
         said = f"{self.name}, {self.utilization * 100:.0f} % of {self.unit}"
         return f"{said}: {self.note}" if self.note else said
 

@@ -6,9 +6,10 @@ import msgspec
 
 from loadpath.answer import Interval
 from loadpath.experiment.holds import holds_of
-from loadpath.experiment.knee import Hold, observe
+from loadpath.experiment.knee import Hold, loosest_limit_s, measured_window, observe
 from loadpath.recording import Recording
 from loadpath.spec import Arrivals, ClosedArrivals, OpenArrivals
+from loadpath.stats.crossing import crossing, lateness
 from loadpath.stats.knee import KneeResult, KneeSearch
 
 
@@ -37,7 +38,7 @@ def mix_search(arrivals: Arrivals, start: float, *, tolerance: float, holds: int
     closed = isinstance(arrivals, ClosedArrivals)
     return KneeSearch(
         start,
-        growth=1.6 if closed else 1.25,
+        growth=1.6 if closed else 1.15,
         tolerance=tolerance,
         repeats=2,
         confirmations=1,
@@ -64,9 +65,10 @@ def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
         )
     below = _at(chosen, found.low)
     above = _at(chosen, found.high)
+    scale = None if found.knee is None else _placed(recording, chosen, found.knee)
     return MixKnee(
-        scale=found.knee,
-        rate=None if found.knee is None else _rate(recording, found.knee, below),
+        scale=scale,
+        rate=None if scale is None else _rate(recording, scale, below),
         below=below,
         above=above,
         trusted=trusted,
@@ -87,6 +89,38 @@ def _search(recording: Recording, holds: list[Hold], tolerance: float) -> KneeRe
     for seen in holds:
         observe(search, seen)
     return search.result()
+
+
+def _placed(recording: Recording, holds: list[Hold], bracket: Interval) -> Interval:
+    """The knee within (or beside) the bracket, as holds of unending length would have it.
+
+    Short holds read late: see `stats/crossing.py`. Where errors are what is missed there is no line
+    to follow, and the bracket stands.
+    """
+    workload = recording.setup.workload
+    if isinstance(workload.arrivals, ClosedArrivals):
+        return bracket
+    timed = [hold for hold in holds if hold.assessment.errors_met is not False]
+    if not any(hold.assessment.met is False for hold in timed):
+        return bracket
+    limit_s = loosest_limit_s(workload)
+    length_s = sum(_length_s(hold) for hold in timed) / len(timed)
+    stretches = [max(limit.stretch for limit in hold.assessment.limits) for hold in timed]
+    scales = [hold.scale for hold in timed]
+    found = crossing(scales, stretches, limit_s=limit_s, stretch_s=length_s)
+    if found is not None:
+        return found
+    late = lateness(limit_s, length_s)
+    return msgspec.structs.replace(
+        bracket,
+        value=bracket.value / (1 + late),
+        low=bracket.low * (1 - late) / (1 + late),
+    )
+
+
+def _length_s(hold: Hold) -> float:
+    from_s, to_s = measured_window(hold.segment)
+    return to_s - from_s
 
 
 def _at(holds: list[Hold], scale: float | None) -> Hold | None:

@@ -6,15 +6,19 @@ import numpy as np
 
 from loadpath.answer import Check
 from loadpath.experiment.assess import responses
-from loadpath.experiment.holds import disturbance
+from loadpath.experiment.holds import disturbance, holds_of
 from loadpath.experiment.knee import measured_window, objectives
 from loadpath.experiment.mixknee import MixKnee
+from loadpath.figures import per_second
 from loadpath.recording import Blocked, Recording, SegmentRecord
 from loadpath.stats.quantiles import quantile
 from loadpath.stats.steady import is_drifting
 
 SPEED_RATIO = 1.15
 """Fixed work varies by a few percent on a machine that has its hardware to itself."""
+
+PRECISION = 0.3
+"""A knee known less well than this, half its interval as a share of it, decides nothing."""
 
 SLIP_SHARE = 0.1
 """The engine's own delay may be so much of the limit before it could explain a miss."""
@@ -30,7 +34,8 @@ def validity(main: Recording, knee: MixKnee) -> tuple[Check, ...]:
         _speed(main),
         _schedule(main, knee),
         _steady(main, judged),
-        _enough(main),
+        _enough(main, knee),
+        _precise(knee),
         _acknowledged(main),
     )
 
@@ -160,22 +165,49 @@ def _steady(main: Recording, judged: list[SegmentRecord]) -> Check:
     return Check("steady state", True, "steady")
 
 
-def _enough(main: Recording) -> Check:
+def _enough(main: Recording, knee: MixKnee) -> Check:
+    """Of today's load, and of higher ones that were met: what meets the objective there meets it
+    at today's load all the more."""
     needed = max(
         (10 / (1 - q.quantile) for o in objectives(main.setup.workload) for q in o.quantiles),
         default=100.0,
     )
-    seen = 0
-    for segment in main.segments:
-        if segment.purpose == "baseline":
-            seen += len(responses(main.requests(segment.index)))
+    seen = sum(
+        len(responses(main.requests(segment.index)))
+        for segment in main.segments
+        if segment.purpose == "baseline"
+    )
     if seen >= needed:
         return Check("enough requests", True, f"{seen:,} requests at today's load")
+    below = knee.below.scale if knee.below else 0.0
+    higher = [
+        hold
+        for hold in holds_of(main, "hold")
+        if hold.scale <= below and hold.assessment.met is not False
+    ]
+    most = seen + sum(hold.assessment.requests for hold in higher)
+    where = "loads that meet it" if higher else "today's load"
+    if most >= needed:
+        return Check("enough requests", True, f"{most:,} requests at {where}")
     return Check(
         "enough requests",
         False,
-        f"{seen:,} requests at today's load; the quantile asked for takes {needed:,.0f}.",
-        f"Hold longer: --duration {max(1, round(needed / max(seen, 1) * 4))}.",
+        f"{most:,} requests at {where}; the quantile asked for takes {needed:,.0f}.",
+        f"Hold longer: --duration {max(1, round(needed / max(most, 1) * 4))}.",
+    )
+
+
+def _precise(knee: MixKnee) -> Check:
+    if knee.rate is None:
+        return Check("knee placed", True, "")
+    found = knee.rate
+    if found.half_width_ratio <= PRECISION:
+        return Check("knee placed", True, f"the knee is known to ±{found.half_width_ratio:.0%}")
+    return Check(
+        "knee placed",
+        False,
+        f"the knee lies anywhere from {per_second(found.low)} to {per_second(found.high)}.",
+        "Hold longer (--duration), or give it more time (--budget).",
     )
 
 

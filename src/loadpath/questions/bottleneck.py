@@ -14,13 +14,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.answer import Answer, Check, Line, State
+from loadpath.answer import Answer, Line, State
 from loadpath.drive import OpenLoad
 from loadpath.errors import InconclusiveError
 from loadpath.events import EventSink, Warned
 from loadpath.experiment.arm import Arm, open_arm
-from loadpath.experiment.arms import arm_pairs, compare_arms
+from loadpath.experiment.arms import arm_pairs, compare_arms, too_disturbed
 from loadpath.experiment.assess import Assessment
+from loadpath.experiment.concurrency import in_service, limit_of
 from loadpath.experiment.costs import OperationCost, mix_demands, operation_costs, tilted
 from loadpath.experiment.depth import LEVELS, Depth
 from loadpath.experiment.holds import disturbance, hold
@@ -41,38 +42,50 @@ from loadpath.experiment.scale import describe, load_at
 from loadpath.experiment.session import Session
 from loadpath.experiment.validity import validity
 from loadpath.figures import ms, per_second, times
+from loadpath.questions.verdict import Relief, cause, conclude
 from loadpath.questions.words import change
 from loadpath.questions.words import limits as limits_words
 from loadpath.recording import Recording, SegmentRecord
-from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup
+from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup, Workload
 from loadpath.stats.compare import Comparison, Verdict, interleaved
 
 SETTLE_S = 1.5
 """Today's load for so long after an overload, so that no queue of one hold reaches the next."""
 
 OPERATION_GROWTH_PER_S = 1.5
-SPARE_CORES = 0.3
-"""With less than this of the host's cores idle at the knee, a worker more has nothing to run on."""
-
 FAILED_MIN = 3
 """One or two requests that fail are no proof that all would."""
 
 ARM_WARMUP_S = 2.0
+"""At most so long, and at most a quarter of the arm's ramp."""
 
-ARM_RAMP = (0.55, 1.8)
-"""From and to which multiple of the known knee an arm's ramp runs."""
+HOLDS_MIN = 4
+"""A knee takes so many holds, whatever the budget."""
+
+ARM_RAMP = (0.6, 2.2)
+"""From and to which multiple of the known knee an arm's ramp runs: past a knee that is twice as
+high, with time for a queue to build up there."""
 
 
 def estimate_s(setup: Setup, depth: Depth) -> float:
     """About how long collecting takes, in seconds."""
-    alone = sum(operation.alone for operation in setup.workload.operations)
-    tilted = len(setup.workload.operations) - alone
+    operations = setup.workload.operations
+    alone = sum(_has_own_knee(setup.workload, operation) for operation in operations)
+    tilted = sum(not operation.alone for operation in operations)
+    start = 2 + 6 * len(setup.service.dependencies)
     mix = depth.warmup_s + depth.baseline_s + 0.6 * depth.ramp_s
     mix += depth.holds * (depth.hold_s + SETTLE_S / 2)
     demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilted)
     knees = alone * (12 + SETTLE_S)
-    arms = 2 * depth.arms * (6 + depth.arm_ramp_s)
-    return 15 + mix + demand + knees + arms
+    relieved = isinstance(setup.workload.arrivals, OpenArrivals)
+    arms = 2 * depth.arms * (start / 2 + 1.1 * depth.arm_ramp_s) if relieved else 0
+    return 2 * start + mix + demand + knees + arms
+
+
+def _has_own_knee(workload: Workload, operation: Operation) -> bool:
+    """Whether it is ramped over the others: not where it is all there is, nor where it may not."""
+    others = sum(o.weight for o in workload.operations if o.name != operation.name)
+    return operation.alone and operation.weight > 0 and others > 0
 
 
 async def collect(session: Session, setup: Setup, depth: Depth) -> None:
@@ -155,8 +168,12 @@ async def _mix_knee(arm: Arm, depth: Depth, session: Session, *, met_today: bool
     search = mix_search(workload.arrivals, start, tolerance=depth.tolerance, holds=depth.holds)
     with phase(session.emit, "knee of the mix", depth.holds * (depth.hold_s + SETTLE_S / 2)) as now:
         spare = depth.repeats
+        driven = 0
         while (scale := search.next_rate()) is not None:
+            if driven >= HOLDS_MIN and session.left_s() < depth.hold_s + SETTLE_S:
+                break
             seen = await hold(arm, "hold", scale, duration_s=depth.hold_s, weights=mix)
+            driven += 1
             if seen.assessment.met is not True:
                 await _settle(arm)
             if is_doubtful(seen) and spare > 0:
@@ -218,7 +235,7 @@ async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: 
     for index, operation in enumerate(workload.operations):
         if session.left_s() < 12 + len(LEVELS) * depth.demand_s:
             break
-        if not operation.alone or operation.weight <= 0:
+        if not _has_own_knee(workload, operation):
             continue
         with phase(session.emit, operation.name, 12 + len(LEVELS) * depth.demand_s) as now:
             own = own_rate_per_s * operation.weight / total
@@ -263,7 +280,7 @@ async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scal
     """The service as it is against one worker more, arm by arm, each from the restored data."""
     arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
     order = interleaved(depth.arms + depth.repeats)
-    pair_s = 2 * (6 + depth.arm_ramp_s)
+    pair_s = 2 * (1 + 1.1 * depth.arm_ramp_s)
     with phase(session.emit, "one worker more, A B B A", pair_s * depth.arms) as now:
         clean = 0
         for number in range(depth.arms + depth.repeats):
@@ -273,11 +290,13 @@ async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scal
                 now.result = f"the budget ended it after {clean} clean rounds"
                 break
             disturbed = None
+            began_s = time.monotonic()
             for letter in order[2 * number : 2 * number + 2]:
                 name = f"workers-{arms[letter].worker_count}-round-{number + 1}"
                 async with open_arm(session, arms[letter], name, arm=letter, round_=number) as arm:
                     ramp = await _arm_ramp(arm, depth, knee_scale)
                     disturbed = disturbance(arm.recording(), ramp) or disturbed
+            pair_s = time.monotonic() - began_s
             if disturbed is None:
                 clean += 1
             elif number + 1 < depth.arms + depth.repeats:
@@ -291,7 +310,7 @@ async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
     await arm.drive(
         "warmup",
         load_at(workload.arrivals, low * knee_scale),
-        duration_s=ARM_WARMUP_S,
+        duration_s=min(ARM_WARMUP_S, depth.arm_ramp_s / 4),
         weights=mix,
     )
     return await arm.drive(
@@ -317,10 +336,10 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     workers = compare_arms(pairs)
     costs = operation_costs(main)
     checks = validity(main, knee)
-    state, claim = _conclude(main, knee, resource, workers, checks)
-    cause = resource.describe() if resource else NOT_CPU if knee.above else ""
+    relief = Relief(comparison=workers, disturbed=too_disturbed(pairs))
+    state, claim = conclude(main, knee, resource, relief, checks)
     lines = [
-        Line("the mix", _knee_words(setup, today, knee), cause),
+        Line("the mix", _knee_words(setup, today, knee), cause(knee, resource)),
         *([Line("", _workers_words(main, workers))] if workers else []),
         *(_cost_line(setup, cost, first=i == 0) for i, cost in enumerate(costs)),
         *(Line("assumed", assumption) for assumption in setup.workload.assumptions),
@@ -335,6 +354,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "mix_knee_per_s": knee.rate,
             "headroom": knee.scale,
             "bottleneck": resource,
+            "in_service": in_service(main, knee),
             "resources_at_knee": _resources(main, knee.above or knee.below),
             "workers": workers,
             "workers_rounds": pairs,
@@ -346,12 +366,6 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         measurement=knee.rate,
         recordings=tuple(r.directory.name for r in recordings),
     )
-
-
-NOT_CPU = (
-    "no thread and no core was full: requests waited for something else "
-    "(a connection pool, a lock, a disk, an outside call)"
-)
 
 
 def _too_early(recordings: Sequence[Recording]) -> Answer:
@@ -378,7 +392,10 @@ def _resources(main: Recording, seen: Hold | None) -> list[Resource]:
 
 
 def _limit(main: Recording, knee: MixKnee) -> Resource | None:
-    return limiting(_resources(main, knee.below), _resources(main, knee.above))
+    # What meets the objective although others took the machine counts, but not how full it was.
+    below = None if knee.below is not None and knee.below.disturbed else knee.below
+    full = limiting(_resources(main, below), _resources(main, knee.above))
+    return full or limit_of(main, knee)
 
 
 def _knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
@@ -436,43 +453,3 @@ def _cost_line(setup: Setup, cost: OperationCost, *, first: bool) -> Line:
             else f"misses {objective} at {per_second(cost.knee_per_s)}, the others as today"
         )
     return Line(cost.name, ", ".join(said) or "not measured", verdict)
-
-
-def _conclude(
-    main: Recording,
-    knee: MixKnee,
-    resource: Resource | None,
-    workers: Comparison | None,
-    checks: Sequence[Check],
-) -> tuple[State, str]:
-    """The verdict: confirmed when relief moves the knee the way the named resource foretells."""
-    broken = [check for check in checks if not check.passed]
-    if not knee.trusted and broken:
-        return State.INCONCLUSIVE, f"{broken[0].name}: {broken[0].detail}"
-    if knee.above is None:
-        return State.INCONCLUSIVE, "no load was found at which the objective is missed"
-    if resource is not None and resource.kind == "engine":
-        return State.INCONCLUSIVE, "the load engine ran out first: the service can carry more"
-    if broken:
-        return State.INCONCLUSIVE, f"{broken[0].name}: {broken[0].detail}"
-    if resource is None:
-        return State.INCONCLUSIVE, "the knee is measured, what ran out is not known: not CPU"
-    if workers is None:
-        return State.INCONCLUSIVE, f"{resource.name} ran out; relief was not tried"
-    busy = usage_in(main, knee.above.segment).host
-    spare = max(0.0, busy.cores - busy.busy_cores - busy.steal_cores)
-    relieved = resource.kind == "pool" or (resource.part == "service" and resource.kind != "cores")
-    gain = f"one worker more: {change(workers.ratio)}"
-    if workers.verdict is Verdict.CANNOT_TELL:
-        return State.INCONCLUSIVE, f"{resource.name} was full, but {gain} can be either"
-    if relieved and spare > SPARE_CORES:
-        if workers.verdict is Verdict.BETTER:
-            return State.CONFIRMED, f"{resource.name}: relieving it moved the knee, {gain}"
-        return State.REFUTED, f"{resource.name} was full, yet {gain}: something else binds too"
-    if spare > SPARE_CORES and resource.kind != "cores":
-        why = "a worker more does not relieve it"
-    else:
-        why = f"{spare:.1f} of {busy.cores} cores were left, the cores are shared"
-    if workers.verdict is Verdict.BETTER:
-        return State.REFUTED, f"{resource.name} was full; {why}, yet {gain}"
-    return State.CONFIRMED, f"{resource.name}; {why}, and {gain}"

@@ -8,7 +8,7 @@ import pytest
 from golden_recordings import Golden, Truth, arm_recordings, setup
 
 from loadpath.drive import OpenLoad
-from loadpath.experiment.arms import ArmPair, arm_pairs, compare_arms
+from loadpath.experiment.arms import ArmPair, arm_pairs, compare_arms, too_disturbed
 from loadpath.recording import Recording
 from loadpath.stats.compare import Verdict
 
@@ -97,3 +97,21 @@ class TestComparing:
 
     def test_no_rounds_are_no_comparison(self) -> None:
         assert compare_arms([]) is None
+
+
+class TestTooDisturbed:
+    CLEAN = ArmPair(1000.0, 1300.0, False)
+    NOISY = ArmPair(1000.0, 1300.0, False, "other processes took 0.70 cores")
+    UNMISSED = ArmPair(1000.0, 1300.0, True, None, True)
+
+    def test_two_clean_rounds_suffice(self) -> None:
+        assert too_disturbed([self.CLEAN, self.NOISY, self.CLEAN]) is None
+        assert too_disturbed([self.CLEAN]) is None
+        assert too_disturbed([]) is None
+
+    def test_with_fewer_it_says_what_disturbed_and_how_often(self) -> None:
+        said = too_disturbed([self.CLEAN, self.NOISY, self.NOISY])
+        assert said == "other processes took 0.70 cores in 2 of 3 rounds of one worker more"
+
+    def test_a_round_that_tells_nothing_does_not_count_as_clean(self) -> None:
+        assert too_disturbed([self.CLEAN, self.NOISY, self.UNMISSED]) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from loadpath.experiment.depth import FULL, LEVELS, QUICK, Depth, shortened
+from loadpath.experiment.depth import BRIEF, FULL, LEVELS, QUICK, Depth, fitted, shortened
 
 TIMES = ("hold_s", "baseline_s", "arm_ramp_s", "demand_s")
 
@@ -29,7 +29,7 @@ def test_a_duration_is_how_long_a_hold_lasts_and_the_rest_goes_with_it(depth: De
 def test_a_short_duration_leaves_enough_to_meter(depth: Depth) -> None:
     short = shortened(depth, hold_s=1.0)
     assert short.hold_s == 1.0
-    assert short.arm_ramp_s >= 3.0
+    assert short.arm_ramp_s >= 5.0
     assert min(short.baseline_s, short.demand_s) >= 1.0
 
 
@@ -43,3 +43,34 @@ def test_demand_is_taken_at_three_rising_loads_below_the_knee() -> None:
     assert len(LEVELS) >= 3
     assert sorted(LEVELS) == list(LEVELS)
     assert 0 < LEVELS[0] < LEVELS[-1] < 1
+
+
+def length_s(depth: Depth) -> float:
+    """An estimate like a question's."""
+    return depth.baseline_s + depth.ramp_s + depth.holds * depth.hold_s + depth.arms * 10
+
+
+class TestBudget:
+    def test_one_that_suffices_changes_nothing(self) -> None:
+        assert fitted(FULL, 10_000, length_s) == FULL
+        assert fitted(FULL, None, length_s) == FULL
+
+    @pytest.mark.parametrize("budget_s", [120.0, 180.0, 240.0])
+    def test_a_smaller_one_is_used_but_not_exceeded(self, budget_s: float) -> None:
+        depth = fitted(FULL, budget_s, length_s)
+        assert 0.8 * budget_s < length_s(depth) <= budget_s
+        assert BRIEF.holds <= depth.holds <= FULL.holds
+        assert BRIEF.hold_s <= depth.hold_s <= FULL.hold_s
+
+    def test_more_time_never_makes_a_hold_shorter(self) -> None:
+        holds = [fitted(FULL, float(budget), length_s).hold_s for budget in range(20, 400, 20)]
+        assert holds == sorted(holds)
+
+    def test_there_is_a_least(self) -> None:
+        depth = fitted(FULL, 1.0, length_s)
+        for name in BRIEF.__struct_fields__:
+            if name != "budget_s":
+                assert getattr(depth, name) == pytest.approx(getattr(BRIEF, name))
+
+    def test_the_briefest_ramp_reaches_many_times_todays_load(self) -> None:
+        assert BRIEF.ramp_growth_per_s**BRIEF.ramp_s > 30

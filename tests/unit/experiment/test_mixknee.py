@@ -75,7 +75,9 @@ def test_disturbed_holds_are_left_out(tmp_path: Path) -> None:
     assert found.trusted
     assert found.disturbed == ("other processes took 0.70 cores",)
     assert found.rate is not None
-    assert (found.rate.low, found.rate.high) == (pytest.approx(800), pytest.approx(1000))
+    # Two holds make no line, so the bracket stands, lower by what short holds read late.
+    assert 700 < found.rate.low < 800
+    assert found.rate.high == pytest.approx(1000)
 
 
 def test_a_disturbed_hold_that_met_counts(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_all_hold_for_a_good_recording(golden: Golden) -> None:
         "engine on schedule",
         "steady state",
         "enough requests",
+        "knee placed",
         "acknowledged writes",
     ]
     assert [check.name for check in found.values() if not check.passed] == []

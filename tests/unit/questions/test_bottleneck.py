@@ -41,7 +41,10 @@ CORES = Truth(
 """Service, database and engine want 1.95 of two cores at the knee."""
 
 NOTHING = Truth(parts={"service": Cost(0.3e-3), "database": Cost(0.1e-3)})
-"""At the knee nothing is full: what gives out is not CPU."""
+"""At the knee nothing is full and the CPU idle: one request at a time gets through."""
+
+BUSY = Truth(parts={"service": Cost(0.75e-3), "database": Cost(0.1e-3)})
+"""At the knee nothing is full, but the service's thread ran for two thirds of the time."""
 
 ENGINE = Truth(parts={"service": Cost(0.3e-3)}, engine=Cost(1.0e-3))
 
@@ -259,9 +262,61 @@ class TestDependencies:
         assert self.pooled(tmp_path, SAME).state is State.REFUTED
 
 
-class TestWhatCannotBeTold:
-    def test_nothing_was_full(self, tmp_path: Path) -> None:
+class TestLimitOnConcurrency:
+    SAID = "about 1 request is in service at once while the CPU is idle: a pool, a lock or an "
+
+    def test_it_is_confirmed_when_a_worker_more_brings_its_own(self, tmp_path: Path) -> None:
         found = answer(tmp_path, NOTHING, BETTER)
+        assert found.lines[0].cause == self.SAID + "outside call"
+        assert found.state is State.CONFIRMED
+        assert found.claim.startswith(self.SAID)
+        assert "each worker its own: relieving it moved the knee, one worker more: +" in found.claim
+        assert found.figures["bottleneck"].kind == "limit"
+
+    def test_it_is_shared_by_the_workers_when_one_more_changes_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        found = answer(tmp_path, NOTHING, SAME)
+        assert found.state is State.CONFIRMED
+        assert "outside call that the workers share; one worker more: " in found.claim
+
+    def test_one_worker_more_that_makes_it_worse_is_not_explained(self, tmp_path: Path) -> None:
+        found = answer(tmp_path, NOTHING, WORSE)
+        assert found.state is State.INCONCLUSIVE
+        assert found.claim.endswith("something else binds too")
+
+    def test_it_is_named_but_not_confirmed_without_relief(self, tmp_path: Path) -> None:
+        found = answer(tmp_path, NOTHING)
+        assert found.state is State.INCONCLUSIVE
+        assert found.claim == self.SAID + "outside call; relief was not tried"
+
+
+class TestDisturbed:
+    def test_rounds_that_others_disturbed_prove_nothing(self, tmp_path: Path) -> None:
+        recordings = [mix_recording(tmp_path, setup(), LOOP)]
+        noisy = msgspec.structs.replace(LOOP, others_cores=0.7)
+        recordings += arm_recordings(tmp_path, setup(), BETTER, noisy)
+        found = judge(recordings)
+        assert found.state is State.INCONCLUSIVE
+        assert found.claim == (
+            "the one worker's event loop; relief cannot be judged: other processes took 0.70 cores "
+            "in 3 of 3 rounds of one worker more"
+        )
+
+    def test_cores_that_others_filled_below_the_knee_are_not_the_bottleneck(
+        self, tmp_path: Path
+    ) -> None:
+        golden = Golden(tmp_path, setup(), NOTHING)
+        today(golden)
+        golden.drive("hold", OpenLoad(rate_per_s=850.0), others_cores=1.6)
+        golden.drive("hold", OpenLoad(rate_per_s=960.0))
+        bottleneck: Any = judge([golden.recording()]).figures["bottleneck"]
+        assert bottleneck.kind == "limit"
+
+
+class TestWhatCannotBeTold:
+    def test_nothing_was_full_and_nothing_idle(self, tmp_path: Path) -> None:
+        found = answer(tmp_path, BUSY, BETTER)
         assert found.state is State.INCONCLUSIVE
         assert found.claim == "the knee is measured, what ran out is not known: not CPU"
         assert found.lines[0].cause.startswith("no thread and no core was full")
