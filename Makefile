@@ -58,8 +58,8 @@ bench: $(STAMP) ## the benchmarks, each beside its peers, into docs/reference/be
 	  echo "== $$file"; $(BIN)/python $$file --write || status=1; \
 	done; exit $$status
 
-acceptance: $(STAMP) ## everything that is promised, in a clone of the last commit (half an hour)
-	@$(BIN)/python tools/acceptance.py
+acceptance: $(STAMP) ## everything that is promised, resumable (two hours; STEPS="--only knees", --fresh)
+	@$(BIN)/python tools/acceptance $(STEPS)
 
 lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UPGRADE=--upgrade: newest)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,12 +1,18 @@
 """Asks Loadpath for the knee of a service whose knee is known, and says whether it was right.
 
-    python knees.py [--budget SECONDS] [--times N] [cpu] [pool] [outside]
+    python knees.py [--budget SECONDS] [--times N] [--record FILE] [--beside COMMAND] [cpu] [pool]
+                    [outside]
+
+`--record` keeps each outcome as a line of JSON and leaves out what the file has already, so that an
+interrupted series goes on where it was. `--beside` runs a command all the while, `burner` a busy
+loop of its own: then the answer must also say what it took.
 
 What *right* means was laid down before the first run. The answer's state is `confirmed`, the true
 knee lies within the stated interval widened by 10 %, the stated value within 15 % of the truth, and
 the resource is the right one: of `cpu` the service's thread; of `pool` and `outside` a limit on
 requests in service while the CPU is idle, its number within a quarter of 3 and 10. *Inconclusive*
-is an answer that says so and why. Everything else is *wrong*.
+is an answer that says so and why; where it says so although every check of it held, it stands by
+its figures, and a knee that it states must be right. Everything else is *wrong*.
 """
 
 from __future__ import annotations
@@ -14,15 +20,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +38,14 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from truth import knee_per_s  # noqa: E402 - it lies beside this file, which is run by its path
+from calibrate import running, service_time_s  # noqa: E402 - these lie beside this file
+from truth import knee_per_s  # noqa: E402
 
 WIDENED = 0.10
 VALUE_OFF_MAX = 0.15
 COUNT_OFF_MAX = 0.25
-CALIBRATED_S = 0.4
-CALIBRATIONS = 5
-REQUEST = b"GET / HTTP/1.1\r\nHost: known\r\n\r\n"
+TOOK = r"(other processes|the hypervisor) took (0\.[2-9]|[1-9])"
+"""A disturber of one core must be told as a fifth of one at least."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ class Outcome:
 
 
 @contextmanager
-def folder_of(known: Known) -> Iterator[tuple[Path, list[str]]]:
-    """A folder with the service, and the flags that tell Loadpath where its upstream is."""
+def folder_of(known: Known) -> Iterator[tuple[Path, str | None]]:
+    """A folder with the service, and the address of the upstream that runs for it, if any does."""
     with tempfile.TemporaryDirectory(prefix="known-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -97,96 +104,74 @@ def folder_of(known: Known) -> Iterator[tuple[Path, list[str]]]:
             HERE / known.name, home / known.name, ignore=shutil.ignore_patterns(".loadpath")
         )
         if known.name != "outside":
-            yield home / known.name, []
+            yield home / known.name, None
             return
         with running(home, "upstream", 1, {}) as (port, _):
-            address = f"127.0.0.1:{port}"
-            flags = [f'service.peers=["{address}"]', f"service.env.UPSTREAM={address}"]
-            yield home / known.name, [word for flag in flags for word in ("--set", flag)]
+            yield home / known.name, f"127.0.0.1:{port}"
 
 
 @contextmanager
-def running(
-    home: Path, manner: str, workers: int, env: dict[str, str]
-) -> Iterator[tuple[int, int]]:
-    """The service by itself; gives its port and its pid."""
+def beside(command: str | None) -> Iterator[None]:
+    """That command, running all the while; `burner` is a loop that takes all it gets of a core."""
+    if command is None:
+        yield
+        return
+    burner = [sys.executable, "-c", "while True: pass"]
+    words = burner if command == "burner" else shlex.split(command)
     process = subprocess.Popen(
-        [sys.executable, str(home / "service.py"), manner, "0", str(workers)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, **env},
-        text=True,
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline().split()[-1]), process.pid
+        yield
+        if process.poll() is not None:
+            raise SystemExit(f"`{command}` ended by itself, in {process.returncode}")
     finally:
-        process.terminate()
+        # Its whole group: stress-ng does its work in children.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
-def service_time_s(known: Known, home: Path, flags: Sequence[str]) -> float:
-    """How long one request truly holds a server, measured with all of them busy.
+def run(
+    known: Known, *, loadpath: Sequence[str], budget_s: float, disturber: str | None = None
+) -> Outcome:
+    """Ask once, and judge the answer; with a disturber, also whether it says what that took."""
+    with folder_of(known) as (home, upstream):
+        env: dict[str, str] = {}
+        flags: list[str] = []
+        if upstream is not None:
+            env = {"UPSTREAM": upstream}
+            flags += ["--set", f'service.peers=["{upstream}"]']
+            flags += ["--set", f"service.env.UPSTREAM={upstream}"]
 
-    Of `cpu` by its CPU clock, which no other process disturbs; of the others by the most that came
-    through in one of a few short windows, which a disturbance can only lower.
-    """
-    env = {"UPSTREAM": flags[-1].partition("=")[2]} if flags else {}
-    with running(home.parent, known.name, 1, env) as (port, pid):
-        best_s = float("inf")
-        for _ in range(CALIBRATIONS):
-            before_s, began_s = cpu_s(pid), time.monotonic()
-            done = saturate(port, 4 * known.servers, CALIBRATED_S)
-            took_s, used_s = time.monotonic() - began_s, cpu_s(pid) - before_s
-            each_s = used_s if known.resource == "thread" else took_s * known.servers
-            best_s = min(best_s, each_s / max(done, 1))
-        return best_s
+        def calibrated_s() -> float:
+            by_cpu = known.resource == "thread"
+            return service_time_s(known.name, known.servers, home.parent, env, by_cpu=by_cpu)
 
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process of one thread."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[0]) / 1e9
-
-
-def saturate(port: int, connections: int, seconds: float) -> int:
-    """How many replies so many connections get in that time, each asking again at once."""
-    counts = [0] * connections
-    ends_s = time.monotonic() + seconds
-
-    def ask(number: int) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            while time.monotonic() < ends_s:
-                connection.sendall(REQUEST)
-                connection.recv(4096)
-                counts[number] += 1
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts)
-
-
-def run(known: Known, *, loadpath: Sequence[str], budget_s: float) -> Outcome:
-    """Ask once, and judge the answer."""
-    with folder_of(known) as (home, flags):
-        service_s = service_time_s(known, home, flags)
+        service_s = calibrated_s()
         began_s = time.monotonic()
-        ended = subprocess.run(
-            [*loadpath, "ask", "bottleneck", *flags, "--budget", str(budget_s), "-q", "--json"],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with beside(disturber):
+            ended = subprocess.run(
+                [*loadpath, "ask", "bottleneck", *flags, "--budget", str(budget_s), "-q", "--json"],
+                cwd=home,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         took_s = time.monotonic() - began_s
         # Before and after: whatever disturbs only makes it longer.
-        service_s = min(service_s, service_time_s(known, home, flags))
+        service_s = min(service_s, calibrated_s())
     truth = knee_per_s(service_s, known.servers, known.limit_s)
     if ended.returncode not in (0, 1, 3):
         said = f"ended in {ended.returncode}: {ended.stderr.strip()[-300:]}"
         return Outcome(known.name, "wrong", said, truth, None, "", "", took_s)
-    return judged(known, truth, json.loads(ended.stdout)["answers"][0], took_s)
+    answer = json.loads(ended.stdout)["answers"][0]
+    outcome = judged(known, truth, answer, took_s)
+    said = " ".join([answer["claim"], *(check["detail"] for check in answer["validity"])])
+    if disturber is not None and not re.search(TOOK, said):
+        why = f"it does not say what others took: {said}"
+        return Outcome(**{**asdict(outcome), "verdict": "wrong", "why": why})
+    return outcome
 
 
 def judged(known: Known, truth: float, answer: dict[str, Any], took_s: float) -> Outcome:
@@ -204,30 +189,44 @@ def judged(known: Known, truth: float, answer: dict[str, Any], took_s: float) ->
         claim=answer["claim"],
         took_s=took_s,
     )
+    faults = knee_faults(truth, stated)
     if answer["state"] == "inconclusive":
         broken = [f"{c['name']}: {c['detail']}" for c in answer["validity"] if not c["passed"]]
-        why = "; ".join(broken) or answer["claim"]
-        return Outcome(**{**asdict(outcome), "verdict": "inconclusive", "why": why})
-    faults = []
-    if answer["state"] != "confirmed":
-        faults.append(f"{answer['state']}: {answer['claim']}")
-    if stated is None:
-        faults.append("no knee")
+        if broken or not faults:
+            why = "; ".join(broken) or answer["claim"]
+            return Outcome(**{**asdict(outcome), "verdict": "inconclusive", "why": why})
     else:
+        faults += [] if stated else ["no knee"]
+        faults += resource_faults(known, answer["figures"])
+        if answer["state"] != "confirmed":
+            faults.append(f"{answer['state']}: {answer['claim']}")
+    if faults:
+        return Outcome(**{**asdict(outcome), "verdict": "wrong", "why": "; ".join(faults)})
+    return outcome
+
+
+def knee_faults(truth: float, stated: tuple[float, float, float] | None) -> list[str]:
+    """What is wrong with the knee that is stated, if one is."""
+    faults = []
+    if stated is not None:
         value, low, high = stated
         if not low * (1 - WIDENED) <= truth <= high * (1 + WIDENED):
             faults.append("the truth lies outside its interval")
         if abs(value / truth - 1) > VALUE_OFF_MAX:
             faults.append(f"{value / truth - 1:+.0%} off")
+    return faults
+
+
+def resource_faults(known: Known, figures: dict[str, Any]) -> list[str]:
+    """What is wrong with the resource that is named."""
+    resource = figures.get("bottleneck") or {}
     if (resource.get("kind"), resource.get("part")) != (known.resource, "service"):
-        faults.append(f"it names {resource.get('name')}")
-    elif known.resource == "limit":
-        count = (answer["figures"].get("in_service") or {}).get("requests", 0)
+        return [f"it names {resource.get('name')}"]
+    if known.resource == "limit":
+        count = (figures.get("in_service") or {}).get("requests", 0)
         if abs(count / known.servers - 1) > COUNT_OFF_MAX:
-            faults.append(f"{count:.1f} in service instead of {known.servers}")
-    if faults:
-        return Outcome(**{**asdict(outcome), "verdict": "wrong", "why": "; ".join(faults)})
-    return outcome
+            return [f"{count:.1f} in service instead of {known.servers}"]
+    return []
 
 
 def main() -> int:
@@ -236,14 +235,36 @@ def main() -> int:
     parser.add_argument("services", nargs="*", help="all unless said")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds a run may take (60)")
     parser.add_argument("--times", type=int, default=1, help="runs of each (1)")
+    parser.add_argument("--record", type=Path, help="a file of outcomes, which is continued")
+    parser.add_argument("--beside", metavar="COMMAND", help="what runs all the while, or `burner`")
     options = parser.parse_args()
-    beside = Path(sys.executable).parent / "loadpath"
-    outcomes = []
-    for _ in range(options.times):
-        for name in options.services or KNOWN:
-            outcomes.append(run(KNOWN[name], loadpath=[str(beside)], budget_s=options.budget))
-            print(outcomes[-1].line, flush=True)
+    names = options.services or list(KNOWN)
+    if unknown := set(names) - set(KNOWN):
+        parser.error(f"{', '.join(unknown)}: known are {', '.join(KNOWN)}")
+    outcomes = recorded(options.record)
+    for time_ in range(1, options.times + 1):
+        for name in names:
+            if sum(outcome.service == name for outcome in outcomes) >= time_:
+                continue
+            outcome = run(
+                KNOWN[name],
+                loadpath=[str(Path(sys.executable).parent / "loadpath")],
+                budget_s=options.budget,
+                disturber=options.beside,
+            )
+            outcomes.append(outcome)
+            print(outcome.line, flush=True)
+            if options.record is not None:
+                with options.record.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(outcome)) + "\n")
     return 1 if any(outcome.verdict == "wrong" for outcome in outcomes) else 0
+
+
+def recorded(file: Path | None) -> list[Outcome]:
+    """The outcomes that a file of them has; none where there is no file yet."""
+    if file is None or not file.exists():
+        return []
+    return [Outcome(**json.loads(line)) for line in file.read_text("utf-8").splitlines()]
 
 
 if __name__ == "__main__":
