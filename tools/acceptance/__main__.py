@@ -66,9 +66,13 @@ def main() -> int:
         shutil.rmtree(place)
     clone = place / "clone"
     if not clone.exists():
+        # Made beside it and renamed: half a clone of an interrupted run is none.
+        part = place / "clone.part"
+        shutil.rmtree(part, ignore_errors=True)
         place.mkdir(parents=True, exist_ok=True)
-        run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], CHECKOUT)
-        run(["git", "checkout", "--quiet", commit], clone)
+        run(["git", "clone", "--quiet", str(CHECKOUT), str(part)], CHECKOUT)
+        run(["git", "checkout", "--quiet", commit], part)
+        part.rename(clone)
     chosen = options.only or list(STEPS)
     if options.only and not (clone / ".venv").exists():
         chosen = ["install", *(name for name in chosen if name != "install")]

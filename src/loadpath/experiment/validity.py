@@ -8,7 +8,7 @@ from loadpath.answer import Check
 from loadpath.experiment.assess import responses
 from loadpath.experiment.holds import disturbance, holds_of
 from loadpath.experiment.knee import measured_window, objectives
-from loadpath.experiment.mixknee import MixKnee
+from loadpath.experiment.mixknee import MixKnee, is_doubtful
 from loadpath.figures import per_second
 from loadpath.recording import Blocked, Recording, SegmentRecord
 from loadpath.stats.quantiles import quantile
@@ -166,8 +166,8 @@ def _steady(main: Recording, judged: list[SegmentRecord]) -> Check:
 
 
 def _enough(main: Recording, knee: MixKnee) -> Check:
-    """Of today's load, and of higher ones that were met: what meets the objective there meets it
-    at today's load all the more."""
+    """At today's load; else there and in the holds, all of which place the knee: what is met near
+    it is met at today's load all the more."""
     needed = max(
         (10 / (1 - q.quantile) for o in objectives(main.setup.workload) for q in o.quantiles),
         default=100.0,
@@ -179,14 +179,9 @@ def _enough(main: Recording, knee: MixKnee) -> Check:
     )
     if seen >= needed:
         return Check("enough requests", True, f"{seen:,} requests at today's load")
-    below = knee.below.scale if knee.below else 0.0
-    higher = [
-        hold
-        for hold in holds_of(main, "hold")
-        if hold.scale <= below and hold.assessment.met is not False
-    ]
-    most = seen + sum(hold.assessment.requests for hold in higher)
-    where = "loads that meet it" if higher else "today's load"
+    held = [hold for hold in holds_of(main, "hold") if not is_doubtful(hold)] if knee.rate else []
+    most = seen + sum(hold.assessment.requests for hold in held)
+    where = "today's load and around the knee" if held else "today's load"
     if most >= needed:
         return Check("enough requests", True, f"{most:,} requests at {where}")
     return Check(
