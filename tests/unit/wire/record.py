@@ -1,4 +1,4 @@
-"""Records what real clients and PostgreSQL say to each other, for `test_postgres.py` to read again.
+"""Records what real clients and PostgreSQL say to each other, for tests to read again.
 
     python tests/unit/wire/record.py [NAME …]
 
