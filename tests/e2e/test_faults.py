@@ -18,7 +18,7 @@ Place = Any
 
 FAST = '[operations."GET /fast"]\nrequest = "GET /fast"\n'
 SLOT = '[operations."GET /slot"]\nrequest = "GET /slot"\n'
-DATABASE = '[dependencies.database]\nkind = "postgres"\nenv = { DATABASE_PORT = "{port}" }\n'
+DATABASE = '[dependencies.database]\nkind = "postgres"\nenv = { USED_DATABASE = "{port}" }\n'
 BRIEFLY = ("--duration", "1", "--budget", "10")
 NOBODY = 65534
 
@@ -131,8 +131,8 @@ class TestOrdinaryUser:
         self, place: Place
     ) -> None:
         start = f"{place.folder.parent}/python/base/bin/python3 service.py {{port}}"
-        cache = '[dependencies.cache]\nkind = "valkey"\nenv = { CACHE = "{port}" }\n'
-        queue = '[dependencies.queue]\nkind = "nats"\nenv = { QUEUE = "{port}" }\n'
+        cache = '[dependencies.cache]\nkind = "valkey"\nenv = { USED_CACHE = "{port}" }\n'
+        queue = '[dependencies.queue]\nkind = "nats"\nenv = { USED_QUEUE = "{port}" }\n'
         place.write(SLOT, DATABASE, cache, queue, start=start)
         mounts = self.mounts(place)
         ended = ended_in(place, mounts, "check", user=NOBODY)

@@ -27,7 +27,7 @@ def prepared(command: str) -> str:
     return f"""
 [dependencies.cache]
 kind = "valkey"
-env = {{ CACHE_URL = "redis://:{{password}}@{{host}}:{{port}}" }}
+env = {{ USED_CACHE = "{{port}}" }}
 prepare = ["{sys.executable}", "-c", "{command}"]
 """
 

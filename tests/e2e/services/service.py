@@ -3,7 +3,7 @@
     python service.py PORT [WORKERS [MANNER…]]
 
 Manners: `exits` (after saying why), `hangs` (never listens), `connects` (to the address in the
-variable UPSTREAM).
+variable UPSTREAM). It keeps a connection to each port in a variable whose name begins with USED_.
 """
 
 from __future__ import annotations
@@ -120,6 +120,12 @@ def main() -> None:
         host, _, upstream = os.environ["UPSTREAM"].rpartition(":")
         kept = socket.create_connection((host, int(upstream)))
         assert kept
+    dependencies = [
+        socket.create_connection(("127.0.0.1", int(value)))
+        for name, value in os.environ.items()
+        if name.startswith("USED_")
+    ]
+    assert all(dependencies)
     for _ in range(workers - 1):
         if os.fork() == 0:
             break
