@@ -4,7 +4,8 @@
 
 PostgreSQL, Valkey and NATS are asked by raw sockets with bytes made ahead, one exchange after the
 other on one connection: directly, through a tap that reads along and records, and through one that
-only relays, in turns of 100, so that what else the machine does falls on all alike. What is added
+only relays, in turns of 100, so that what else the machine does falls on all alike; and, where
+nginx has its stream module (Debian: nginx-light libnginx-mod-stream), through that. What is added
 is the difference of a round's medians. A round in which others took more than 5 % of a core is
 repeated, up to three times. `CPU, pipelined` is an exchange's share when 50 cross at once, which
 shows reading without the wake-ups. `--write` puts the table into docs/reference/benchmarks.md.
@@ -32,6 +33,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from support import nginx as peer
 from support import page
 from support.figures import Figures
 from support.noise import OTHERS_MAX, children_of, least_disturbed
@@ -42,11 +44,13 @@ from loadpath.spec import Dependency, OpenArrivals, Service, Setup, Workload
 from loadpath.tap import Place, Taps, Window
 
 ADDED_US_MAX = 14.0
+OVER_PEER_MAX = 1.3
 GROWTH_BYTES_MAX = 50_000_000
 STRETCH = 100
 DEPTH = 50
 KINDS = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS"}
 ADDED = "added by a tap that reads"
+ADDED_BY_PEER = "added by nginx stream"
 
 
 class Wire:
@@ -195,8 +199,10 @@ def trips_us(wire: Wire, count: int) -> list[float]:
 
 
 class Bench:
-    def __init__(self, folder: Path, reading: Taps, relaying: Taps) -> None:
+    def __init__(self, folder: Path, guard: Guard, reading: Taps, relaying: Taps) -> None:
         self.folder = folder
+        self.guard = guard
+        self.relay_module = peer.relay_module()
         self.reading = reading
         self.relaying = relaying
         self.windows = 0
@@ -222,9 +228,15 @@ class Bench:
             "relayed": make(Place(relayed.host, relayed.port), server),
             "read": make(Place(read.host, read.port), server),
         }
+        ours = [self.reading.pid, self.relaying.pid, *pids]
+        if self.relay_module is not None:
+            port, relay = await peer.start_relay(
+                self.guard, self.relay_module, f"{at.host}:{at.port}"
+            )
+            wires["nginx"] = make(Place("127.0.0.1", port), server)
+            ours += relay
         for wire in wires.values():
             trips_us(wire, 500)
-        ours = [self.reading.pid, self.relaying.pid, *pids]
         ours += [child for pid in pids for child in children_of(pid)]
         for _ in range(rounds):
             found, others = await least_disturbed(lambda: self.round(wires, exchanges), ours)
@@ -233,6 +245,7 @@ class Bench:
                 asked = ADDED_US_MAX if what == ADDED else None
                 self.figures.note(f"{name}, {what}", "µs", value, at_most=asked)
         self.figures.ratio(f"{name}, round trip, read", f"{name}, round trip, direct")
+        self.figures.ratio(f"{name}, {ADDED}", f"{name}, {ADDED_BY_PEER}", at_most=OVER_PEER_MAX)
         for wire in wires.values():
             wire.sock.close()
         result = await self.reading.end()
@@ -257,7 +270,10 @@ class Bench:
             wires["read"].pipeline(DEPTH)
         pipelined_s = await self.cpu_s("read") - before_pipelines_s
         median = {way: float(np.median(values)) for way, values in taken.items()}
-        return {
+        of_peer = {}
+        if "nginx" in median:
+            of_peer = {ADDED_BY_PEER: median["nginx"] - median["direct"]}
+        return of_peer | {
             "round trip, direct": median["direct"],
             "round trip, read": median["read"],
             ADDED: median["read"] - median["direct"],
@@ -331,7 +347,7 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
         servers = Dependencies(setup, guard=guard, emit=lambda event: None, folder=place)
         try:
             await servers.start({})
-            bench = Bench(folder, reading, relaying)
+            bench = Bench(folder, guard, reading, relaying)
             if options.flat:
                 return await bench.flat(servers.running["valkey"], options.flat)
             for name, (kind, _) in CASES.items():
@@ -340,6 +356,8 @@ async def run(options: argparse.Namespace, folder: Path) -> bool:
                     name, servers.running[kind], pids, options.rounds, options.exchanges
                 )
             versions = {KINDS[k]: running.version for k, running in servers.running.items()}
+            if bench.relay_module is not None:
+                versions["nginx"] = peer.version()
             return show(bench, options.rounds, write=options.write, versions=versions)
         finally:
             await servers.stop()

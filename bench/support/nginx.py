@@ -116,3 +116,47 @@ def _free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+_RELAY = """
+{module}
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{ worker_connections 1024; }}
+stream {{
+  server {{
+    listen 127.0.0.1:{port};
+    proxy_pass {target};
+    tcp_nodelay on;
+  }}
+}}
+"""
+
+
+def relay_module() -> str | None:
+    """The line that makes nginx a relay of TCP, empty where it is built in; None: it cannot be."""
+    found = binary()
+    if found is None:
+        return None
+    done = subprocess.run([found, "-V"], capture_output=True, text=True, check=False)
+    if "--with-stream " in done.stderr:
+        return ""
+    folder = re.search(r"--modules-path=(\S+)", done.stderr)
+    module = Path(folder[1] if folder else "", "ngx_stream_module.so")
+    return f"load_module {module};" if folder and module.exists() else None
+
+
+async def start_relay(guard: Guard, module: str, target: str) -> tuple[int, tuple[int, ...]]:
+    """Start one before a target; its port and its processes."""
+    folder, port, found = guard.make_folder(), _free_port(), binary()
+    assert found is not None
+    folder.chmod(0o755)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        _RELAY.format(module=module, folder=folder, port=port, target=target), encoding="utf-8"
+    )
+    nginx = await guard.spawn([found, "-c", str(configuration)], name=f"nginx-relay-{port}")
+    await wait_for_port(port)
+    return port, (nginx.pid, *children_of(nginx.pid))

@@ -22,10 +22,14 @@ def busy_s() -> float:
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """CPU seconds that these processes have spent."""
+    """CPU seconds that these processes have spent; one that has ended counts as none of ours."""
     ticks = 0
     for pid in pids:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # a server's worker, ended meanwhile
+            continue
+        after_name = stat.rpartition(")")[2].split()
         ticks += int(after_name[11]) + int(after_name[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 

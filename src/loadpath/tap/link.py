@@ -6,6 +6,7 @@ import math
 import time
 from typing import Protocol
 
+from loadpath.tap.pieces import Pieces
 from loadpath.tap.side import Side
 from loadpath.wire import Conversation, Exchange
 
@@ -46,6 +47,7 @@ class Link:
         "_early",
         "_early_end",
         "_keeper",
+        "_pieces",
         "client",
         "closed_s",
         "connected_s",
@@ -65,6 +67,7 @@ class Link:
         tap: int,
         number: int,
         keeper: Keeper,
+        pieces: Pieces,
         conversation: Conversation | None,
         unread: str | None = None,
     ) -> None:
@@ -79,10 +82,11 @@ class Link:
         self.exchange_count = 0
         self.unfinished_count = 0
         self._keeper = keeper
+        self._pieces = pieces
         self._early: list[bytes] = []
         self._early_end = False
-        self.client = Side(self, self._hold)
-        self.server = Side(self, self.client.send)
+        self.client = Side(self, self._hold, pieces.add)
+        self.server = Side(self, self.client.send, pieces.add)
         if conversation is not None:
             self.client.read = self._read_sent
             self.server.read = self._read_received
@@ -173,11 +177,11 @@ class Link:
             return
         try:
             conversation.sent(data, at_s)
+            if conversation.finished:
+                self._take(conversation)
         except Exception as error:  # noqa: BLE001  counted and told; the bytes must go on
             self._reader_failed(error)
             return
-        if conversation.finished:
-            self._take(conversation)
         if conversation.unread is not None:
             self.stop_reading(conversation.unread)
 
@@ -187,11 +191,11 @@ class Link:
             return
         try:
             conversation.received(data, at_s)
+            if conversation.finished:
+                self._take(conversation)
         except Exception as error:  # noqa: BLE001  counted and told; the bytes must go on
             self._reader_failed(error)
             return
-        if conversation.finished:
-            self._take(conversation)
         if conversation.unread is not None:
             self.stop_reading(conversation.unread)
 
@@ -224,6 +228,7 @@ class Link:
         """Close the books, once."""
         if self._settled():
             return
+        self._pieces.read_all()
         self.closed_s = time.monotonic()
         if self.conversation is not None:
             self._close_conversation(self.conversation)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loadpath.tap.link import SENT_WHILE_NOBODY_READ, Link
+from loadpath.tap.pieces import Pieces
 from loadpath.tap.plan import Place, Tap, TapState
 from loadpath.tap.readers import Reader
 from loadpath.tap.side import Side
@@ -51,6 +52,7 @@ class Listener:
         *,
         reader: Reader | None,
         sink: Sink,
+        pieces: Pieces,
         next_number: Callable[[], int],
         reading: bool = True,
     ) -> None:
@@ -63,6 +65,7 @@ class Listener:
         self.connection_count = 0
         self._not_connected_count = 0
         self._sink = sink
+        self._pieces = pieces
         self._next_number = next_number
         self._reading = reading
         self._exchange_count = 0
@@ -155,7 +158,7 @@ class Listener:
             unread = SENT_WHILE_NOBODY_READ
         else:
             conversation = self.reader.conversation()
-        link = Link(self.index, self._next_number(), self, conversation, unread)
+        link = Link(self.index, self._next_number(), self, self._pieces, conversation, unread)
         self.connection_count += 1
         self.links.add(link)
         if unread is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from loadpath.errors import LoadpathError
 from loadpath.tap.link import Link
 from loadpath.tap.listener import Listener
+from loadpath.tap.pieces import Pieces
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 from loadpath.tap.readers import READERS, Reader
 from loadpath.tap.recorder import Block, ConnectionRow, Recorder
@@ -33,6 +34,7 @@ class Relays:
         self._listeners: list[Listener] = []
         self._open: dict[str, Listener] = {}
         self._numbers = itertools.count(1)
+        self._pieces = Pieces()
         self._recorder = Recorder(self._write)
         self._tables = Tables()
         self._window: Window | None = None
@@ -47,6 +49,7 @@ class Relays:
             len(self._listeners),
             reader=self._readers.get(tap.kind),
             sink=self,
+            pieces=self._pieces,
             next_number=self._numbers.__next__,
             reading=self._window is None or self._window.reading,
         )
@@ -72,6 +75,7 @@ class Relays:
             raise LoadpathError(
                 f"segment {self._window.segment} is still being recorded; end it first"
             )
+        self._pieces.read_all()  # they came before it began
         self._tables.begin(window)
         self._window = window
         for listener in self._open.values():
@@ -89,6 +93,7 @@ class Relays:
         if window is None:
             raise LoadpathError("no window is being recorded")
         ended_s = time.monotonic()
+        self._pieces.read_all()
         block = self._recorder.end()
         assert block is not None, "a window has a block"
         self._window = None
@@ -114,6 +119,7 @@ class Relays:
 
     def stats(self) -> Stats:
         """How the process and its taps stand."""
+        self._pieces.read_all()
         return Stats(
             pid=os.getpid(),
             cpu_s=cpu_s(),
@@ -126,6 +132,7 @@ class Relays:
         """Close every tap; what was being recorded is given up."""
         for name in list(self._open):
             self.close_tap(name)
+        self._pieces.close()
         self._recorder.end()
         self._tables.close()
 

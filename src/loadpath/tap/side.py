@@ -1,4 +1,4 @@
-"""One end of a relayed connection: bytes that come in are handed to the other end, then read."""
+"""One end of a relayed connection: bytes that come in are handed to the other end, later read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, cast
 
+from loadpath.tap.pieces import Read
+
 Forward: TypeAlias = Callable[[bytes], None]
-Read: TypeAlias = Callable[[bytes, float], None]
+Later: TypeAlias = Callable[[Read, bytes, float], None]
 
 _now = time.monotonic
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -42,11 +44,11 @@ class Side(asyncio.Protocol):
 
     `forward` takes every piece of bytes that comes in and passes it on; it is the one place that
     all bytes of a direction go through, and thus where a fault may stand that delays, drops or
-    changes them. `read` is told the same piece afterwards, with the time at which it came; None:
-    nobody reads along. `byte_count` is how many came in.
+    changes them. `read` is told the same piece, with the time at which it came, when `later` sees
+    fit; None: nobody reads along. `byte_count` is how many came in.
 
     Sending goes straight to the kernel while it takes everything: uvloop itself would send at the
-    end of its turn, and thus after the piece was read.
+    end of its turn, and thus after other pieces were taken, or read.
     """
 
     __slots__ = (
@@ -56,14 +58,16 @@ class Side(asyncio.Protocol):
         "broken",
         "byte_count",
         "forward",
+        "later",
         "owner",
         "read",
         "transport",
     )
 
-    def __init__(self, owner: Owner, forward: Forward) -> None:
+    def __init__(self, owner: Owner, forward: Forward, later: Later) -> None:
         self.owner: Owner | None = owner
         self.forward = forward
+        self.later = later
         self.read: Read | None = None
         self.byte_count = 0
         self.at_end = False
@@ -94,7 +98,7 @@ class Side(asyncio.Protocol):
         self.forward(data)
         self.byte_count += len(data)
         if self.read is not None:
-            self.read(data, at_s)
+            self.later(self.read, data, at_s)
 
     def eof_received(self) -> bool:
         self.at_end = True
