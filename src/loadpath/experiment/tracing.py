@@ -15,7 +15,7 @@ from loadpath.drive import Engine, ProbeReply
 from loadpath.experiment.attribution import Crossing, LoadPath, Suspicion, Visit, load_path
 from loadpath.experiment.attribution.crossings import assigned, background
 from loadpath.experiment.attribution.reading import crossings
-from loadpath.experiment.attribution.suspects.noindex import no_index, scans
+from loadpath.experiment.attribution.suspects.noindex import no_index, whole_scans
 from loadpath.experiment.tapdelay import added_delay_s
 from loadpath.meter.plans import Plans, explain
 from loadpath.recording.schema import TABLES
@@ -152,7 +152,7 @@ async def _plans(paths: Sequence[LoadPath], deployment: Deployment) -> dict[str,
                 database=running.name,
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            found[name] = Plans({}, {"": f"{name} could not be asked for plans: {error}"}, {})
+            found[name] = Plans({}, {}, {"": f"{name} could not be asked for plans: {error}"}, {})
     return found
 
 
@@ -161,6 +161,8 @@ def _with_plans(path: LoadPath, plans: Mapping[str, Plans]) -> LoadPath:
     for call in path.calls:
         of_database = plans.get(call.dependency)
         if of_database is not None and call.shape in of_database.plans:
-            plan = of_database.plans[call.shape]
-            found += no_index(call.shape, call.dependency, scans(plan), of_database.table_rows)
+            unserved = whole_scans(
+                of_database.plans[call.shape], of_database.by_index.get(call.shape)
+            )
+            found += no_index(call.shape, call.dependency, unserved, of_database.table_rows)
     return msgspec.structs.replace(path, suspicions=(*path.suspicions, *found))

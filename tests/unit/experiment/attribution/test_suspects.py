@@ -102,7 +102,7 @@ def test_a_transaction_across_an_http_call_is_found() -> None:
         call("COMMIT"),
     )
     (found,) = transaction_across_call([inside, inside])
-    assert found.shape == "POST /charge"
+    assert (found.dependency, found.shape) == ("database", ONE)
     assert "outside is called" in found.said
 
 

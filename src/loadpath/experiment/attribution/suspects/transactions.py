@@ -10,14 +10,17 @@ from loadpath.figures import ms
 
 
 def transaction_across_call(visits: Sequence[Visit]) -> list[Suspicion]:
-    """One suspicion per dependency whose transactions stay open across calls to a kind `http`."""
+    """One suspicion per dependency whose transactions stay open across calls to a kind `http`.
+
+    It is about the last statement before the call.
+    """
     held: dict[tuple[str, str], list[float]] = {}
     shapes: dict[tuple[str, str], str] = {}
     for visit in visits:
         for database, outside, seconds in _held_across(visit.crossings):
             key = (database.dependency, outside.dependency)
             held.setdefault(key, []).append(seconds)
-            shapes.setdefault(key, outside.shape)
+            shapes.setdefault(key, database.shape)
     return [
         Suspicion(
             kind="transaction_across_call",
