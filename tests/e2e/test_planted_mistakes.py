@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
+
+from loadpath.report.schemas import schema_of
 
 Place = Any
 MakePlace = Callable[[], Any]
@@ -150,6 +153,7 @@ def test_what_was_planted_is_found_and_the_clean_twin_is_not_accused(
         ended = each.end()
         assert ended.code == 0, ended
         documents.append(json.loads(ended.out))
+        jsonschema.validate(documents[-1], schema_of("check"))
     clean, planted = documents
 
     assert suspicions(clean) == []

@@ -1,4 +1,4 @@
-"""`loadpath schema`: the JSON Schema of the service file or of the results."""
+"""`loadpath schema`: the JSON Schema of the service file or of what commands print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from loadpath.report.schemas import KINDS, schema_json
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS), default="service", metavar="[KIND]")
 def schema(kind: str) -> None:
-    """Print the JSON Schema of KIND: `service` (loadpath.toml, the default) or `results` (--json).
+    """Print the JSON Schema of KIND.
+
+    `service` is loadpath.toml (the default), `results` what run, ask and report print with --json,
+    `check` what `loadpath check --json` prints.
 
     Editors complete and check loadpath.toml by it: save it beside the file and name it in the
     file's first line, as in `#:schema ./loadpath.schema.json`.

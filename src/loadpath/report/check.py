@@ -19,6 +19,13 @@ _FIGURES_WIDTH = 32
 _SHORTEST_NAME = 12
 
 
+class CheckDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What `loadpath check --json` prints."""
+
+    exit_code: int
+    check: ServiceProbe
+
+
 def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) -> str:
     """A table: an operation a row, with its status, its first and its usual time."""
     lines = [f"{style(strip_controls(found.service), 'bold')} · ready in {found.started_s:.1f} s"]
@@ -70,7 +77,7 @@ def render_check(found: ServiceProbe, *, width: int = 80, style: Style = plain) 
 
 def check_json(found: ServiceProbe) -> str:
     """The same as JSON, ending in a newline."""
-    document = {"exit_code": int(check_exit_code(found)), "check": found}
+    document = CheckDocument(exit_code=int(check_exit_code(found)), check=found)
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
-from loadpath.experiment.attribution import Call, LoadPath, Suspicion
+from loadpath.experiment.attribution import LoadPath, Suspicion
+from loadpath.experiment.attribution.short import short_shape
 from loadpath.figures import ms
+from loadpath.report.calls import Row, rows_of
 from loadpath.report.outside import strip_controls
 from loadpath.report.terminal import Style, wrapped
 
@@ -13,9 +13,11 @@ NAME_WIDTH = 10
 CALLS_SHOWN_MAX = 12
 """Calls of one operation that are listed; the dearest, when there are more."""
 SHAPE_WIDTH_MIN = 16
+NOTABLE_S = 0.005
+"""A wait or a hold below this is not worth a line."""
+NOTABLE_SHARE = 0.5
+"""Nor is one that is a smaller share of the response time."""
 
-_SELECTED = re.compile(r"^SELECT (?!\*)(?!.{0,24} FROM ).*? FROM ", re.DOTALL)
-_INSERTED = re.compile(r"^(INSERT INTO [^\s(]+)\s*\(.*", re.DOTALL)
 _MARKS = {
     "n_plus_one": "N+1",
     "repeated": "repeated",
@@ -29,47 +31,60 @@ def render_path(path: LoadPath, width: int, style: Style) -> list[str]:
     """The rows of an operation's tree, without its head; none for one that asks nobody anything."""
     if not path.calls:
         return []
-    calls = _shown(path.calls)
-    rows = [
-        *(_call_rows(call, path, "├─", width, style) for call in calls),
-        [f"  └─ {'inside':<{NAME_WIDTH}} {'':>5} {ms(path.inside_s):>8}  the service itself"],
-    ]
-    out = [row for each in rows for row in each]
-    if len(calls) < len(path.calls):
-        left = len(path.calls) - len(calls)
-        out.insert(-1, f"  ├─ {left} more that take less time; -o FILE.json lists them")
-    loose = [s for s in path.suspicions if not any(_is_about(s, call) for call in calls)]
-    return out + [row for each in loose for row in _suspicion_rows(each, "   ", width, style)]
+    every = rows_of(path.calls)
+    shown = _dearest(every, path.suspicions)
+    out = [line for row in shown for line in _call_lines(row, path, width, style)]
+    if len(shown) < len(every):
+        left = len(every) - len(shown)
+        out.append(f"  ├─ {left} more that take less time; -o FILE.json lists them")
+    out.append(f"  └─ {'inside':<{NAME_WIDTH}} {'':>5} {ms(path.inside_s):>8}  the service itself")
+    out += [f"     {line}" for line in wrapped(" ".join(_connections(path)), width - 5) if line]
+    loose = [s for s in path.suspicions if not any(_is_about(s, row) for row in shown)]
+    return out + [line for each in loose for line in _suspicion_rows(each, "   ", width, style)]
 
 
 def shown_shape(text: str, width: int) -> str:
     """A shape in at most `width` columns, what tells statements apart kept."""
-    text = strip_controls(text)
-    if len(text) > width:
-        text = _SELECTED.sub("SELECT … FROM ", text)
-        text = _INSERTED.sub(r"\1 …", text)
-    return text if len(text) <= width else text[: max(1, width - 1)] + "…"
+    return short_shape(strip_controls(text), width)
 
 
-def _shown(calls: tuple[Call, ...]) -> list[Call]:
-    """All calls, or the dearest of them, in their own order."""
-    dearest = sorted(calls, key=lambda call: call.time_s, reverse=True)[:CALLS_SHOWN_MAX]
-    return [call for call in calls if call in dearest]
+def _dearest(rows: list[Row], suspicions: tuple[Suspicion, ...]) -> list[Row]:
+    """All rows, or the dearest of them and those that are suspicious, in their own order."""
+    dearest = sorted(rows, key=lambda row: row.time_s, reverse=True)[:CALLS_SHOWN_MAX]
+    return [row for row in rows if row in dearest or any(_is_about(s, row) for s in suspicions)]
 
 
-def _call_rows(call: Call, path: LoadPath, branch: str, width: int, style: Style) -> list[str]:
-    name = strip_controls(call.dependency)
-    head = f"  {branch} {name:<{NAME_WIDTH}} {_count(call.calls):>5} {ms(call.time_s):>8}  "
-    rows_said = f" · {_amount(call.rows)} rows" if call.rows is not None and call.rows >= 2 else ""
-    tail = rows_said + (" · pushed" if call.pushed else "")
-    tail += " · after the reply" if call.after_reply else ""
+def _connections(path: LoadPath) -> list[str]:
+    """What is notable of how connections are used: long held between calls, long waited for."""
+    said = []
+    accused = {s.dependency for s in path.suspicions if s.kind == "transaction_across_call"}
+    for use in path.uses:
+        name = strip_controls(use.dependency)
+        between_s = use.held_s - use.time_s
+        if use.dependency in accused:
+            continue  # that suspicion tells it, and why
+        if between_s >= NOTABLE_S and between_s >= NOTABLE_SHARE * path.response_time_s:
+            said.append(
+                f"A connection to {name} is taken for {ms(use.held_s)}, "
+                f"in {ms(between_s)} of which nothing is asked."
+            )
+        if use.first_use_s >= NOTABLE_S and use.first_use_s >= NOTABLE_SHARE * path.response_time_s:
+            said.append(f"{name} is first asked after {ms(use.first_use_s)}.")
+    return said
+
+
+def _call_lines(row: Row, path: LoadPath, width: int, style: Style) -> list[str]:
+    name = strip_controls(row.dependency)
+    time = ms(row.time_s) if row.waited_for else ""
+    head = f"  ├─ {name:<{NAME_WIDTH}} {_count(row.calls):>5} {time:>8}  "
+    rows_said = f" · {_amount(row.rows)} rows" if row.rows is not None and row.rows >= 2 else ""
+    tail = rows_said + (f" · {row.note}" if row.note else "")
     room = width - len(head) - len(tail)
     if room < SHAPE_WIDTH_MIN:
         tail, room = "", max(SHAPE_WIDTH_MIN, width - len(head))
-    what = f"{call.verb} {call.shape}" if call.kind not in {"postgres", "http"} else call.shape
-    rows = [head + shown_shape(what or call.verb, room) + tail]
-    about = [each for each in path.suspicions if _is_about(each, call)]
-    return rows + [row for each in about for row in _suspicion_rows(each, "  │", width, style)]
+    lines = [head + shown_shape(row.what, room) + tail]
+    about = [each for each in path.suspicions if _is_about(each, row)]
+    return lines + [line for each in about for line in _suspicion_rows(each, "  │", width, style)]
 
 
 def _suspicion_rows(suspicion: Suspicion, margin: str, width: int, style: Style) -> list[str]:
@@ -82,8 +97,8 @@ def _suspicion_rows(suspicion: Suspicion, margin: str, width: int, style: Style)
     ]
 
 
-def _is_about(suspicion: Suspicion, call: Call) -> bool:
-    return (suspicion.dependency, suspicion.shape) == (call.dependency, call.shape)
+def _is_about(suspicion: Suspicion, row: Row) -> bool:
+    return suspicion.dependency == row.dependency and suspicion.shape in row.shapes
 
 
 def _count(calls: float) -> str:

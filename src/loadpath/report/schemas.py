@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from loadpath.report.check import CheckDocument
 from loadpath.report.results import Results
 from loadpath.spec.document import ServiceFile
 
@@ -13,13 +14,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _KINDS: dict[str, tuple[type, str]] = {
     "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
+    "check": (CheckDocument, "What loadpath check prints with --json"),
     "results": (Results, "What loadpath run, ask and report print with --json"),
 }
 KINDS = tuple(_KINDS)
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """The schema of `service` or `results`, as JSON-like values."""
+    """The schema of one of `KINDS`, as JSON-like values."""
     struct, title = _KINDS[kind]
     return {"$schema": DIALECT, "title": title, **msgspec.json.schema(struct)}
 

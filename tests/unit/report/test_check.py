@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from loadpath.errors import ExitCode
@@ -12,6 +13,7 @@ from loadpath.experiment.attribution import Call, LoadPath, Suspicion
 from loadpath.experiment.probe import OperationProbe, ServiceProbe
 from loadpath.experiment.tracing import TapCost
 from loadpath.report.check import check_exit_code, check_json, render_check
+from loadpath.report.schemas import schema_of
 
 
 def probed(name: str = "GET /item", **fields: Any) -> OperationProbe:
@@ -174,3 +176,26 @@ def test_the_json_says_the_same(operations: list[OperationProbe], code: ExitCode
     assert [o["operation"] for o in document["check"]["operations"]] == [
         o.operation for o in operations
     ]
+
+
+def test_what_a_program_reads_is_as_its_schema_says() -> None:
+    suspicion = Suspicion(
+        kind="failing", dependency="cache", shape="GET *", said="fails", advice="Look."
+    )
+    seen = Call(
+        dependency="cache",
+        kind="valkey",
+        verb="GET",
+        shape="GET *",
+        calls=1.0,
+        time_s=0.0002,
+        rows=None,
+        after_reply=False,
+    )
+    document = json.loads(
+        check_json(found(probed(), paths=(path("GET /item", seen, suspicions=(suspicion,)),)))
+    )
+    jsonschema.validate(document, schema_of("check"))
+    document["check"]["paths"][0]["calls"][0]["calls"] = "one"
+    with pytest.raises(jsonschema.ValidationError, match="one"):
+        jsonschema.validate(document, schema_of("check"))

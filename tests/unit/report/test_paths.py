@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from loadpath.experiment.attribution import Call, LoadPath, Suspicion
+from loadpath.experiment.attribution import Call, DependencyUse, LoadPath, Suspicion
 from loadpath.report.paths import render_path, shown_shape
 from loadpath.report.terminal import plain
 
@@ -59,7 +60,7 @@ def test_each_call_with_how_often_how_long_and_what() -> None:
     )
     assert rows == [
         "  ├─ cache        1 ×   1.2 ms  GET link:*",
-        "  ├─ database     1 ×   1.2 ms  SELECT … FROM orders WHERE orders.cus… · 25 rows",
+        "  ├─ database     1 ×   1.2 ms  SELECT … FROM orders WHERE customer_i… · 25 rows",
         "  ├─ database   0.4 ×   1.2 ms  INSERT INTO visits … · after the reply",
         "  └─ inside             3.1 ms  the service itself",
     ]
@@ -104,6 +105,86 @@ def test_of_many_calls_the_dearest_are_listed_and_the_rest_are_counted() -> None
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     rows = render_path(path(call(LONG, rows=1234.0, after_reply=True)), width, plain)
     assert max(map(len, rows)) <= max(width, 54)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'SELECT "post"."id", "post"."title" FROM "post" INNER JOIN "author" ON '
+            '("post"."author_id" = "author"."id") WHERE "post"."slug" = $1 LIMIT $2',
+            "SELECT … FROM post … WHERE slug = $1 LIMIT $2",
+        ),
+        (
+            "UPDATE tasks SET title = $1, done = $2, due = $3, edited = now() WHERE id = $4",
+            "UPDATE tasks SET … WHERE id = $4",
+        ),
+        (
+            "SELECT o.id, o.total, o.made_at FROM shop.orders o WHERE o.customer_id = $1::integer",
+            "SELECT … FROM shop.orders o WHERE customer_id = $1",
+        ),
+        ("SELECT 1", "SELECT 1"),
+    ],
+)
+def test_table_and_condition_are_what_is_left_of_a_long_statement(text: str, said: str) -> None:
+    assert shown_shape(text, 50) == said
+
+
+def test_what_keeps_a_session_in_order_is_one_row_and_a_commit_is_not_of_it() -> None:
+    rows = render_path(
+        path(
+            call("BEGIN", time_s=0.0001),
+            call("INSERT INTO t (a) VALUES ($1)"),
+            call("COMMIT", time_s=0.002),
+            call("ROLLBACK", calls=0.4, time_s=0.0001),
+            call("ROLLBACK", calls=0.6, time_s=0.0001, after_reply=True),
+        ),
+        80,
+        plain,
+    )
+    assert rows[:3] == [
+        "  ├─ database     2 ×   0.3 ms  BEGIN, ROLLBACK",
+        "  ├─ database     1 ×   1.2 ms  INSERT INTO t (a) VALUES ($1)",
+        "  ├─ database     1 ×   2.0 ms  COMMIT",
+    ]
+
+
+def test_a_published_message_is_told_with_its_delivery_and_no_time_that_nobody_waits() -> None:
+    broker = {"dependency": "broker", "kind": "nats", "rows": None}
+    rows = render_path(
+        path(
+            call("visits", verb="PUB", time_s=0.0003, **broker),
+            call("visits", verb="MSG", time_s=0.0, pushed=True, **broker),
+            call("$JS.ACK.VISITS.…", verb="ACK", time_s=0.0, after_reply=True, **broker),
+            call("gone", verb="PUB", time_s=0.0, **broker),
+        ),
+        80,
+        plain,
+    )
+    assert rows[:-1] == [
+        "  ├─ broker       1 ×   0.3 ms  PUB visits",
+        "  ├─ broker       1 ×           MSG visits · async, acknowledged",
+        "  ├─ broker       1 ×           PUB gone · async",
+    ]
+
+
+def test_a_refused_delivery_keeps_its_row() -> None:
+    nak = call("$JS.ACK.V.…", verb="NAK", dependency="broker", kind="nats", rows=None, time_s=0.0)
+    assert "NAK $JS.ACK.V" in render_path(path(nak), 80, plain)[0]
+
+
+def test_a_connection_that_is_held_while_nothing_is_asked_is_told() -> None:
+    use = DependencyUse(
+        dependency="database", calls=3.0, time_s=0.003, first_use_s=0.0071, held_s=0.0095
+    )
+    of = msgspec.structs.replace(path(call("SELECT 1")), uses=(use,))
+    rows = render_path(of, 80, plain)
+    assert [row.strip() for row in rows[-2:]] == [
+        "A connection to database is taken for 9.5 ms, in 6.5 ms of which nothing is",
+        "asked. database is first asked after 7.1 ms.",
+    ]
+    short = msgspec.structs.replace(use, held_s=0.0031, first_use_s=0.001)
+    assert len(render_path(msgspec.structs.replace(of, uses=(short,)), 80, plain)) == 2
 
 
 def test_a_shape_from_outside_steers_no_terminal() -> None:

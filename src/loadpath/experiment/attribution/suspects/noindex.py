@@ -86,7 +86,7 @@ def _suspicion(shape: str, dependency: str, scan: Scan, rows: float) -> Suspicio
     )
     small = rows < SMALL_TABLE_ROWS
     if small:
-        said += ". So small a table costs nothing; it grows with the table"
+        said += ". It costs nothing at this size, and grows with the table"
     advice = f"An index on {scan.table} for that condition; `loadpath ask growth` tries it."
     if not scan.by_value:
         advice = "An ordinary index cannot serve it: trigrams (pg_trgm) or text search can."

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from loadpath.experiment.attribution.crossings import CallKey, Visit
+from loadpath.experiment.attribution.short import short_shape
 from loadpath.experiment.attribution.suspicion import Suspicion
 
 CALLS_MIN = 3
@@ -110,5 +111,4 @@ def _follows(calls: Sequence[int], rows: Sequence[int]) -> bool:
 
 
 def _short(key: CallKey, limit: int = 60) -> str:
-    shape = key[2] or key[1]
-    return shape if len(shape) <= limit else shape[: limit - 1] + "…"
+    return short_shape(key[2] or key[1], limit)
