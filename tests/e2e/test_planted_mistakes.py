@@ -24,10 +24,13 @@ MISTAKES = "n-plus-one,missing-index,held-transaction"
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """A service and what is to be found in it: (operation, kind, table of the statement).
 
-    `asking` is the operation that asks somebody else, by way of the variable `outside`.
+    `asking` is the operation that asks somebody else, by way of the variable `outside`; `page` is
+    what the request of `listing` says of the rows that it wants, where it can.
     """
 
     folder: str
+    listing: str
+    page: str = ""
     asking: str
     keys: str
     outside: str
@@ -38,6 +41,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 APPS = [
     App(
         folder="fastapi_shop",
+        listing="GET /orders",
+        page="?limit=20",
         asking="POST /orders/{order_id}/shipping",
         keys="order_id",
         outside="SHIPPING_URL",
@@ -50,6 +55,7 @@ APPS = [
     ),
     App(
         folder="django_blog",
+        listing="GET /posts/",
         asking="POST /posts/{pk}/comments/",
         keys="pk",
         outside="SPAM_CHECK_URL",
@@ -67,6 +73,7 @@ APPS = [
     ),
     App(
         folder="express_todo",
+        listing="GET /lists",
         asking="POST /tasks/{id}/postpone",
         keys="id",
         outside="HOLIDAYS_URL",
@@ -117,7 +124,7 @@ def started(place: Place, app: App, outside: str, mistakes: str) -> Any:
     environment = place.hold(app.folder)
     assert place.run("init", **environment).code == 0
     file = place.folder / "loadpath.toml"
-    text = file.read_text("utf-8")
+    text = file.read_text("utf-8").replace(f'"{app.listing}"\n', f'"{app.listing}{app.page}"\n')
     if app.asking not in tomllib.loads(text)["operations"]:
         keys = f"{{ {app.keys} = {{ first = 1, count = 10, zipf = 1.0 }} }}"
         text += f'\n[operations."{app.asking}"]\nrequest = "{app.asking}"\nkeys = {keys}\n'
@@ -166,6 +173,10 @@ def test_what_was_planted_is_found_and_the_clean_twin_is_not_accused(
     assert found == app.mistakes
     assert len(suspicions(planted)) == len(app.mistakes), suspicions(planted)
     assert {suspicion["dependency"] for _, suspicion in suspicions(planted)} == {"database"}
+
+    (listed,) = (s for _, s in suspicions(planted) if s["kind"] == "n_plus_one")
+    assert listed["certain"] is bool(app.page), "it is certain where pages of other sizes are had"
+    assert ("5 to 20 calls" if app.page else "20 calls") in listed["said"]
 
     for document in documents:
         (asking,) = (p for p in document["check"]["paths"] if p["operation"] == app.asking)

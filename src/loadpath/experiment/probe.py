@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -18,6 +19,7 @@ from loadpath.experiment.attribution import LoadPath
 from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.probe_advice import advice_for
 from loadpath.experiment.session import open_scratch
+from loadpath.experiment.sizes import smaller
 from loadpath.experiment.tracing import TapCost, Trace, trace
 from loadpath.recording.redact import redact_text
 from loadpath.spec import Operation, Setup, refuse_writes
@@ -81,17 +83,19 @@ async def probe(setup: Setup, emit: EventSink) -> ServiceProbe:
             ) as deployment,
         ):
             started_s = time.monotonic() - began_s
+            fewer = {each.name: smaller(each) for each in setup.workload.operations}
+            asked = itertools.chain(setup.workload.operations, *fewer.values())
             plan = EnginePlan(
                 host=deployment.address.host,
                 port=deployment.address.port,
-                workload=setup.workload,
+                workload=msgspec.structs.replace(setup.workload, operations=tuple(asked)),
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,
                 tls=setup.service.tls,
             )
             async with Engine(plan, spawn=guard.spawn, on_logins=telling_logins(emit)) as engine:
                 traced = await trace(
-                    [operation.name for operation in setup.workload.operations],
+                    {name: [each.name for each in others] for name, others in fewer.items()},
                     deployment=deployment,
                     engine=engine,
                     taps=taps,

@@ -65,9 +65,17 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def trace(
-    operations: Sequence[str], *, deployment: Deployment, engine: Engine, taps: Taps, folder: Path
+    operations: Mapping[str, Sequence[str]],
+    *,
+    deployment: Deployment,
+    engine: Engine,
+    taps: Taps,
+    folder: Path,
 ) -> Trace:
-    """Probe each operation alone with the wires read; tables of what crossed go to `folder`."""
+    """Probe each operation alone with the wires read; tables of what crossed go to `folder`.
+
+    `operations` maps each name to those that ask the same for fewer rows, if there are any.
+    """
     first = {name: (await engine.probe(name, 1))[0] for name in operations}
     window = Window(
         segment=0,
@@ -81,8 +89,13 @@ async def trace(
     await asyncio.sleep(IDLE_S)
     idle = (idle_from_s, time.monotonic())
     replies: dict[str, tuple[ProbeReply, ...]] = {}
+    fewer: dict[str, list[ProbeReply]] = {}
     ended_s: dict[str, float] = {}
-    for name in operations:
+    for name, smaller in operations.items():
+        # First, so that the quiet after the last probe is that of a probe as the workload has it.
+        fewer[name] = [
+            reply for each in smaller for reply in await engine.probe(each, 1, pause_s=PAUSE_S)
+        ]
         replies[name] = tuple(await engine.probe(name, VISITS, pause_s=PAUSE_S))
         await asyncio.sleep(TAIL_S)
         ended_s[name] = time.monotonic()
@@ -91,7 +104,17 @@ async def trace(
     crossed = _crossed(window, kinds)
     quiet = background(crossed, [idle])
     paths = [
-        load_path(name, assigned(_visits(replies[name], ended_s[name]), crossed), quiet)
+        load_path(
+            name,
+            assigned(_visits(replies[name], ended_s[name]), crossed),
+            quiet,
+            assigned(
+                _visits(
+                    [reply for reply in fewer[name] if not reply.error], replies[name][0].started_s
+                ),
+                crossed,
+            ),
+        )
         for name in operations
     ]
     plans = await _plans(paths, deployment)
@@ -117,7 +140,7 @@ def _crossed(window: Window, kinds: Mapping[str, DependencyKind]) -> list[Crossi
 
 def _visits(replies: Sequence[ProbeReply], until_s: float) -> list[Visit]:
     """Each reply as a visit that lasts until the next one begins, the last until `until_s`."""
-    ends = [*(reply.started_s for reply in replies[1:]), until_s]
+    ends = [*(reply.started_s for reply in replies), until_s][1:]
     return [
         Visit(
             began_s=reply.started_s,

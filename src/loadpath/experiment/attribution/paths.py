@@ -20,8 +20,8 @@ from loadpath.experiment.attribution.suspects.repeated import repeated
 from loadpath.experiment.attribution.suspects.transactions import transaction_across_call
 from loadpath.experiment.attribution.suspicion import Suspicion
 
-SUSPECTS = (n_plus_one, repeated, transaction_across_call, failing)
-"""Every kind of suspicion that follows from the visits alone."""
+SUSPECTS = (repeated, transaction_across_call, failing)
+"""Every kind of suspicion that follows from visits that ask the same; N+1 gains by others."""
 
 _OWN_CALLS_MIN = 0.5
 """Calls a request, less the background's, below which a call is the background's own."""
@@ -77,14 +77,18 @@ class LoadPath(msgspec.Struct, frozen=True, kw_only=True):
     suspicions: tuple[Suspicion, ...]
 
 
-def load_path(operation: str, visits: Sequence[Visit], idle: Background) -> LoadPath:
+def load_path(
+    operation: str, visits: Sequence[Visit], idle: Background, smaller: Sequence[Visit] = ()
+) -> LoadPath:
     """Fold the visits of an operation, with what belongs to each, into its load path.
 
-    Raises `ValueError` without visits.
+    `smaller` are visits that asked for fewer rows: they say what grows with the rows, and nothing
+    else. Raises `ValueError` without visits.
     """
     if not visits:
         raise ValueError(f"{operation}: no visits")
     own = [_without_background(visit, visits, idle) for visit in visits]
+    fewer = [_without_background(visit, smaller, idle) for visit in smaller]
     return LoadPath(
         operation=operation,
         visits=len(own),
@@ -94,7 +98,10 @@ def load_path(operation: str, visits: Sequence[Visit], idle: Background) -> Load
         ),
         calls=(*_calls(own, after_reply=False), *_calls(own, after_reply=True)),
         uses=_uses(own),
-        suspicions=tuple(found for suspect in SUSPECTS for found in suspect(own)),
+        suspicions=(
+            *n_plus_one([*own, *fewer]),
+            *(found for suspect in SUSPECTS for found in suspect(own)),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _SELECTED = re.compile(r"^SELECT (?!\*)(?!.{0,24} FROM ).*? FROM ", re.DOTALL)
+_FEW_SELECTED = re.compile(r"^SELECT [^*(]*? FROM ", re.DOTALL)
 _INSERTED = re.compile(r"^(INSERT INTO [^\s(]+)\s*\(.*", re.DOTALL)
 _CAST = re.compile(r"(?<=[\w)])::[a-z_]\w*(?:\[\])?")
 _QUALIFIED = re.compile(r"""(?<![\w."$])(?:"[^"]+"|[a-z_]\w*)\.(?=["a-z_*])""", re.IGNORECASE)
@@ -16,7 +17,7 @@ _TO_CONDITION = re.compile(r"^(.*?\b(?:FROM|INTO) [^\s(,]+),? (?!WHERE ).*? (?=W
 def short_shape(text: str, width: int) -> str:
     """A shape in at most `width` columns, what tells statements apart kept as long as it can be:
     the verb, the table and the condition; columns, casts and joins go first."""
-    for shorten in (_without_columns, _without_prefixes, _without_joins):
+    for shorten in (_without_columns, _without_prefixes, _without_few_columns, _without_joins):
         if len(text) <= width:
             return text
         text = shorten(text)
@@ -32,6 +33,10 @@ def _without_prefixes(text: str) -> str:
     head, where, rest = text.partition(" WHERE ")
     rest = _QUALIFIED.sub("", rest)
     return _QUOTED.sub(r"\1", _CAST.sub("", head + where + rest))
+
+
+def _without_few_columns(text: str) -> str:
+    return _FEW_SELECTED.sub("SELECT … FROM ", text)
 
 
 def _without_joins(text: str) -> str:
