@@ -109,3 +109,16 @@ def test_a_dependency_that_is_not_used_by_every_visit_still_counts() -> None:
 def test_no_visits_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no visits"):
         load_path("GET /", [], QUIET)
+
+
+def test_visits_that_ask_for_fewer_rows_say_what_grows_and_nothing_else() -> None:
+    def listing(rows: int) -> Visit:
+        ones = [call("SELECT 1 WHERE id = $1", parameters=100 + n) for n in range(rows)]
+        return visit(call("SELECT * FROM orders", rows=rows), *ones)
+
+    (suspected,) = load_path("GET /", [listing(12)], QUIET).suspicions
+    path = load_path("GET /", [listing(12)], QUIET, [listing(6), listing(3)])
+    (found,) = path.suspicions
+    assert (suspected.certain, found.certain) == (False, True)
+    assert "3 to 12 calls" in found.said
+    assert (path.visits, [c.calls for c in path.calls]) == (1, [1.0, 12.0])

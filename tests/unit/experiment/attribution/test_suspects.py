@@ -106,6 +106,16 @@ def test_a_transaction_across_an_http_call_is_found() -> None:
     assert "outside is called" in found.said
 
 
+def test_a_transaction_that_ends_after_the_reply_was_open_just_as_long() -> None:
+    held = visit(
+        call(ONE, transaction="open"),
+        call("POST /charge", "outside", connection=2),
+        after=[call("ROLLBACK")],
+    )
+    (found,) = transaction_across_call([held, held])
+    assert (found.dependency, found.shape) == ("database", ONE)
+
+
 @pytest.mark.parametrize(
     "clean",
     [

@@ -17,7 +17,8 @@ def transaction_across_call(visits: Sequence[Visit]) -> list[Suspicion]:
     held: dict[tuple[str, str], list[float]] = {}
     shapes: dict[tuple[str, str], str] = {}
     for visit in visits:
-        for database, outside, seconds in _held_across(visit.crossings):
+        # A transaction whose end the reply does not wait for was open just as long.
+        for database, outside, seconds in _held_across((*visit.crossings, *visit.after)):
             key = (database.dependency, outside.dependency)
             held.setdefault(key, []).append(seconds)
             shapes.setdefault(key, database.shape)
