@@ -85,8 +85,10 @@ async def trace(
     )
     await taps.begin(window)
     added_s = await added_delay_s(taps)
+    # Without a dependency nothing can cross, and there is nothing to wait for.
+    waits = 1.0 if deployment.dependencies else 0.0
     idle_from_s = time.monotonic()
-    await asyncio.sleep(IDLE_S)
+    await asyncio.sleep(waits * IDLE_S)
     idle = (idle_from_s, time.monotonic())
     replies: dict[str, tuple[ProbeReply, ...]] = {}
     fewer: dict[str, list[ProbeReply]] = {}
@@ -94,10 +96,12 @@ async def trace(
     for name, smaller in operations.items():
         # First, so that the quiet after the last probe is that of a probe as the workload has it.
         fewer[name] = [
-            reply for each in smaller for reply in await engine.probe(each, 1, pause_s=PAUSE_S)
+            reply
+            for each in smaller
+            for reply in await engine.probe(each, 1, pause_s=waits * PAUSE_S)
         ]
-        replies[name] = tuple(await engine.probe(name, VISITS, pause_s=PAUSE_S))
-        await asyncio.sleep(TAIL_S)
+        replies[name] = tuple(await engine.probe(name, VISITS, pause_s=waits * PAUSE_S))
+        await asyncio.sleep(waits * TAIL_S)
         ended_s[name] = time.monotonic()
     result = await taps.end()
     kinds = {name: running.kind for name, running in deployment.dependencies.items()}
