@@ -26,6 +26,16 @@ before any load, and again when its requests are answered 401:
     @operation("GET /me")
     def me(state):
         yield get(f"/users/{state.identity.user_id}")
+
+A flow may open WebSockets beside its requests:
+
+    @operation("watch a room")
+    def watch(state):
+        socket = yield connect("/rooms/7")
+        yield send(socket, json={"subscribe": "all"})
+        message = yield expect(socket, lambda message: message.json()["kind"] == "post")
+        number = yield count(socket, seconds=5)
+        yield close(socket)
 """
 
 from __future__ import annotations
@@ -39,16 +49,28 @@ import msgspec
 
 __all__ = [
     "Acknowledged",
+    "Close",
+    "Connect",
+    "Count",
+    "Expect",
     "Flow",
     "FlowMark",
     "HoldMark",
     "Identity",
     "LoginMark",
     "Mark",
+    "Message",
     "Reply",
     "Request",
+    "Send",
+    "Socket",
+    "SocketStep",
     "State",
+    "close",
+    "connect",
+    "count",
     "delete",
+    "expect",
     "get",
     "head",
     "login",
@@ -58,6 +80,7 @@ __all__ = [
     "post",
     "put",
     "request",
+    "send",
     "still_holds",
 ]
 
@@ -113,6 +136,88 @@ class Reply:
             if colon and key.strip().lower() == wanted:
                 return value.strip().decode("latin-1")
         return None
+
+
+class Socket(Reply):
+    """A WebSocket: the reply to its handshake, `received` messages so far, and how it was closed.
+
+    `close_code` is None while it is open; 1006 when its connection ended without a close frame.
+    """
+
+    __slots__ = ("close_code", "received")
+
+    def __init__(self, status: int = 101, body: bytes = b"", head: bytes = b"") -> None:
+        super().__init__(status, body, head)
+        self.received = 0
+        self.close_code: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service agreed to speak WebSocket."""
+        return self.status == 101
+
+
+class Message:
+    """One WebSocket message; `received_s`: when its last byte was read, on the monotonic clock."""
+
+    __slots__ = ("binary", "data", "received_s")
+
+    def __init__(self, data: bytes | str, received_s: float = 0.0) -> None:
+        self.binary = isinstance(data, bytes)
+        self.data = data.encode() if isinstance(data, str) else data
+        self.received_s = received_s
+
+    def json(self) -> Any:
+        """The message, decoded. Raises `msgspec.DecodeError` when it is not JSON."""
+        return msgspec.json.decode(self.data)
+
+    @property
+    def text(self) -> str:
+        """The message as UTF-8, undecodable bytes replaced."""
+        return self.data.decode("utf-8", "replace")
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """Open a WebSocket; the flow is sent the `Socket`. `compress`: offer permessage-deflate."""
+
+    request: Request
+    subprotocols: tuple[str, ...] = ()
+    compress: bool = False
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a message; the flow is sent when it was written, on the monotonic clock."""
+
+    socket: Socket
+    data: bytes
+    binary: bool = False
+
+
+class Expect(msgspec.Struct, frozen=True):
+    """Wait for a message; the flow is sent the `Message`."""
+
+    socket: Socket
+    accept: Callable[[Message], bool] | None = None
+    timeout_s: float | None = None
+    since: Callable[[Message], float] | None = None
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Take what comes for so long; the flow is sent the number of messages."""
+
+    sockets: tuple[Socket, ...]
+    seconds: float
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close a WebSocket; the flow is sent the code of the other side."""
+
+    socket: Socket
+    code: int = 1000
+    reason: str = ""
+
+
+SocketStep: TypeAlias = Send | Expect | Count | Close
 
 
 class Acknowledged:
@@ -183,7 +288,8 @@ class State(Protocol):
         ...
 
 
-Flow: TypeAlias = Generator[Request, Reply, Any]
+Flow: TypeAlias = Generator[Request | Connect | SocketStep, Any, Any]
+"""Sent a `Reply` for a `Request`, and for the others what each of them says."""
 
 
 class FlowMark(msgspec.Struct, frozen=True):
@@ -311,3 +417,52 @@ def patch(path: str, **options: Any) -> Request:
 def delete(path: str, **options: Any) -> Request:
     """A DELETE request; options as `request`."""
     return request("DELETE", path, **options)
+
+
+def connect(
+    path: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: tuple[str, ...] = (),
+    compress: bool = False,
+    expect: tuple[int, ...] = (),
+) -> Connect:
+    """Open a WebSocket at `path`. A refusal ends the flow, unless its status is in `expect`."""
+    asked = request("GET", path, params=params, headers=headers, expect=expect)
+    return Connect(asked, tuple(subprotocols), compress)
+
+
+def send(socket: Socket, data: bytes | str = "", *, json: Any = None) -> Send:
+    """Send text (`str`, or `json` encoded) or binary data (`bytes`) as one message."""
+    if json is not None:
+        return Send(socket, msgspec.json.encode(json))
+    if isinstance(data, str):
+        return Send(socket, data.encode())
+    return Send(socket, data, binary=True)
+
+
+def expect(
+    socket: Socket,
+    accept: Callable[[Message], bool] | None = None,
+    *,
+    timeout_s: float | None = None,
+    since: Callable[[Message], float] | None = None,
+) -> Expect:
+    """Wait for the next message, or the next that `accept` takes; others before it are dropped.
+
+    No such message within `timeout_s` (None: the operation's timeout) is an error that ends the
+    flow, and so is the end of the socket. With `since`, which says of a message when it was sent
+    (`time.monotonic()`), the response time of the step is counted from then: a delivery time.
+    """
+    return Expect(socket, accept, timeout_s, since)
+
+
+def count(*sockets: Socket, seconds: float) -> Count:
+    """Take every message that comes in on some sockets of the flow, for so long, and keep none."""
+    return Count(sockets, seconds)
+
+
+def close(socket: Socket, code: int = 1000, reason: str = "") -> Close:
+    """Close a WebSocket and wait until the other side has done so too."""
+    return Close(socket, code, reason)

@@ -15,6 +15,7 @@ from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.plan import ProbeReply
 from loadpath.drive.redirects import RedirectError
 from loadpath.drive.sequential import NoReplyError, SequentialClient, SequentialReply
+from loadpath.drive.sequential_sockets import SocketsAlone
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Acknowledged
 from loadpath.recording.holds import HoldCount, HoldsRecord
@@ -24,6 +25,7 @@ from loadpath.recording.schema import RequestError
 PROBE_SEGMENT = 0xFFFE
 CHECK_SEGMENT = 0xFFFF
 CHECK_TIMEOUT_S = 10.0
+_STEPS = (Outcome.REQUEST, Outcome.SOCKET)
 UNKNOWN_IN_A_ROW_MAX = 20
 """A service that answers no check any more will not answer the next thousand."""
 
@@ -93,17 +95,25 @@ class Alone:
         flows = self._driver.flows
         run, outcome = flows.start(job)
         last, first_error = None, None
-        while outcome is Outcome.REQUEST:
-            try:
-                last = client.exchange(
-                    run.payload, method=run.method, timeout_s=operation.timeout_s
-                )
-            except NoReplyError as none:
-                run.close()
-                return None, first_error or str(none)
-            if not flows.renews(run, last.reply):
-                first_error = first_error or _status_error(last, operation.expect.union(run.expect))
-            outcome = flows.advance(run, last.reply)
+        sockets = SocketsAlone(client)
+        try:
+            while outcome in _STEPS:
+                if outcome is Outcome.SOCKET:
+                    outcome = flows.advance(run, sockets.step(run, operation.timeout_s))
+                    continue
+                last = sockets.exchange(run, operation.timeout_s)
+                if not flows.renews(run, last.reply):
+                    error = _status_error(last, operation.expect.union(run.expect))
+                    first_error = first_error or error
+                    if error is not None and run.handshake is not None:
+                        run.close()
+                        break
+                outcome = flows.advance(run, last.reply)
+        except NoReplyError as none:
+            run.close()
+            return None, first_error or str(none)
+        finally:
+            sockets.close(run)
         if run.error is not None:
             first_error = first_error or _raised(run.error)
         elif last is None:
@@ -182,14 +192,20 @@ class Alone:
         run = FlowRun((self._flows_run, 0, monotonic(), 0, None), self._flows_run)
         outcome = flows.start_check(run, check, item)
         last: SequentialReply | None = None
-        while outcome is Outcome.REQUEST:
-            timeout_s = max(0.001, min(CHECK_TIMEOUT_S, deadline - monotonic()))
-            try:
-                last = client.exchange(run.payload, method=run.method, timeout_s=timeout_s)
-            except NoReplyError as none:
-                run.close()
-                return None, redact_text(f"{item!r}: {none}", limit=400)
-            outcome = flows.advance(run, last.reply)
+        sockets = SocketsAlone(client)
+        try:
+            while outcome in _STEPS:
+                timeout_s = max(0.001, min(CHECK_TIMEOUT_S, deadline - monotonic()))
+                if outcome is Outcome.SOCKET:
+                    outcome = flows.advance(run, sockets.step(run, timeout_s))
+                else:
+                    last = sockets.exchange(run, timeout_s)
+                    outcome = flows.advance(run, last.reply)
+        except NoReplyError as none:
+            run.close()
+            return None, redact_text(f"{item!r}: {none}", limit=400)
+        finally:
+            sockets.close(run)
         if run.error is not None:
             return None, redact_text(f"{item!r}: {describe_raised(run.error)}", limit=400)
         seen = "" if last is None else describe_reply(last.reply.status, last.start)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from loadpath.drive.audit import ReadDelays
+from loadpath.drive.channels import Channel
 from loadpath.drive.http import ReplyReader
 from loadpath.drive.mix import Job
 from loadpath.drive.secure import SecureStream, Security
@@ -31,11 +32,13 @@ class Connection:
 
     `quick`: a whole reply in one piece may be taken without a reader. `fresh`: it never carried a
     reply. `stream` is there when it is secured. `check_at` is when its timeout is looked at next.
+    With a `channel` it is held: an open WebSocket, none of the connections that requests share.
     """
 
     __slots__ = (
         "blocked",
         "busy",
+        "channel",
         "check_at",
         "connecting",
         "fd",
@@ -62,6 +65,7 @@ class Connection:
         self.send: Callable[[bytes | memoryview], int] = sock.send
         self.recv: Callable[[int], bytes] = sock.recv
         self.stream: SecureStream | None = None
+        self.channel: Channel | None = None
         self.connecting = True
         self.busy = False
         self.quick = False
@@ -105,6 +109,7 @@ class Pool:
         self.by_fd: dict[int, Connection] = {}
         self.idle: dict[Connection, None] = {}  # for LIFO, and leaving from the middle, in O(1)
         self.connecting = 0
+        self.held = 0
         self.opened = 0
         self.failures = 0
         self.retry_at = -math.inf
@@ -112,7 +117,7 @@ class Pool:
     def set_limit(self, limit: int) -> None:
         """From now on so many connections may be open; idle ones that are too many are closed."""
         self.limit = limit
-        while self.idle and len(self.by_fd) > limit:
+        while self.idle and len(self.by_fd) - self.held > limit:
             self.close(next(iter(self.idle)))
 
     @property
@@ -123,7 +128,12 @@ class Pool:
     @property
     def busy(self) -> int:
         """Connections with a request on them."""
-        return len(self.by_fd) - self.connecting - len(self.idle)
+        return len(self.by_fd) - self.connecting - len(self.idle) - self.held
+
+    @property
+    def room(self) -> int:
+        """How many more may be opened; WebSockets are beside the limit."""
+        return self.limit - len(self.by_fd) + self.held
 
     def open(self) -> Connection:
         """Begin to connect. Raises `OSError` when that fails at once."""
@@ -179,6 +189,26 @@ class Pool:
         """Whether to be told when the connection takes more bytes."""
         self._epoll.modify(connection.fd, _READ | _WRITE if wanted else _READ)
 
+    def hold(self, connection: Connection, channel: Channel) -> None:
+        """The connection is a WebSocket from now on."""
+        channel.fd, channel.number = connection.fd, connection.number
+        connection.channel = channel
+        connection.busy = connection.quick = False
+        self.held += 1
+
+    def listen(self, connection: Connection) -> None:
+        """Be told of what a WebSocket waits for: bytes unless it is paused, room for its own."""
+        channel = connection.channel
+        assert channel is not None
+        self._epoll.modify(
+            connection.fd, (0 if channel.paused else _READ) | (_WRITE if channel.writing else 0)
+        )
+
+    def of_channel(self, channel: Channel) -> Connection | None:
+        """The connection of a WebSocket; None: it is closed."""
+        connection = self.by_fd.get(channel.fd)
+        return connection if connection is not None and connection.channel is channel else None
+
     def close(self, connection: Connection) -> None:
         """Close and forget; closing twice is harmless."""
         sock = connection.sock
@@ -187,6 +217,8 @@ class Pool:
         connection.sock = None
         if connection.connecting:
             self.connecting -= 1
+        elif connection.channel is not None:
+            self.held -= 1
         elif not connection.busy:
             self.idle.pop(connection, None)
         if connection.stream is not None and not connection.connecting:

@@ -53,7 +53,7 @@ class Dialer:
         pool, backlog = self._pool, self._backlog
         if now < pool.retry_at:
             return
-        room = min(pool.limit - len(pool.by_fd), AT_ONCE)
+        room = min(pool.room, AT_ONCE)
         if pool.failures:
             room = min(room, 1 - pool.connecting)
         while room > 0 and backlog.lost:

@@ -35,6 +35,7 @@ from loadpath.drive.rows import Columns, columns, digests
 from loadpath.drive.secure import Security
 from loadpath.drive.sequential import SequentialClient
 from loadpath.drive.sessions import Sessions
+from loadpath.drive.sockets import Sockets
 from loadpath.drive.sources import draw_source
 from loadpath.drive.state import FlowState
 
@@ -115,6 +116,9 @@ class Driver:
             backlog=backlog,
             records=records,
         )
+        sockets = Sockets(
+            pool=self._pool, agenda=agenda, flows=self.flows, records=records, losses=losses
+        )
         exchanges = Exchanges(
             operations=operations,
             pool=self._pool,
@@ -123,6 +127,7 @@ class Driver:
             backlog=backlog,
             records=records,
             losses=losses,
+            sockets=sockets,
             keep_alive=plan.workload.keep_alive,
         )
         dialer = Dialer(
@@ -144,6 +149,7 @@ class Driver:
             records=records,
             losses=losses,
             exchanges=exchanges,
+            sockets=sockets,
             dialer=dialer,
             control=self._control,
         )
@@ -163,7 +169,8 @@ class Driver:
             if source.next_due - now < TAKES_S and now < latest_s:
                 agenda.at(min(source.next_due, latest_s), report)
                 return
-            on_progress(meter.report(now, source.taken, self._pool.busy, len(backlog)))
+            in_flight = self._pool.busy + len(sockets.waiting)
+            on_progress(meter.report(now, source.taken, in_flight, len(backlog)))
             agenda.at(max(now, monotonic()) + INTERVAL_S, report)
 
         agenda.at(started_s + INTERVAL_S, report)
@@ -202,7 +209,7 @@ class Driver:
             read_delay_p50_s=delays[0],
             read_delay_p99_s=delays[1],
         )
-        found = columns(rows, segment.index, keys, identities)
+        found = columns(rows, segment.index, keys, identities, records.messages)
         number = found["connection"]  # unique among the processes; 0 is none
         number[number > 0] += part.index * CONNECTIONS_NUMBERED
         return result, found

@@ -5,16 +5,18 @@ from __future__ import annotations
 from time import monotonic
 
 from loadpath.drive.backlog import Backlog, LostRequest
+from loadpath.drive.channels import Channel, HandshakeError
 from loadpath.drive.connections import Connection, Pool
 from loadpath.drive.flows import Flows, Outcome
 from loadpath.drive.http import FramingError, ReplyReader
 from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
-from loadpath.drive.records import U4_MAX, Records
+from loadpath.drive.records import SWITCHED, U4_MAX, Records, StepAt
+from loadpath.drive.sockets import Sockets
 from loadpath.drive.sources import Source
 from loadpath.drive.state import FlowRun
-from loadpath.flow import Reply
+from loadpath.flow import Reply, Socket
 from loadpath.recording.schema import Blocked, RequestError
 
 RECEIVE_BYTES = 64 * 1024
@@ -35,6 +37,7 @@ class Exchanges:
         backlog: Backlog,
         records: Records,
         losses: Losses,
+        sockets: Sockets,
         keep_alive: bool = True,
     ) -> None:
         self._to_head = [each.to_head for each in operations]
@@ -46,6 +49,8 @@ class Exchanges:
         self._records = records
         self._add_row = records.rows.add
         self._losses = losses
+        self._sockets = sockets
+        sockets.on_request = self._next_request
         self._keep_alive = keep_alive
         self.skipped = 0
 
@@ -96,7 +101,7 @@ class Exchanges:
         connection.flow = run
         connection.blocked = blocked
         connection.busy = True
-        connection.quick = self._keep_alive and run.method != "HEAD"
+        connection.quick = self._keep_alive and run.method != "HEAD" and run.line is None
         self._put(connection, run.payload)
 
     def _put(self, connection: Connection, payload: bytes) -> None:
@@ -170,14 +175,21 @@ class Exchanges:
         run = connection.flow
         to_head = self._to_head[connection.job[1]] if run is None else run.method == "HEAD"
         keep = 0 if run is None or run.generator is None else FLOW_BODY_BYTES_MAX
-        connection.reader = ReplyReader(to_head_request=to_head, keep_body_max=keep)
+        upgrade = run is not None and run.handshake is not None
+        connection.reader = ReplyReader(
+            to_head_request=to_head, keep_body_max=keep, upgrade=upgrade
+        )
         connection.first_s = now
         connection.quick = False
         return connection.reader
 
     def _replied(self, connection: Connection, reader: ReplyReader, now: float) -> None:
-        if connection.flow is not None:
-            declared = connection.flow.generator is None  # nobody reads what it is sent
+        run = connection.flow
+        if run is not None:
+            if run.handshake is not None:
+                self._answered(connection, run, run.handshake, reader, now)
+                return
+            declared = run.generator is None  # nobody reads what it is sent
             body = reader.start.partition(b"\r\n\r\n")[2] if declared else reader.body
             reply = Reply(reader.status, body, reader.head)
             self.advance(connection, reply, now, size=reader.received, reusable=reader.reusable)
@@ -221,7 +233,8 @@ class Exchanges:
         if status >= 400 and not self._flows.renews(run, reply):
             error = self._records.step_error(run, reply)
         step, intended_s, key = run.step, run.intended_s, run.key
-        last = self._flows.advance(run, reply) is not Outcome.REQUEST
+        outcome = self._flows.advance(run, reply)
+        last = outcome is Outcome.ENDED or outcome is Outcome.RAISED
         if run.error is not None and not error:
             error = self._records.flow_error(run, run.error)
         flow, operation, origin_s, _, _ = run.job
@@ -242,19 +255,83 @@ class Exchanges:
             connection.blocked,
             error,
         )
-        if not last and reusable and connection.outgoing is None:
+        if outcome is Outcome.REQUEST and reusable and connection.outgoing is None:
             run.intended_s = now
             connection.fresh = False
             connection.retried = False
             self._send_step(connection, run, Blocked.NOT)
             return
+        connection.flow = None
         if last:
-            self._source.completed(run.job[0], now)
+            if run.line is not None:
+                self._losses.end(run.job, run, now)
+            else:
+                self._source.completed(run.job[0], now)
         else:
             run.intended_s = now
-            self._backlog.steps.append(run)
-        connection.flow = None
+            if outcome is Outcome.REQUEST:
+                self._backlog.steps.append(run)
         self.finished(connection, reusable)
+        if outcome is Outcome.SOCKET:
+            self._sockets.take(run, now)
+
+    # WebSockets
+
+    def _answered(
+        self,
+        connection: Connection,
+        run: FlowRun,
+        channel: Channel,
+        reader: ReplyReader,
+        now: float,
+    ) -> None:
+        """The handshake of a WebSocket has its reply."""
+        assert run.line is not None
+        status, error = reader.status, 0
+        if status == SWITCHED:
+            try:
+                socket = channel.open(reader.head, reader.rest, monotonic())
+            except HandshakeError as wrong:
+                self._not_a_socket(connection, reader, str(wrong), now)
+                return
+        else:
+            socket = Socket(status, reader.body, reader.head)
+            if status < 400:
+                why = f"expected 101 Switching Protocols, got {status}"
+                self._not_a_socket(connection, reader, why, now)
+                return
+            if not self._flows.renews(run, socket):
+                error = self._records.step_error(run, socket)
+        at = StepAt(run.job, run.step, run.intended_s, run.key, connection.number)
+        row = (connection.sent_s, connection.first_s, connection.blocked)
+        if status == SWITCHED:
+            self._sockets.hold(connection, run, channel)
+        outcome = Outcome.ENDED if error else self._flows.advance(run, socket)
+        if run.error is not None:
+            error = self._records.flow_error(run, run.error)
+        last = outcome is Outcome.ENDED or outcome is Outcome.RAISED
+        self._records.handshake(
+            at, now, row, status=status, size=reader.received, last=last, error=error
+        )
+        run.intended_s = now
+        if status != SWITCHED:
+            connection.flow = None
+            self.finished(connection, reader.reusable)
+        self._sockets.go_on(run, outcome, now)
+
+    def _not_a_socket(
+        self, connection: Connection, reader: ReplyReader, why: str, now: float
+    ) -> None:
+        connection.reader = reader  # of which the row tells
+        self._losses.fail(connection, RequestError.PROTOCOL, why, now)
+
+    def _next_request(self, run: FlowRun) -> None:
+        """A flow goes on with a request, and its last step left it no connection."""
+        idle = self._pool.idle
+        if idle:
+            self._send_step(idle.popitem()[0], run, Blocked.NOT)
+        else:
+            self._backlog.steps.append(run)
 
 
 def words(error: OSError) -> str:

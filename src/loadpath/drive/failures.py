@@ -24,6 +24,7 @@ _WORDS = {
     RequestError.FLOW: "flow",
     RequestError.TLS: "tls",
     RequestError.REDIRECT: "redirect",
+    RequestError.CLOSED: "closed",
 }
 
 

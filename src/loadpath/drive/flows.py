@@ -11,24 +11,35 @@ from enum import IntEnum
 from time import monotonic
 
 from loadpath.drive.carried import Carried
+from loadpath.drive.channels import Channel, Line
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.redirects import REDIRECTS, RedirectError
 from loadpath.drive.requests import RequestWriter
 from loadpath.drive.sessions import RENEW_AFTER_S, Session, Sessions
 from loadpath.drive.state import FlowRun, FlowState
-from loadpath.flow import Acknowledged, Flow, Identity, Reply, Request
+from loadpath.flow import (
+    Acknowledged,
+    Connect,
+    Flow,
+    Identity,
+    Message,
+    Reply,
+    Request,
+    SocketStep,
+)
 
 STEPS_MAX = 255
 UNAUTHORIZED = 401
 
 
 class Outcome(IntEnum):
-    """What came of advancing a flow."""
+    """What came of advancing a flow: a request to send, a step on its WebSockets, or its end."""
 
     REQUEST = 0
     ENDED = 1
     RAISED = 2
+    SOCKET = 3
 
 
 class Flows:
@@ -50,6 +61,8 @@ class Flows:
         self._state = state
         self._rng = state.rng
         self._writer = writer
+        # Its own: the key that each handshake has would crowd out what the other one keeps.
+        self._handshakes = RequestWriter(authority.partition("://")[2])
         self._sessions = sessions
         self._in_sessions = sessions.wanted
         self._authority = authority
@@ -83,10 +96,13 @@ class Flows:
         assert login is not None and session.identity is not None
         return self._begin(run, login, session.identity)
 
-    def advance(self, run: FlowRun, reply: Reply) -> Outcome:
-        """Give a run its reply. With REQUEST, it has a next step to send."""
+    def advance(self, run: FlowRun, reply: Reply | Message | float | None) -> Outcome:
+        """Give a run its reply, or what its step on a WebSocket came to.
+
+        With REQUEST, it has a next step to send; with SOCKET, one on `run.line`.
+        """
         carried = run.carried
-        if carried is not None:
+        if carried is not None and isinstance(reply, Reply):
             outcome = self._carry_on(run, carried, reply)
             if outcome is not None:
                 return outcome
@@ -95,7 +111,7 @@ class Flows:
             return Outcome.ENDED
         self._state.run = self._rng.stream = run
         try:
-            self._take(run, generator.send(reply))
+            outcome = self._take(run, generator.send(reply))
         except StopIteration as end:
             if carried is not None and carried.interrupted is not None:
                 return self._logged_in(run, carried, end.value)
@@ -104,7 +120,7 @@ class Flows:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a user's code raises anything
             return self._raised(run, error)
         run.step += 1
-        return Outcome.REQUEST
+        return outcome
 
     def renews(self, run: FlowRun, reply: Reply) -> bool:
         """Whether this reply says that the identity is to log in again and the request is to be
@@ -218,32 +234,57 @@ class Flows:
         self._state.run = self._rng.stream = run
         try:
             generator = run.generator = function(argument)
-            self._take(run, next(generator))
+            return self._take(run, next(generator))
         except StopIteration as end:
             run.returned = end.value
             return Outcome.ENDED
         except (Exception, SystemExit) as error:  # noqa: BLE001  a user's code raises anything
             return self._raised(run, error)
-        return Outcome.REQUEST
 
-    def _take(self, run: FlowRun, yielded: object) -> None:
+    def _take(self, run: FlowRun, yielded: object) -> Outcome:
         """Make what was yielded the request to send; raises what is wrong with it."""
-        if not isinstance(yielded, Request):
-            run.close()
-            raise TypeError(f"a flow yields requests, such as get(…); this one {yielded!r:.80}")
         if run.step + 1 >= STEPS_MAX:
             run.close()
             raise _too_long()
+        if not isinstance(yielded, Request):
+            return self._take_other(run, yielded)
         run.payload = self._writer.encode(yielded)
         run.method = yielded.method
         run.expect = yielded.expect
         carried = run.carried
         if carried is None:
             if not yielded.follow:
-                return
+                return Outcome.REQUEST
             carried = run.carried = Carried(None)
         names = frozenset([name.lower() for name, _ in yielded.headers])
         run.payload = carried.take(run.payload, names, yielded.follow)
+        return Outcome.REQUEST
+
+    def _take_other(self, run: FlowRun, yielded: object) -> Outcome:
+        """The same for what is about WebSockets."""
+        carried = run.carried
+        try:
+            if carried is not None and carried.logging_in:
+                raise TypeError("a login makes requests only, and opens no WebSocket")
+            if not isinstance(yielded, Connect | SocketStep):
+                raise TypeError(f"a flow yields requests, such as get(…); this one {yielded!r:.80}")
+            if run.line is None:
+                run.line = Line()
+            if isinstance(yielded, SocketStep):
+                run.line.of(yielded)
+                run.line.step = yielded
+                return Outcome.SOCKET
+            channel = Channel(yielded)
+            asked = channel.request(yielded)
+            payload = self._handshakes.encode(asked)
+        except BaseException:
+            run.close()
+            raise
+        run.line.opening = channel
+        run.method, run.expect = asked.method, asked.expect
+        names = frozenset([name.lower() for name, _ in asked.headers])
+        run.payload = payload if carried is None else carried.take(payload, names, 0)
+        return Outcome.REQUEST
 
     def _raised(self, run: FlowRun, error: BaseException) -> Outcome:
         carried = run.carried

@@ -123,7 +123,8 @@ class ReplyReader:
 
     `feed` returns True when the reply is whole. Then, and after an error, `status` (0: none yet),
     `head`, `body` (empty unless kept), `received` bytes and `reusable` say what came; `start` is
-    the beginning of what was received.
+    the beginning of what was received. With `upgrade`, a reply of 101 is whole with its head, and
+    `rest` is what came after it.
     """
 
     __slots__ = (
@@ -135,15 +136,21 @@ class ReplyReader:
         "_phase",
         "_size",
         "_to_head_request",
+        "_upgrade",
         "head",
         "received",
+        "rest",
         "reusable",
         "start",
         "status",
     )
 
-    def __init__(self, *, to_head_request: bool = False, keep_body_max: int = 0) -> None:
+    def __init__(
+        self, *, to_head_request: bool = False, keep_body_max: int = 0, upgrade: bool = False
+    ) -> None:
         self._to_head_request = to_head_request
+        self._upgrade = upgrade
+        self.rest = b""
         self._keep_max = keep_body_max
         self._phase = _Phase.HEAD
         self._line = b""  # a head or chunk line of which the end has not come
@@ -207,6 +214,10 @@ class ReplyReader:
         framing = parse_head(head, to_head_request=self._to_head_request)
         if framing.status < 200:
             self._interim += 1
+            if framing.status == 101 and self._upgrade:
+                self.status, self.head, self.rest = 101, head, held[found + 4 :]
+                self._phase = _Phase.DONE
+                return len(data)
             if framing.status == 101:
                 raise FramingError("101: it wants to speak another protocol")
             if self._interim > INTERIM_REPLIES_MAX:

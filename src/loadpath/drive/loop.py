@@ -21,6 +21,7 @@ from loadpath.drive.heads import Heads
 from loadpath.drive.losses import Losses
 from loadpath.drive.plan import TimerMode
 from loadpath.drive.records import Records
+from loadpath.drive.sockets import Sockets
 from loadpath.drive.sources import Source
 from loadpath.flow import Reply
 from loadpath.recording.schema import Blocked, RequestError
@@ -49,6 +50,7 @@ class SegmentLoop:
         records: Records,
         losses: Losses,
         exchanges: Exchanges,
+        sockets: Sockets,
         dialer: Dialer,
         control: dict[int, Callable[[], None]],
     ) -> None:
@@ -62,6 +64,7 @@ class SegmentLoop:
         self._records = records
         self._losses = losses
         self._exchanges = exchanges
+        self._sockets = sockets
         self._dialer = dialer
         self._control = control
         self._heads = Heads()
@@ -228,6 +231,9 @@ class SegmentLoop:
 
     def _on_event(self, fd: int, event: int, now: float) -> None:
         connection = self._pool.by_fd[fd]
+        if connection.channel is not None:
+            self._sockets.on_event(connection, event, now)
+            return
         if connection.connecting:
             self._dialer.on_event(connection, event, now)
             return
@@ -244,7 +250,8 @@ class SegmentLoop:
     # The end
 
     def _see_whether_drained(self, now: float) -> None:
-        if not (self._pool.busy or self._backlog or self._dialer.resending):
+        pool, sockets = self._pool, self._sockets
+        if not (pool.busy or self._backlog or self._dialer.resending or sockets.waiting):
             self._finish(now)
 
     def _give_up(self, now: float) -> None:
@@ -252,6 +259,7 @@ class SegmentLoop:
         why = f"no reply when the segment was over, {self._drain_s:g} s after its last arrival"
         for connection in [each for each in self._pool.by_fd.values() if each.busy]:
             self._losses.fail(connection, RequestError.UNFINISHED, why, now)
+        self._sockets.give_up(why, now)
         self._dialer.give_up(now)
         self._losses.fail_waiting(RequestError.UNFINISHED, why, now, everything=True)
         self._finish(now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TypeAlias
 
 from loadpath.drive.agenda import Agenda
 from loadpath.drive.backlog import Backlog, LostRequest
+from loadpath.drive.channels import GOING_AWAY, Line
 from loadpath.drive.connections import Connection, Pool
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
@@ -63,7 +65,7 @@ class Losses:
         """The request on a connection failed, and the connection is of no further use."""
         self._pool.close(connection)
         self._records.failed(connection, error, why)
-        self._end(connection.job, connection.flow, now)
+        self.end(connection.job, connection.flow, now)
 
     def fail_waiting(self, error: RequestError, why: str, now: float, *, everything: bool) -> None:
         """Fail the first of what waits for a connection, or everything that does."""
@@ -80,12 +82,20 @@ class Losses:
     ) -> None:
         """A request that was due will not be sent."""
         self._records.unsent(job, run, why, blocked)
-        self._end(job, run, now)
+        self.end(job, run, now)
 
     def fail_lost(self, lost: LostRequest, error: RequestError, why: str, now: float) -> None:
         """A request that was to be sent again will not be."""
         self._records.not_again(lost, error, why)
-        self._end(lost.job, lost.flow, now)
+        self.end(lost.job, lost.flow, now)
+
+    def end(self, job: Job, run: FlowRun | None, now: float) -> None:
+        """An operation is over, its flow with all that it opened."""
+        if run is not None:
+            run.close()
+            if run.line is not None:
+                self._close_sockets(run.line)
+        self._source.completed(job[0], now)
 
     def watch(self, connection: Connection, deadline: float) -> None:
         """Look at the connection at `deadline`: one entry a connection, however many requests."""
@@ -109,7 +119,18 @@ class Losses:
         run = connection.flow
         return self._idempotent[connection.job[1]] if run is None else run.method in IDEMPOTENT
 
-    def _end(self, job: Job, run: FlowRun | None, now: float) -> None:
-        if run is not None:
-            run.close()
-        self._source.completed(job[0], now)
+    def _close_sockets(self, line: Line) -> None:
+        """Close what a flow left open, with a word to the service and without waiting for its."""
+        for channel in line.channels.values():
+            connection = self._pool.of_channel(channel)
+            if connection is not None:
+                channel.say_goodbye(GOING_AWAY)
+                with contextlib.suppress(OSError):
+                    if len(channel.outgoing) == 1:  # else the kernel has no room for it
+                        connection.send(channel.outgoing[0])
+                self._pool.close(connection)
+            channel.dispose()
+        line.channels.clear()
+        if line.opening is not None:
+            line.opening.dispose()
+            line.opening = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from loadpath.drive.backlog import LostRequest
 from loadpath.drive.connections import Connection
@@ -19,6 +20,17 @@ from loadpath.recording.schema import RequestError
 
 _NAN = math.nan
 U4_MAX = (1 << 32) - 1
+SWITCHED = 101
+
+
+class StepAt(NamedTuple):
+    """Which step it is that a row is about."""
+
+    job: Job
+    step: int
+    intended_s: float
+    key: int
+    connection: int
 
 
 class Records:
@@ -32,6 +44,8 @@ class Records:
         self._expect = [each.expect for each in operations]
         self.rows = RowBuffer()
         self.failures = Failures(operations)
+        # By number of row; not a field of it, which would cost every request.
+        self.messages: dict[int, int] = {}
         self.without_reply = 0
         self.never_sent = 0
 
@@ -102,6 +116,78 @@ class Records:
             number=connection.number,
             blocked=connection.blocked,
         )
+
+    def handshake(
+        self,
+        at: StepAt,
+        now: float,
+        row: tuple[float, float, int],
+        *,
+        status: int,
+        size: int,
+        last: bool,
+        error: int,
+    ) -> None:
+        """The request for a WebSocket has its reply; `row`: when sent, first byte, why late."""
+        flow, operation, origin_s, _, _ = at.job
+        sent_s, first_s, blocked = row
+        self.rows.add(
+            origin_s,
+            at.intended_s,
+            sent_s,
+            first_s,
+            now,
+            at.key,
+            flow,
+            min(size, U4_MAX),
+            at.connection,
+            operation,
+            status,
+            at.step,
+            last,
+            blocked,
+            error,
+        )
+
+    def socket_step(
+        self,
+        at: StepAt,
+        now: float,
+        *,
+        sent_s: float = _NAN,
+        messages: int = 0,
+        size: int = 0,
+        last: bool = False,
+        error: int = 0,
+    ) -> None:
+        """A step on a WebSocket is over."""
+        if messages:
+            self.messages[len(self.rows)] = min(messages, U4_MAX)
+        flow, operation, origin_s, _, _ = at.job
+        self.rows.add(
+            origin_s,
+            at.intended_s,
+            sent_s,
+            now if messages else _NAN,
+            now,
+            at.key,
+            flow,
+            min(size, U4_MAX),
+            at.connection,
+            operation,
+            SWITCHED,
+            at.step,
+            last,
+            0,
+            error,
+        )
+
+    def socket_failed(
+        self, run: FlowRun, connection: int, error: RequestError, detail: str, size: int
+    ) -> None:
+        """A step on a WebSocket failed."""
+        self.failures.add(run.job[1], error, detail)
+        self._without_reply(run.job, run, int(error), size=size, status=SWITCHED, number=connection)
 
     def not_again(self, lost: LostRequest, error: RequestError, detail: str) -> None:
         """A request that lost its connection will not be sent a second time."""

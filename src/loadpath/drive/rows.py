@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Any, TypeAlias
 
@@ -86,15 +86,25 @@ class RowBuffer:
 
 
 def columns(
-    rows: Rows, segment: int, keys: npt.NDArray[np.uint64], identities: npt.NDArray[np.uint64]
+    rows: Rows,
+    segment: int,
+    keys: npt.NDArray[np.uint64],
+    identities: npt.NDArray[np.uint64],
+    messages: Mapping[int, int],
 ) -> Columns:
-    """The columns that `loadpath.recording` writes; `keys` and `identities` replace the codes."""
+    """The columns that `loadpath.recording` writes; `keys` and `identities` replace the codes.
+
+    `messages` has the numbers of those rows that have one.
+    """
     result: Columns = {"segment": np.full(len(rows), segment, dtype=np.uint16)}
     for name, _ in _FIELDS:
         if name != "origin_s":
             result[name] = np.ascontiguousarray(rows[name])
     result["key"] = keys
     result["identity"] = identities
+    taken = result["messages"] = np.zeros(len(rows), dtype=np.uint32)
+    if messages:
+        taken[np.fromiter(messages.keys(), np.intp)] = np.fromiter(messages.values(), np.uint32)
     return result
 
 

@@ -16,6 +16,7 @@ from loadpath.recording.schema import RequestError
 from loadpath.spec.tls import tls_words
 
 _BODY_BYTES_MAX = 16 * 1024 * 1024
+SWITCHED = 101
 
 
 class NoReplyError(Exception):
@@ -23,10 +24,11 @@ class NoReplyError(Exception):
 
 
 class SequentialReply(msgspec.Struct, frozen=True):
-    """A reply and how it began, head included."""
+    """A reply and how it began, head included; `rest` is what came after a 101."""
 
     reply: Reply
     start: bytes
+    rest: bytes = b""
 
 
 class SequentialClient:
@@ -36,9 +38,13 @@ class SequentialClient:
         self._family, self._address = address
         self._security = security
         self._sock: socket.socket | None = None
+        self._upgrade = False
 
-    def exchange(self, payload: bytes, *, method: str, timeout_s: float) -> SequentialReply:
-        """Send a request and wait for its reply. Raises `NoReplyError`."""
+    def exchange(
+        self, payload: bytes, *, method: str, timeout_s: float, upgrade: bool = False
+    ) -> SequentialReply:
+        """Send a request and wait for its reply; `upgrade` takes a 101. Raises `NoReplyError`."""
+        self._upgrade = upgrade
         deadline = monotonic() + timeout_s
         reused = self._sock is not None
         try:
@@ -49,6 +55,12 @@ class SequentialClient:
                 raise
         return self._exchange(payload, method, deadline, timeout_s)
 
+    def taken_over(self) -> socket.socket:
+        """The connection, which speaks another protocol now; the next request opens a new one."""
+        assert self._sock is not None
+        sock, self._sock = self._sock, None
+        return sock
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._sock is not None:
@@ -58,7 +70,11 @@ class SequentialClient:
     def _exchange(
         self, payload: bytes, method: str, deadline: float, timeout_s: float
     ) -> SequentialReply:
-        reader = ReplyReader(to_head_request=method == "HEAD", keep_body_max=_BODY_BYTES_MAX)
+        reader = ReplyReader(
+            to_head_request=method == "HEAD",
+            keep_body_max=_BODY_BYTES_MAX,
+            upgrade=self._upgrade,
+        )
         try:
             sock = self._connect(deadline)
             sock.settimeout(_left(deadline))
@@ -84,9 +100,10 @@ class SequentialClient:
                 raise _ClosedWithoutReplyError(why) from None
             why = (error.strerror or str(error)).lower()
             raise NoReplyError(describe(RequestError.RESET, why)) from None
-        if not reader.reusable:
+        if not reader.reusable and reader.status != SWITCHED:
             self.close()
-        return SequentialReply(Reply(reader.status, reader.body, reader.head), reader.start)
+        reply = Reply(reader.status, reader.body, reader.head)
+        return SequentialReply(reply, reader.start, reader.rest)
 
     def _connect(self, deadline: float) -> socket.socket:
         if self._sock is None:

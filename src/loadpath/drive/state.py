@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from loadpath.drive.carried import Carried
+from loadpath.drive.channels import Channel, Line
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import Keys
 from loadpath.drive.seeds import MASK, mixed, segment_tag
@@ -91,6 +92,7 @@ class FlowRun:
         "intended_s",
         "job",
         "key",
+        "line",
         "method",
         "payload",
         "position",
@@ -113,6 +115,14 @@ class FlowRun:
         self.error: BaseException | None = None
         self.generator: Flow | None = None
         self.carried: Carried | None = None
+        self.line: Line | None = None  # once it opens a WebSocket
+
+    @property
+    def handshake(self) -> Channel | None:
+        """The WebSocket that its request is to open."""
+        if self.line is None or (self.carried is not None and self.carried.logging_in):
+            return None
+        return self.line.opening
 
     def close(self) -> None:
         """Let the flow end where it is; what it raises about that is not a failure of a request."""

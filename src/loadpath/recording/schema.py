@@ -38,6 +38,7 @@ class RequestError(IntEnum):
     FLOW = 7
     TLS = 8
     REDIRECT = 9
+    CLOSED = 10
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -74,19 +75,21 @@ REQUESTS = TableSchema(
         Column("segment", "u2", "", "Index of the segment it belongs to."),
         Column("operation", "u2", "", "Index into `operations` of recording.json."),
         Column("flow", "u4", "", "Number of the flow instance within the segment."),
-        Column("step", "u1", "", "Which request of the flow this is, from 0."),
+        Column(
+            "step", "u1", "", "Which request (or step on a WebSocket) of the flow this is, from 0."
+        ),
         Column("last", "bool", "", "Whether the flow ended with this request."),
         Column(
             "intended_s",
             "f8",
             "s",
-            "When it should have been sent: the arrival for step 0, "
-            "else `done_s` of the step before.",
+            "When it should have been sent: the arrival for step 0, else `done_s` of the step "
+            "before; of a WebSocket message awaited with `since`, what that said.",
         ),
         Column("sent_s", "f8", "s", "When its first byte was handed to the kernel; nan: never."),
         Column("first_byte_s", "f8", "s", "When the reply's first byte was read; nan: never."),
         Column("done_s", "f8", "s", "When the reply's last byte was read; nan: never."),
-        Column("status", "u2", "", "HTTP status; 0: no reply."),
+        Column("status", "u2", "", "HTTP status; 0: no reply; 101: of a WebSocket."),
         Column("key", "u8", "", "Salted digest of the key it asked for; 0: none."),
         Column(
             "identity",
@@ -95,7 +98,7 @@ REQUESTS = TableSchema(
             "Salted digest of the identity that asked; 0: none, as in older files without it.",
             optional=True,
         ),
-        Column("bytes", "u4", "B", "Size of the reply, head and body."),
+        Column("bytes", "u4", "B", "Size of the reply, head and body; of messages, their content."),
         Column("connection", "u4", "", "Which of the engine's connections carried it."),
         Column(
             "blocked",
@@ -110,7 +113,15 @@ REQUESTS = TableSchema(
             "",
             "0 none, 1 status, 2 timeout, 3 connect refused or failed, 4 reset or early close, "
             "5 protocol, 6 unfinished when the segment ended, 7 the flow raised, "
-            "8 the TLS handshake failed, 9 a redirect that may not be followed.",
+            "8 the TLS handshake failed, 9 a redirect that may not be followed, "
+            "10 the WebSocket was closed.",
+        ),
+        Column(
+            "messages",
+            "u4",
+            "",
+            "WebSocket messages that the step took; 0 for requests, as in older files without it.",
+            optional=True,
         ),
     ),
 )

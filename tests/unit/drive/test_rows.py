@@ -20,7 +20,8 @@ def test_rows_come_back_in_order_across_blocks() -> None:
     for since in (0, 1, 8191, 8192, 8193, 19_999, 20_000):
         assert buffer.since(since)["flow"].tolist() == list(range(since, count))
     zeros = np.zeros(count, dtype=np.uint64)
-    made = columns(rows, 9, zeros, zeros + np.uint64(7))
+    made = columns(rows, 9, zeros, zeros + np.uint64(7), {3: 5})
+    assert made["messages"].tolist()[:5] == [0, 0, 0, 5, 0]
     assert set(made) == set(REQUESTS.column_names())
     assert {name: column.dtype.str[1:] for name, column in made.items()} == {
         column.name: {"bool": "b1"}.get(column.type, column.type) for column in REQUESTS.columns
@@ -45,7 +46,7 @@ def test_every_field_holds_its_largest_value() -> None:
 def test_a_buffer_without_rows_gives_empty_columns() -> None:
     rows = RowBuffer().since(0)
     none = np.zeros(0, dtype=np.uint64)
-    made = columns(rows, 0, none, none)
+    made = columns(rows, 0, none, none, {})
     assert {len(column) for column in made.values()} == {0}
 
 
