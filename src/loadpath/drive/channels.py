@@ -242,8 +242,9 @@ class Channel:
             self.dispose()
 
     def dispose(self) -> None:
-        """Let go of its reader, which is a ring that nothing collects while load runs."""
+        """Let go of its reader and of what that raised: rings that nothing collects under load."""
         self._protocol.parser.close()
+        self._protocol.parser_exc = None
 
 
 class Line:
@@ -262,6 +263,12 @@ class Line:
         self.began_s = math.nan
         self.deadline_s = math.inf
         self.check_at = math.inf
+
+    def forget_opening(self) -> None:
+        """The handshake came to nothing, or to an open socket."""
+        if self.opening is not None and self.opening.socket not in self.channels:
+            self.opening.dispose()
+        self.opening = None
 
     def of(self, step: SocketStep) -> tuple[Channel, ...]:
         """The WebSockets that a step is about. Raises `ValueError` for one of another flow."""

@@ -252,6 +252,8 @@ class Flows:
         run.method = yielded.method
         run.expect = yielded.expect
         carried = run.carried
+        if run.line is not None and (carried is None or not carried.logging_in):
+            run.line.forget_opening()
         if carried is None:
             if not yielded.follow:
                 return Outcome.REQUEST
@@ -280,6 +282,7 @@ class Flows:
         except BaseException:
             run.close()
             raise
+        run.line.forget_opening()
         run.line.opening = channel
         run.method, run.expect = asked.method, asked.expect
         names = frozenset([name.lower() for name, _ in asked.headers])

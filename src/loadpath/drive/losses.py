@@ -131,6 +131,4 @@ class Losses:
                 self._pool.close(connection)
             channel.dispose()
         line.channels.clear()
-        if line.opening is not None:
-            line.opening.dispose()
-            line.opening = None
+        line.forget_opening()

@@ -113,12 +113,20 @@ def it(state):
     assert (yield expect(socket)).text == "42"
     assert (yield count(socket, seconds=0.05)) == 57
     assert socket.received == 100
-    socket = yield connect("/refuse/409", expect=(409,))
-    assert not socket.ok and socket.status == 409 and socket.text == "not you\\n"
+    for _ in range(2):
+        socket = yield connect("/refuse/409", expect=(409,))
+        assert not socket.ok and socket.status == 409 and socket.text == "not you\\n"
+    reply = yield get("/page")
+    assert reply.ok and reply.text == "a page\\n" and not isinstance(reply, Socket)
 """)
     driven = drive(ports[0], flows=flows, flow_names=("it",), load=FEW, drain_s=3)
     assert driven.result.first_errors == {}
     assert driven.result.errors == 0 and driven.result.unfinished == 0
+    driver = Driver(_plan(ports[0], flows), {})
+    try:
+        assert [each.error for each in Alone(driver).probe("it", 2)] == [None, None]
+    finally:
+        driver.close()
 
 
 WAYS = {
@@ -291,7 +299,10 @@ def slow(state):
     assert driven.result.done == 203
 
 
-def test_handshakes_are_made_as_whoever_asks(ports: Any, drive: Any, write_flows: Any) -> None:
+def test_handshakes_are_made_as_whoever_asks_who_logs_in_again_when_refused(
+    ports: Any, drive: Any, write_flows: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("loadpath.drive.flows.RENEW_AFTER_S", 0.0)
     flows = write_flows("""
 logins = []
 
@@ -303,7 +314,6 @@ def sign_in(identity):
 
 @operation("it")
 def it(state):
-    state_of_login = state.identity.number
     socket = yield connect("/private")
     assert socket.ok
     reply = yield get("/refuse/409", expect=(409,))
@@ -314,11 +324,16 @@ def it(state):
         ports[0],
         flows=flows,
         flow_names=("it",),
-        load=FEW,
-        identities=KeySet(name="who", count=2),
-        cookies=True,
+        load=ClosedLoad(users=1, think_time_s=0.02),
+        identities=KeySet(name="who", count=1),
+        duration_s=0.3,
     )
-    assert set(driven.rows["status"].tolist()) == {101, 409} or driven.result.first_errors
+    assert driven.result.first_errors == {}
+    rows = driven.rows
+    renewed = rows["flow"] == rows["flow"].min()
+    assert rows["status"][renewed].tolist() == [401, 409, 101, 409, 101]
+    assert set(rows["status"][~renewed].tolist()) == {101, 409}
+    assert rows["last"].sum() == driven.result.arrivals > 1
 
 
 def test_several_processes_and_probes(ports: Any, write_flows: Any, tmp_path: Path) -> None:
