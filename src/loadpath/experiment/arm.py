@@ -27,9 +27,11 @@ from loadpath.events import EventSink, LoadProgress, Warned
 from loadpath.experiment.engines import engine_processes
 from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.session import Session
+from loadpath.experiment.visits import first_visits, visit_rows, visits
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
-from loadpath.recording import Recording, RecordingWriter, SegmentRecord
+from loadpath.recording import Recording, RecordingWriter, SegmentRecord, write_requests
 from loadpath.spec import Setup
+from loadpath.tap import Taps, Window
 
 StopRule = Callable[[SegmentProgress], bool]
 
@@ -41,7 +43,10 @@ PRODUCTS = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS", "http"
 
 
 class Arm:
-    """A running arm; open it with `open_arm`. `drive` puts one segment of load on it, recorded."""
+    """A running arm; open it with `open_arm`. `drive` puts one segment of load on it, recorded.
+
+    `taps` are on its wires, if any are: what crosses them in a segment is recorded with it.
+    """
 
     def __init__(
         self,
@@ -54,8 +59,10 @@ class Arm:
         backends: Sequence[PostgresActivity],
         emit: EventSink,
         place: tuple[str, int],
+        taps: Taps | None = None,
     ) -> None:
         self.setup = setup
+        self.taps = taps
         self.deployment = deployment
         self.engine = engine
         self._meter = meter
@@ -90,8 +97,7 @@ class Arm:
         `background` is a second open load under the first, of its own operations; `stop_when`,
         asked at every progress report, ends the segment early.
         """
-        index = self._segments
-        self._segments += 1
+        index = self._next_index()
         segment = Segment(
             index=index,
             purpose=purpose,
@@ -104,21 +110,76 @@ class Arm:
             requests_path=self._writer.requests_path(index),
         )
         work_s = fixed_work_s()
-        result = await self.engine.run(
-            segment, on_progress=self._progress(label or purpose, duration_s, stop_when)
-        )
+        async with self._wires_read(index):
+            result = await self.engine.run(
+                segment, on_progress=self._progress(label or purpose, duration_s, stop_when)
+            )
         record = msgspec.structs.replace(
             _segment_record(segment, result, label, self._place), fixed_work_s=work_s
         )
+        host = self._keep(record)
+        await self._give_the_engine_room(record, host)
+        return record
+
+    async def probe(self) -> SegmentRecord:
+        """Run each operation alone, some visits one after the other, recorded as a segment `probe`:
+        a request is a visit, and from its start to the first of them the service is left alone."""
+        index = self._next_index()
+        names = [operation.name for operation in self.setup.workload.operations]
+        await first_visits(names, self.engine)
+        async with self._wires_read(index):
+            visited = await visits(dict.fromkeys(names, ()), self.engine)
+        write_requests(self._writer.requests_path(index), visit_rows(visited, index))
+        record = SegmentRecord(
+            index=index,
+            purpose="probe",
+            load={},
+            duration_s=visited.ended_s - visited.began_s,
+            weights=dict.fromkeys(names, 1.0),
+            started_s=visited.began_s,
+            ended_s=visited.ended_s,
+            drained_s=visited.ended_s,
+            arrivals=sum(len(replies) for replies in visited.replies.values()),
+        )
+        self._keep(record)
+        return record
+
+    def _next_index(self) -> int:
+        self._segments += 1
+        return self._segments - 1
+
+    @asynccontextmanager
+    async def _wires_read(self, index: int) -> AsyncIterator[None]:
+        """Record what crosses the taps meanwhile; without taps there is nothing to record."""
+        if self.taps is None:
+            yield
+            return
+        await self.taps.begin(
+            Window(
+                segment=index,
+                exchanges=self._writer.exchanges_path(index),
+                connections=self._writer.connections_path(index),
+                shapes=self._writer.shapes_path(index),
+            )
+        )
+        yield
+        result = await self.taps.end()
+        if result.lost_exchanges:
+            lost = f"{result.lost_exchanges:,} of {result.exchange_count:,} exchanges"
+            self._emit(
+                Warned(at_s=time.time(), message=f"the disk was too slow for the taps: {lost} lost")
+            )
+
+    def _keep(self, record: SegmentRecord) -> Mapping[str, npt.NDArray[Any]]:
+        """Write what was metered during a segment, and the segment; the table of the host."""
         tables = self._meter.take()
-        self._writer.write_tables(index, tables)
+        self._writer.write_tables(record.index, tables)
         for watched in self._backends:
-            self._writer.write_table("postgres", index, watched.take())
+            self._writer.write_table("postgres", record.index, watched.take())
         self._writer.append_segment(record)
-        await self._give_the_engine_room(record, tables.host)
         self.deployment.raise_if_died()
         self.deployment.check_peers()
-        return record
+        return tables.host
 
     async def _give_the_engine_room(
         self, record: SegmentRecord, host: Mapping[str, npt.NDArray[Any]]
@@ -214,12 +275,29 @@ def _database_activity(deployment: Deployment) -> list[PostgresActivity]:
 
 
 @asynccontextmanager
+async def _taps(session: Session, setup: Setup, *, tapped: bool) -> AsyncIterator[Taps | None]:
+    if not tapped:
+        yield None
+        return
+    kinds = {dependency.name: dependency.kind for dependency in setup.service.dependencies}
+    async with Taps(kinds, spawn=session.guard.spawn) as taps:
+        yield taps
+
+
+@asynccontextmanager
 async def open_arm(
-    session: Session, setup: Setup, name: str, *, arm: str = "", round_: int = 0
+    session: Session,
+    setup: Setup,
+    name: str,
+    *,
+    arm: str = "",
+    round_: int = 0,
+    tapped: bool = False,
 ) -> AsyncIterator[Arm]:
     """Deploy `setup` from the restored data and stand an engine and meters beside it.
 
-    `arm` and `round_` place its segments in an interleaved comparison.
+    `arm` and `round_` place its segments in an interleaved comparison; `tapped` puts taps on the
+    wires, whose CPU is metered as a part of its own.
     """
     snapshot = await session.snapshot(setup)
     writer = RecordingWriter.create(
@@ -230,9 +308,16 @@ async def open_arm(
         loadpath_version=__version__,
     )
     with writer, session.telling(writer.append_event):
-        async with Deployment(
-            setup, snapshot=snapshot, guard=session.guard, emit=session.emit
-        ) as deployment:
+        async with (
+            _taps(session, setup, tapped=tapped) as taps,
+            Deployment(
+                setup,
+                snapshot=snapshot,
+                guard=session.guard,
+                emit=session.emit,
+                wrap=None if taps is None else taps.wrap,
+            ) as deployment,
+        ):
             writer.note_dependencies(named_dependencies(deployment))
             plan = EnginePlan(
                 host=deployment.address.host,
@@ -252,6 +337,7 @@ async def open_arm(
                         **deployment.parts(),
                         "engine": engine.pids,
                         "loadpath": (os.getpid(), session.guard.pid),
+                        **({} if taps is None else {"taps": (taps.pid,)}),
                     }
 
                 async with AsyncExitStack() as stack:
@@ -269,5 +355,6 @@ async def open_arm(
                         backends=backends,
                         emit=session.emit,
                         place=(arm, round_),
+                        taps=taps,
                     )
             deployment.copy_logs(writer.directory / "logs")

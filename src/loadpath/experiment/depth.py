@@ -13,7 +13,8 @@ COUNTS = ("holds", "repeats", "arms")
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
     """Durations in seconds, counts, and the precision a knee is looked for with.
 
-    `arms` is the number of A B pairs of an experiment. `repeats` is how often a disturbed or
+    `arms` is the number of A B pairs of an experiment, `traced_s` how long
+    the mix is driven with taps on the wires. `repeats` is how often a disturbed or
     undecided hold may be driven again. `budget_s` is what all of it may take: what no longer fits
     is left out, repetitions first.
     """
@@ -29,6 +30,7 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     tolerance: float
     arms: int
+    traced_s: float
     budget_s: float = math.inf
 
 
@@ -44,6 +46,7 @@ QUICK = Depth(
     repeats=2,
     tolerance=0.04,
     arms=6,
+    traced_s=3,
     budget_s=350,
 )
 
@@ -59,6 +62,7 @@ FULL = Depth(
     repeats=3,
     tolerance=0.03,
     arms=8,
+    traced_s=6,
 )
 
 BRIEF = Depth(
@@ -73,6 +77,7 @@ BRIEF = Depth(
     repeats=2,
     tolerance=0.05,
     arms=3,
+    traced_s=2,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 

@@ -48,8 +48,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """One resource at one load. `utilization` is the share of its limit that was used.
 
     `waiting` is, for a thread, the share of the time it was ready to run and did not get a core.
-    `note` says what else shows it. A `limit` is one on requests in service at once, of which the
-    name says all there is to say.
+    `note` says what else shows it. A `limit` is one on requests in service at once, of which name
+    and note say all there is to say.
     """
 
     kind: ResourceKind
@@ -75,7 +75,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     def describe(self) -> str:
         """`the one worker's event loop, 97 % of a core`."""
         if self.kind == "limit":
-            return self.name
+            return f"{self.name}: {self.note}" if self.note else self.name
         said = f"{self.name}, {self.utilization * 100:.0f} % of {self.unit}"
         return f"{said}: {self.note}" if self.note else said
 

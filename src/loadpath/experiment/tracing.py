@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,28 +10,17 @@ import msgspec
 
 from loadpath.deploy import Deployment
 from loadpath.drive import Engine, ProbeReply
-from loadpath.experiment.attribution import Crossing, LoadPath, Suspicion, Visit, load_path
+from loadpath.experiment.attribution import Crossing, LoadPath, Suspicion, load_path
 from loadpath.experiment.attribution.crossings import assigned, background
 from loadpath.experiment.attribution.reading import crossings
 from loadpath.experiment.attribution.suspects.noindex import no_index, whole_scans
 from loadpath.experiment.tapdelay import added_delay_s
+from loadpath.experiment.visits import first_visits, visits, visits_of
 from loadpath.meter.plans import Plans, explain
 from loadpath.recording.schema import TABLES
 from loadpath.recording.tables import read_table
 from loadpath.spec import DependencyKind
 from loadpath.tap import Taps, Window
-
-VISITS = 5
-"""Probes of an operation with the wires read, after the first, which pays for cold caches."""
-
-PAUSE_S = 0.06
-"""Quiet after each probe: work that the reply did not wait for has begun by then, mostly."""
-
-TAIL_S = 0.4
-"""Quiet after the last probe of an operation, for work that is done in batches."""
-
-IDLE_S = 0.5
-"""How long the service is watched while nobody asks it anything."""
 
 _STATEMENTS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE")
 _EXPLAINED_MAX = 100
@@ -76,7 +63,7 @@ async def trace(
 
     `operations` maps each name to those that ask the same for fewer rows, if there are any.
     """
-    first = {name: (await engine.probe(name, 1))[0] for name in operations}
+    first = await first_visits(list(operations), engine)
     window = Window(
         segment=0,
         exchanges=folder / "exchanges.parquet",
@@ -86,46 +73,31 @@ async def trace(
     await taps.begin(window)
     added_s = await added_delay_s(taps)
     # Without a dependency nothing can cross, and there is nothing to wait for.
-    waits = 1.0 if deployment.dependencies else 0.0
-    idle_from_s = time.monotonic()
-    await asyncio.sleep(waits * IDLE_S)
-    idle = (idle_from_s, time.monotonic())
-    replies: dict[str, tuple[ProbeReply, ...]] = {}
-    fewer: dict[str, list[ProbeReply]] = {}
-    ended_s: dict[str, float] = {}
-    for name, smaller in operations.items():
-        # First, so that the quiet after the last probe is that of a probe as the workload has it.
-        fewer[name] = [
-            reply
-            for each in smaller
-            for reply in await engine.probe(each, 1, pause_s=waits * PAUSE_S)
-        ]
-        replies[name] = tuple(await engine.probe(name, VISITS, pause_s=waits * PAUSE_S))
-        await asyncio.sleep(waits * TAIL_S)
-        ended_s[name] = time.monotonic()
+    visited = await visits(operations, engine, watched=bool(deployment.dependencies))
     result = await taps.end()
     kinds = {name: running.kind for name, running in deployment.dependencies.items()}
     crossed = _crossed(window, kinds)
-    quiet = background(crossed, [idle])
+    quiet = background(crossed, [visited.idle])
     paths = [
         load_path(
             name,
-            assigned(_visits(replies[name], ended_s[name]), crossed),
+            assigned(visits_of(replies, visited.quiet_s[name]), crossed),
             quiet,
             assigned(
-                _visits(
-                    [reply for reply in fewer[name] if not reply.error], replies[name][0].started_s
+                visits_of(
+                    [reply for reply in visited.fewer[name] if not reply.error],
+                    replies[0].started_s,
                 ),
                 crossed,
             ),
         )
-        for name in operations
+        for name, replies in visited.replies.items()
     ]
     plans = await _plans(paths, deployment)
     return Trace(
         paths=tuple(_with_plans(path, plans) for path in paths),
         first=first,
-        replies=replies,
+        replies=visited.replies,
         cost=TapCost(
             cpu_s=result.cpu_s,
             exchanges=len(crossed),
@@ -140,19 +112,6 @@ def _crossed(window: Window, kinds: Mapping[str, DependencyKind]) -> list[Crossi
     shapes = read_table(window.shapes, TABLES["shapes"])
     texts = dict(zip(shapes["shape"].tolist(), shapes["text"].tolist(), strict=True))
     return crossings(read_table(window.exchanges, TABLES["exchanges"]), texts, kinds)
-
-
-def _visits(replies: Sequence[ProbeReply], until_s: float) -> list[Visit]:
-    """Each reply as a visit that lasts until the next one begins, the last until `until_s`."""
-    ends = [*(reply.started_s for reply in replies), until_s][1:]
-    return [
-        Visit(
-            began_s=reply.started_s,
-            ended_s=reply.started_s + reply.response_time_s,
-            until_s=end,
-        )
-        for reply, end in zip(replies, ends, strict=True)
-    ]
 
 
 async def _plans(paths: Sequence[LoadPath], deployment: Deployment) -> dict[str, Plans]:

@@ -2,9 +2,10 @@
 
 Collected, in one recording named `mix`: the workload's own load; one continuous ramp until the
 objective is missed; holds around that knee; CPU a request at three loads, of the mix and of each
-operation; each operation's knee with the others at their usual rate. Then, in arms interleaved
-A B B A, recordings `workers-1-…` and `workers-2-…`: where the service as it is and the service with
-one worker more miss the objective.
+operation; each operation's knee with the others at their usual rate. Of a service with dependencies
+also a recording `traced`, with taps on the wires. Then, in arms interleaved A B B A, recordings
+`workers-1-…` and `workers-2-…`: where the service as it is and the service with one worker more
+miss the objective.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from loadpath.answer import Answer, Line, State
 from loadpath.drive import OpenLoad
 from loadpath.errors import InconclusiveError
 from loadpath.events import EventSink, Warned
+from loadpath.experiment import traced
 from loadpath.experiment.arm import Arm, open_arm
 from loadpath.experiment.arms import arm_pairs, compare_arms, too_disturbed
-from loadpath.experiment.assess import Assessment
 from loadpath.experiment.concurrency import in_service, limit_of
-from loadpath.experiment.costs import OperationCost, mix_demands, operation_costs, tilted
+from loadpath.experiment.costs import mix_demands, operation_costs, tilted
 from loadpath.experiment.depth import LEVELS, Depth
 from loadpath.experiment.holds import disturbance, hold
 from loadpath.experiment.knee import (
@@ -41,13 +42,14 @@ from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import describe, load_at
 from loadpath.experiment.session import Session
 from loadpath.experiment.validity import validity
-from loadpath.figures import ms, per_second, times
+from loadpath.experiment.waiting import Wires, explained
+from loadpath.figures import per_second
+from loadpath.questions.lines import knee_words, operation_lines, workers_words
 from loadpath.questions.verdict import Relief, cause, conclude
-from loadpath.questions.words import change
-from loadpath.questions.words import limits as limits_words
+from loadpath.questions.waiting import pool_lines, wires_check, wires_of
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup, Workload
-from loadpath.stats.compare import Comparison, Verdict, interleaved
+from loadpath.stats.compare import interleaved
 
 SETTLE_S = 1.5
 """Today's load for so long after an overload, so that no queue of one hold reaches the next."""
@@ -72,14 +74,20 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     operations = setup.workload.operations
     alone = sum(_has_own_knee(setup.workload, operation) for operation in operations)
     tilted = sum(not operation.alone for operation in operations)
-    start = 2 + 6 * len(setup.service.dependencies)
+    start = _start_s(setup)
     mix = depth.warmup_s + depth.baseline_s + 0.6 * depth.ramp_s
     mix += depth.holds * (depth.hold_s + SETTLE_S / 2)
     demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilted)
     knees = alone * (12 + SETTLE_S)
     relieved = isinstance(setup.workload.arrivals, OpenArrivals)
     arms = 2 * depth.arms * (start / 2 + 1.1 * depth.arm_ramp_s) if relieved else 0
-    return 2 * start + mix + demand + knees + arms
+    wires = traced.estimate_s(setup, depth.traced_s, start / 2)
+    return 2 * start + mix + demand + knees + wires + arms
+
+
+def _start_s(setup: Setup) -> float:
+    """About how long the first start takes, with making the data; a later one half of it."""
+    return 2 + 6 * len(setup.service.dependencies)
 
 
 def _has_own_knee(workload: Workload, operation: Operation) -> bool:
@@ -98,6 +106,8 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
         await _operations(arm, depth, session, own_rate_per_s)
         with phase(session.emit, "acknowledged writes"):
             await arm.check_holds()
+    if setup.service.dependencies:
+        await _wires(session, setup, depth, knee_scale, own_rate_per_s)
     if isinstance(setup.workload.arrivals, OpenArrivals):
         await _second_worker(session, setup, depth, knee_scale)
 
@@ -276,6 +286,23 @@ async def _operation_ramp(
     return crossing or ramp_rate(ramp, ramp.ended_s - ramp.started_s), crossing is not None
 
 
+async def _wires(
+    session: Session, setup: Setup, depth: Depth, knee_scale: float, own_rate_per_s: float
+) -> None:
+    """What requests wait for, read from the wires, where the budget leaves time for it."""
+    if session.left_s() < traced.estimate_s(setup, depth.traced_s, _start_s(setup) / 2):
+        why = "the budget leaves no time to read the wires: what requests wait for stays unknown"
+        session.emit(Warned(at_s=time.time(), message=why))
+        return
+    await traced.read_wires(
+        session,
+        setup,
+        duration_s=depth.traced_s,
+        knee_scale=knee_scale,
+        own_rate_per_s=own_rate_per_s,
+    )
+
+
 async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scale: float) -> None:
     """The service as it is against one worker more, arm by arm, each from the restored data."""
     arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
@@ -331,17 +358,19 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     setup = main.setup
     today = assess_segments(main, baseline)
     knee = mix_knee(main)
-    resource = _limit(main, knee)
+    wires = wires_of(recordings, main, knee)
+    resource = _limit(main, knee, wires)
     pairs = arm_pairs(recordings, "arm-ramp")
     workers = compare_arms(pairs)
     costs = operation_costs(main)
-    checks = validity(main, knee)
+    checks = (*validity(main, knee), wires_check(recordings, wires))
     relief = Relief(comparison=workers, disturbed=too_disturbed(pairs))
     state, claim = conclude(main, knee, resource, relief, checks)
     lines = [
-        Line("the mix", _knee_words(setup, today, knee), cause(knee, resource)),
-        *([Line("", _workers_words(main, workers))] if workers else []),
-        *(_cost_line(setup, cost, first=i == 0) for i, cost in enumerate(costs)),
+        Line("the mix", knee_words(setup, today, knee), cause(knee, resource)),
+        *(pool_lines(wires, knee) if wires else []),
+        *([Line("", workers_words(main, workers))] if workers else []),
+        *operation_lines(setup, costs, wires.paths if wires else ()),
         *(Line("assumed", assumption) for assumption in setup.workload.assumptions),
     ]
     return Answer(
@@ -360,6 +389,8 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "workers_rounds": pairs,
             "mix_demand": mix_demands(main),
             "operations": costs,
+            "paths": wires.paths if wires else None,
+            "connections": wires.uses if wires else None,
         },
         validity=checks,
         objectives_met=today.met,
@@ -391,65 +422,11 @@ def _resources(main: Recording, seen: Hold | None) -> list[Resource]:
     return sorted(found, key=lambda resource: -resource.utilization)
 
 
-def _limit(main: Recording, knee: MixKnee) -> Resource | None:
+def _limit(main: Recording, knee: MixKnee, wires: Wires | None) -> Resource | None:
     # What meets the objective although others took the machine counts, but not how full it was.
     below = None if knee.below is not None and knee.below.disturbed else knee.below
     full = limiting(_resources(main, below), _resources(main, knee.above))
-    return full or limit_of(main, knee)
-
-
-def _knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
-    objective = limits_words(setup.workload.objective)
-    own = describe(setup.workload.arrivals, 1.0)
-    if today.met is False:
-        slow = max((limit.response.value for limit in today.limits), default=0.0)
-        return (
-            f"misses {objective} already at today's {own}: p99 {ms(slow)}, "
-            f"{today.errors.value * 100:.2f} % errors"
-        )
-    if knee.scale is not None:
-        at = describe(setup.workload.arrivals, knee.scale.value)
-        return f"misses {objective} at {at}, {times(knee.scale.value)} today's {own}"
-    if knee.below is not None:
-        at = describe(setup.workload.arrivals, knee.below.scale)
-        return f"meets {objective} at {at}, {times(knee.below.scale)} today's {own}; no knee found"
-    return f"the knee was not found; today's is {own}"
-
-
-def _workers_words(main: Recording, workers: Comparison) -> str:
-    count = main.setup.worker_count + 1
-    more = "a second worker" if count == 2 else f"worker number {count}"
-    cores = main.header.machine.cores
-    head = f"{more} on these {cores} cores" if cores > 1 else f"{more} on this one core"
-    verdict = {
-        Verdict.BETTER: "better",
-        Verdict.WORSE: "worse",
-        Verdict.SAME: "no difference",
-        Verdict.CANNOT_TELL: "cannot tell",
-    }[workers.verdict]
-    rounds = "1 round" if workers.rounds == 1 else f"{workers.rounds} rounds"
-    return f"{head}: {verdict}, {change(workers.ratio)} measured in {rounds}"
-
-
-def _cost_line(setup: Setup, cost: OperationCost, *, first: bool) -> Line:
-    operation = next(o for o in setup.workload.operations if o.name == cost.name)
-    objective = limits_words(setup.workload.objective_of(operation))
-    said = []
-    if cost.demands:
-        low, high = cost.demands[0], cost.demands[-1]
-        dearest = "dearest: " if first else ""
-        said.append(
-            f"{dearest}{ms(low.cpu_s)} of CPU a request at {per_second(low.rate_per_s)}"
-            + (f", {ms(high.cpu_s)} at {per_second(high.rate_per_s)}" if high is not low else "")
-        )
-        part, most = max(high.parts.items(), key=lambda item: item[1])
-        if high.cpu_s > 0 and len(high.parts) > 1:
-            said.append(f"{most / high.cpu_s * 100:.0f} % of it in {part}")
-    verdict = "judged within the mix only" if not cost.alone else ""
-    if cost.knee_per_s is not None:
-        verdict = (
-            f"still meets {objective} at {per_second(cost.knee_per_s)}"
-            if cost.censored
-            else f"misses {objective} at {per_second(cost.knee_per_s)}, the others as today"
-        )
-    return Line(cost.name, ", ".join(said) or "not measured", verdict)
+    found = full or limit_of(main, knee)
+    if wires is None:
+        return found
+    return explained(found, in_service(main, knee), wires, mix_of(main.setup.workload))

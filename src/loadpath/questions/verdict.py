@@ -77,7 +77,7 @@ def _of_a_limit(resource: Resource, workers: Comparison, gain: str) -> tuple[Sta
         said = f"{resource.name}, each worker its own: relieving it moved the knee, {gain}"
         return State.CONFIRMED, said
     if workers.verdict is Verdict.SAME:
-        return State.CONFIRMED, f"{resource.name} that the workers share; {gain}"
+        return State.CONFIRMED, f"{resource.name}; the workers share it; {gain}"
     return State.INCONCLUSIVE, f"{resource.name}, yet {gain}: something else binds too"
 
 

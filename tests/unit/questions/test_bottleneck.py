@@ -263,11 +263,14 @@ class TestDependencies:
 
 
 class TestLimitOnConcurrency:
-    SAID = "about 1 request is in service at once while the CPU is idle: a pool, a lock or an "
+    SAID = (
+        "about 1 request is in service at once while the CPU is idle, inside the service, on no "
+        "wire"
+    )
 
     def test_it_is_confirmed_when_a_worker_more_brings_its_own(self, tmp_path: Path) -> None:
         found = answer(tmp_path, NOTHING, BETTER)
-        assert found.lines[0].cause == self.SAID + "outside call"
+        assert found.lines[0].cause == self.SAID + ": a pool, a lock or a sleep"
         assert found.state is State.CONFIRMED
         assert found.claim.startswith(self.SAID)
         assert "each worker its own: relieving it moved the knee, one worker more: +" in found.claim
@@ -278,7 +281,7 @@ class TestLimitOnConcurrency:
     ) -> None:
         found = answer(tmp_path, NOTHING, SAME)
         assert found.state is State.CONFIRMED
-        assert "outside call that the workers share; one worker more: " in found.claim
+        assert "on no wire; the workers share it; one worker more: " in found.claim
 
     def test_one_worker_more_that_makes_it_worse_is_not_explained(self, tmp_path: Path) -> None:
         found = answer(tmp_path, NOTHING, WORSE)
@@ -288,7 +291,7 @@ class TestLimitOnConcurrency:
     def test_it_is_named_but_not_confirmed_without_relief(self, tmp_path: Path) -> None:
         found = answer(tmp_path, NOTHING)
         assert found.state is State.INCONCLUSIVE
-        assert found.claim == self.SAID + "outside call; relief was not tried"
+        assert found.claim == self.SAID + "; relief was not tried"
 
 
 class TestDisturbed:
