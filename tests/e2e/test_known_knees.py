@@ -15,6 +15,8 @@ import pytest
 
 FILE = Path(__file__).parents[1] / "known/knees.py"
 BUDGET_S = 15.0
+WITH_WIRES_S = 24.0
+"""So long that its wires are read too."""
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,13 @@ def knees() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["pool", "outside"])
+@pytest.mark.parametrize(
+    ("name", "budget_s"), [("pool", BUDGET_S), ("outside", BUDGET_S), ("database", WITH_WIRES_S)]
+)
 def test_it_is_right_or_says_why_it_cannot_tell(
-    make_place: Any, knees: ModuleType, name: str
+    make_place: Any, knees: ModuleType, name: str, budget_s: float
 ) -> None:
-    outcome = knees.run(knees.KNOWN[name], loadpath=make_place().command, budget_s=BUDGET_S)
+    outcome = knees.run(knees.KNOWN[name], loadpath=make_place().command, budget_s=budget_s)
     assert outcome.verdict in ("right", "inconclusive"), outcome.line
     assert outcome.verdict == "right" or outcome.why
 
@@ -49,20 +53,34 @@ def test_beside_a_busy_loop_it_says_what_that_took(make_place: Any, knees: Modul
 class TestJudging:
     """The judge of the acceptance can itself say no."""
 
-    def answer(self, state: str, value: float, name: str, **more: Any) -> dict[str, Any]:
+    def answer(
+        self, state: str, value: float, kind: str, name: str = "", **more: Any
+    ) -> dict[str, Any]:
         return {
             "state": state,
             "claim": "because",
             "measurement": {"value": value, "low": 0.95 * value, "high": 1.05 * value},
             "validity": [{"name": "quiet machine", "passed": True, "detail": ""}],
-            "figures": {"bottleneck": {"kind": name, "part": "service", "name": name}, **more},
+            "figures": {"bottleneck": {"kind": kind, "part": "service", "name": name}, **more},
         }
 
     def test_what_is_right(self, knees: ModuleType) -> None:
         answer = self.answer("confirmed", 425.0, "thread")
         assert knees.judged(knees.KNOWN["cpu"], 430.0, answer, 60.0).verdict == "right"
-        answer = self.answer("confirmed", 225.0, "limit", in_service={"requests": 2.9})
+        inside = "about 3 requests are in service at once, inside the service, on no wire"
+        answer = self.answer("confirmed", 225.0, "limit", inside, in_service={"requests": 2.9})
         assert knees.judged(knees.KNOWN["pool"], 230.0, answer, 60.0).verdict == "right"
+
+    @pytest.mark.parametrize(
+        ("name", "verdict"),
+        [("the 3 connections to postgres", "right"), ("about 3 calls", "wrong")],
+    )
+    def test_what_requests_wait_for_is_named(
+        self, knees: ModuleType, name: str, verdict: str
+    ) -> None:
+        answer = self.answer("confirmed", 225.0, "pool", name)
+        answer["figures"]["bottleneck"]["part"] = "postgres"
+        assert knees.judged(knees.KNOWN["database"], 230.0, answer, 60.0).verdict == verdict
 
     @pytest.mark.parametrize(
         ("state", "value", "resource"),
@@ -83,7 +101,8 @@ class TestJudging:
         assert outcome.why
 
     def test_a_wrong_number_in_service_is_wrong(self, knees: ModuleType) -> None:
-        answer = self.answer("confirmed", 225.0, "limit", in_service={"requests": 5.0})
+        inside = "inside the service, on no wire"
+        answer = self.answer("confirmed", 225.0, "limit", inside, in_service={"requests": 5.0})
         assert knees.judged(knees.KNOWN["pool"], 230.0, answer, 60.0).verdict == "wrong"
 
     def test_a_check_that_failed_takes_back_what_was_stated(self, knees: ModuleType) -> None:

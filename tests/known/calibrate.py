@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +35,34 @@ def running(
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def served(home: Path, loadpath: Sequence[str], env: Mapping[str, str]) -> Iterator[int]:
+    """The service with what it depends on, as `loadpath serve` runs it; gives its port."""
+    process = subprocess.Popen(
+        [*loadpath, "serve", "-q", "--color", "never", str(home)],
+        stdout=subprocess.PIPE,
+        env=dict(env),
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        # Its first line: the service and its address.
+        yield int(process.stdout.readline().rpartition(":")[2])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+def service_time_at(port: int, servers: int) -> float:
+    """How long one request holds a server of the service that listens there, as below."""
+    best_s = float("inf")
+    for _ in range(CALIBRATIONS):
+        began_s = time.monotonic()
+        done = saturate(port, 4 * servers, CALIBRATED_S)
+        best_s = min(best_s, (time.monotonic() - began_s) * servers / max(done, 1))
+    return best_s
 
 
 def service_time_s(

@@ -1,7 +1,7 @@
 """Asks Loadpath for the knee of a service whose knee is known, and says whether it was right.
 
     python knees.py [--budget SECONDS] [--times N] [--record FILE] [--beside COMMAND] [cpu] [pool]
-                    [outside]
+                    [outside] [database]
 
 `--record` keeps each outcome as a line of JSON and leaves out what the file has already, so that an
 interrupted series goes on where it was. `--beside` runs a command all the while, `burner` a busy
@@ -9,8 +9,10 @@ loop of its own: then the answer must also say what it took.
 
 What *right* means was laid down before the first run. The answer's state is `confirmed`, the true
 knee lies within the stated interval widened by 10 %, the stated value within 15 % of the truth, and
-the resource is the right one: of `cpu` the service's thread; of `pool` and `outside` a limit on
-requests in service while the CPU is idle, its number within a quarter of 3 and 10. *Inconclusive*
+the resource is the right one: of `cpu` the service's thread; of the others a limit on requests in
+service while the CPU is idle, its number within a quarter of 3, 10 and 3, and named: of `pool` on
+no wire, of `outside` calls to `payments`, of `database` the connections to `postgres` (which may
+also be named as a pool that was full). *Inconclusive*
 is an answer that says so and why; where it says so although every check of it held, it stands by
 its figures, and a knee that it states must be right. Everything else is *wrong*.
 """
@@ -38,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from calibrate import running, service_time_s  # noqa: E402 - these lie beside this file
+from calibrate import running, served, service_time_at, service_time_s  # noqa: E402 - these lie beside this file
 from truth import knee_per_s  # noqa: E402
 
 WIDENED = 0.10
@@ -50,20 +52,24 @@ TOOK = r"(other processes|the hypervisor) took (0\.[2-9]|[1-9])"
 
 @dataclass(frozen=True)
 class Known:
-    """A service: so many `servers` at once, and its objective, p99 ≤ `limit_s`."""
+    """A service: so many `servers` at once, and its objective, p99 ≤ `limit_s`. What runs out is
+    of one of the kinds `resource`, in that `part`, and has `named` in its name."""
 
     name: str
     servers: int
     limit_s: float
-    resource: str
+    resource: tuple[str, ...]
+    part: str = "service"
+    named: str = ""
 
 
 KNOWN = {
     known.name: known
     for known in (
-        Known("cpu", 1, 0.050, "thread"),
-        Known("pool", 3, 0.050, "limit"),
-        Known("outside", 10, 0.100, "limit"),
+        Known("cpu", 1, 0.050, ("thread",)),
+        Known("pool", 3, 0.050, ("limit",), named="inside the service, on no wire"),
+        Known("outside", 10, 0.100, ("limit",), "payments", "at once to payments"),
+        Known("database", 3, 0.050, ("pool", "limit"), "postgres", "3 connections to postgres"),
     )
 }
 
@@ -132,6 +138,11 @@ def beside(command: str | None) -> Iterator[None]:
         process.wait()
 
 
+def with_python() -> dict[str, str]:
+    """An environment in which `python` is the one that runs this: it has asyncpg."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def run(
     known: Known, *, loadpath: Sequence[str], budget_s: float, disturber: str | None = None
 ) -> Outcome:
@@ -141,11 +152,13 @@ def run(
         flags: list[str] = []
         if upstream is not None:
             env = {"UPSTREAM": upstream}
-            flags += ["--set", f'service.peers=["{upstream}"]']
-            flags += ["--set", f"service.env.UPSTREAM={upstream}"]
+            flags += ["--set", f"dependencies.payments.url=http://{upstream}"]
 
         def calibrated_s() -> float:
-            by_cpu = known.resource == "thread"
+            if known.name == "database":
+                with served(home, loadpath, with_python()) as port:
+                    return service_time_at(port, known.servers)
+            by_cpu = known.resource == ("thread",)
             return service_time_s(known.name, known.servers, home.parent, env, by_cpu=by_cpu)
 
         service_s = calibrated_s()
@@ -154,6 +167,7 @@ def run(
             ended = subprocess.run(
                 [*loadpath, "ask", "bottleneck", *flags, "--budget", str(budget_s), "-q", "--json"],
                 cwd=home,
+                env=with_python(),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -220,9 +234,11 @@ def knee_faults(truth: float, stated: tuple[float, float, float] | None) -> list
 def resource_faults(known: Known, figures: dict[str, Any]) -> list[str]:
     """What is wrong with the resource that is named."""
     resource = figures.get("bottleneck") or {}
-    if (resource.get("kind"), resource.get("part")) != (known.resource, "service"):
+    if resource.get("kind") not in known.resource or resource.get("part") != known.part:
         return [f"it names {resource.get('name')}"]
-    if known.resource == "limit":
+    if known.named not in resource["name"]:
+        return [f"it names {resource['name']}, not {known.named}"]
+    if resource["kind"] == "limit":
         count = (figures.get("in_service") or {}).get("requests", 0)
         if abs(count / known.servers - 1) > COUNT_OFF_MAX:
             return [f"{count:.1f} in service instead of {known.servers}"]

@@ -145,15 +145,23 @@ async def no_preparation() -> None:
     """Nothing to do before the first request."""
 
 
-async def serve(manner: str, port: int, workers: int) -> None:
+Works = tuple[Callable[[Reply], None], Callable[[], Awaitable[None]]]
+"""What a request asks for, and what is to be done before the first one."""
+
+
+def works(manner: str) -> Works:
     outside = Outside()
-    works: dict[str, tuple[Callable[[Reply], None], Callable[[], Awaitable[None]]]] = {
+    known: dict[str, Works] = {
         "cpu": (burn, no_preparation),
         "pool": (Pool().take, no_preparation),
         "outside": (outside.take, outside.connect),
         "upstream": (sleep, no_preparation),
     }
-    work, prepare = works[manner]
+    return known[manner]
+
+
+async def serve(port: int, workers: int, chosen: Callable[[], Works]) -> None:
+    work, prepare = chosen()
     await prepare()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
@@ -165,13 +173,13 @@ async def serve(manner: str, port: int, workers: int) -> None:
     await ended.wait()
 
 
-def main() -> None:
-    manner, port, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+def run(port: int, workers: int, chosen: Callable[[], Works]) -> None:
+    """Serve what `chosen` gives, in so many processes."""
     for _ in range(workers - 1):
         if os.fork() == 0:
             break
-    asyncio.run(serve(manner, port, workers))
+    asyncio.run(serve(port, workers, chosen))
 
 
 if __name__ == "__main__":
-    main()
+    run(int(sys.argv[2]), int(sys.argv[3]), lambda: works(sys.argv[1]))

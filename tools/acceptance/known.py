@@ -11,7 +11,7 @@ from pathlib import Path
 
 from commands import Broken, Skipped
 
-SERVICES = ("cpu", "pool", "outside")
+SERVICES = ("cpu", "pool", "outside", "database")
 BUDGET_S = 90
 
 

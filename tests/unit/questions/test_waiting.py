@@ -40,7 +40,12 @@ PAYING = depending(setup(), payments="http")
 
 QUERY = Asked(tap="database", text=SLOW, at_s=0.001, lasts_s=0.008)
 PAY = Asked(tap="payments", text="GET /charge", verb="GET", at_s=0.001, lasts_s=0.008)
-ALL_BUSY = {"active": 1}
+
+
+@pytest.fixture(scope="module")
+def shop_run(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A run of the shop whose database said nothing of its connections."""
+    return mix_recording(tmp_path_factory.mktemp("shop"), SHOP, IDLE)
 
 
 def main_recording(
@@ -126,14 +131,18 @@ class TestLimitIsNamed:
             "about 1 call at once to payments while the CPU is idle, each worker its own: relieving"
         )
 
-    def test_a_lock_or_a_sleep_inside_is_on_no_wire(self, tmp_path: Path) -> None:
-        main = mix_recording(tmp_path, SHOP, IDLE)
+    def test_a_lock_or_a_sleep_inside_is_on_no_wire(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
+        main = shop_run
         brief = msgspec.structs.replace(QUERY, lasts_s=0.001)
         found = judge([main, wires(tmp_path, SHOP, brief)])
         assert ", inside the service, on no wire: a pool, a lock or a sleep" in cause(found)
 
-    def test_what_could_not_be_read_is_not_called_the_service(self, tmp_path: Path) -> None:
-        main = mix_recording(tmp_path, SHOP, IDLE)
+    def test_what_could_not_be_read_is_not_called_the_service(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
+        main = shop_run
         found = judge([main, wires(tmp_path, SHOP, unread={"database": "TLS"})])
         assert "inside the service or in database" in cause(found)
         assert cause(found).endswith("connections to database could not be read: TLS")
@@ -186,24 +195,28 @@ class TestFullPool:
         assert line.verdict.startswith("database pool 10: fills at 1,250/s, 1.4 × the knee")
         assert line.cause == "a request holds one for 8.0 ms (p99 8.0 ms)"
 
-    def test_without_the_databases_word_it_is_what_was_open(self, tmp_path: Path) -> None:
-        found = judge([mix_recording(tmp_path, SHOP, IDLE), wires(tmp_path, SHOP, QUERY)])
+    def test_without_the_databases_word_it_is_what_was_open(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
+        found = judge([shop_run, wires(tmp_path, SHOP, QUERY)])
         line = next(line for line in found.lines if "pool" in line.verdict)
         assert line.verdict.startswith("database pool 2: fills at 250/s")
 
 
 class TestOperations:
-    def test_the_dearest_says_what_it_waits_for(self, tmp_path: Path) -> None:
-        found = judge([mix_recording(tmp_path, SHOP, IDLE), wires(tmp_path, SHOP, QUERY)])
+    def test_the_dearest_says_what_it_waits_for(self, tmp_path: Path, shop_run: Recording) -> None:
+        found = judge([shop_run, wires(tmp_path, SHOP, QUERY)])
         assert found.lines[-1].verdict == (
             f"10 ms a request alone, 80 % of it one statement to database: {SLOW}"
         )
 
-    def test_of_several_statements_the_dearest_is_named(self, tmp_path: Path) -> None:
+    def test_of_several_statements_the_dearest_is_named(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
         first = msgspec.structs.replace(QUERY, text="BEGIN", lasts_s=0.0005, transaction="open")
         found = judge(
             [
-                mix_recording(tmp_path, SHOP, IDLE),
+                shop_run,
                 wires(
                     tmp_path, SHOP, first, msgspec.structs.replace(QUERY, at_s=0.002, lasts_s=0.007)
                 ),
@@ -213,36 +226,40 @@ class TestOperations:
             f"10 ms a request alone, 75 % of it 2 statements to database, dearest {SLOW} (70 %)"
         )
 
-    def test_what_is_suspicious_is_said_too(self, tmp_path: Path) -> None:
+    def test_what_is_suspicious_is_said_too(self, tmp_path: Path, shop_run: Recording) -> None:
         again = [
             msgspec.structs.replace(QUERY, at_s=0.001 + 0.001 * n, lasts_s=0.0009) for n in range(8)
         ]
-        found = judge([mix_recording(tmp_path, SHOP, IDLE), wires(tmp_path, SHOP, *again)])
+        found = judge([shop_run, wires(tmp_path, SHOP, *again)])
         assert any(line.verdict.startswith("also: ") for line in found.lines)
 
-    def test_it_fits_into_80_columns(self, tmp_path: Path) -> None:
-        found = judge([mix_recording(tmp_path, SHOP, IDLE), wires(tmp_path, SHOP, QUERY)])
+    def test_it_fits_into_80_columns(self, tmp_path: Path, shop_run: Recording) -> None:
+        found = judge([shop_run, wires(tmp_path, SHOP, QUERY)])
         text = render([found], title="shop", recording="there")
         assert max(map(len, text.splitlines())) <= 80
 
 
 class TestWithoutWires:
-    def test_an_older_recording_is_judged_as_before(self, tmp_path: Path) -> None:
-        found = judge([mix_recording(tmp_path, SHOP, IDLE)])
+    def test_an_older_recording_is_judged_as_before(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
+        found = judge([shop_run])
         assert cause(found).endswith("while the CPU is idle: a pool, a lock or an outside call")
         assert found.figures["paths"] is None
         assert found.figures["connections"] is None
 
-    def test_one_that_ended_before_the_load_tells_of_single_requests(self, tmp_path: Path) -> None:
+    def test_one_that_ended_before_the_load_tells_of_single_requests(
+        self, tmp_path: Path, shop_run: Recording
+    ) -> None:
         whole = wires(tmp_path, SHOP, QUERY)
         lines = (whole.directory / "segments.jsonl").read_text().splitlines(keepends=True)
         (whole.directory / "segments.jsonl").write_text(lines[0])
-        found = judge([mix_recording(tmp_path, SHOP, IDLE), Recording.open(whole.directory)])
+        found = judge([shop_run, Recording.open(whole.directory)])
         assert found.lines[-1].verdict.startswith("10 ms a request alone, 80 % of it one statement")
         assert "wires read for single requests only" in [check.detail for check in found.validity]
 
-    def test_the_answer_is_the_same_again(self, tmp_path: Path) -> None:
-        main, read = mix_recording(tmp_path, SHOP, IDLE), wires(tmp_path, SHOP, QUERY)
+    def test_the_answer_is_the_same_again(self, tmp_path: Path, shop_run: Recording) -> None:
+        main, read = shop_run, wires(tmp_path, SHOP, QUERY)
         again = [Recording.open(main.directory), Recording.open(read.directory)]
         assert msgspec.json.encode(judge([main, read])) == msgspec.json.encode(judge(again))
 
