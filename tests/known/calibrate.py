@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -51,7 +50,7 @@ def served(home: Path, loadpath: Sequence[str], env: Mapping[str, str]) -> Itera
         # Its first line: the service and its address.
         yield int(process.stdout.readline().rpartition(":")[2])
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate()
 
 

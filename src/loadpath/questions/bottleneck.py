@@ -46,7 +46,7 @@ from loadpath.experiment.waiting import Wires, explained
 from loadpath.figures import per_second
 from loadpath.questions.lines import knee_words, operation_lines, workers_words
 from loadpath.questions.verdict import Relief, cause, conclude
-from loadpath.questions.waiting import pool_lines, wires_check, wires_of
+from loadpath.questions.waiting import pool_lines, wires_checks, wires_of
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup, Workload
 from loadpath.stats.compare import interleaved
@@ -363,12 +363,12 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     pairs = arm_pairs(recordings, "arm-ramp")
     workers = compare_arms(pairs)
     costs = operation_costs(main)
-    checks = (*validity(main, knee), wires_check(recordings, wires))
+    checks = (*validity(main, knee), *wires_checks(recordings, wires))
     relief = Relief(comparison=workers, disturbed=too_disturbed(pairs))
     state, claim = conclude(main, knee, resource, relief, checks)
     lines = [
         Line("the mix", knee_words(setup, today, knee), cause(knee, resource)),
-        *(pool_lines(wires, knee) if wires else []),
+        *pool_lines(wires, knee),
         *([Line("", workers_words(main, workers))] if workers else []),
         *operation_lines(setup, costs, wires.paths if wires else ()),
         *(Line("assumed", assumption) for assumption in setup.workload.assumptions),

@@ -42,24 +42,26 @@ def wires_of(recordings: Sequence[Recording], main: Recording, knee: MixKnee) ->
     )
 
 
-def wires_check(recordings: Sequence[Recording], wires: Wires | None) -> Check:
-    """Whether the wires were read, at which rate, and what that took: no verdict rests on it."""
+def wires_checks(recordings: Sequence[Recording], wires: Wires | None) -> tuple[Check, ...]:
+    """At which rate the wires were read, and what that took; none where they were not."""
     traced = next((r for r in recordings if r.name == NAME), None)
     segment = segment_of(traced, NAME) if traced else None
     if traced is None or wires is None:
-        return Check("wires", True, "")
+        return ()
     if segment is None:
-        return Check("wires", True, "wires read for single requests only")
+        return (Check("wires", True, "wires read for single requests only"),)
     taps_cores = usage_in(traced, segment).cpu_cores("taps")
     rate_per_s = segment.arrivals / max(segment.ended_s - segment.started_s, 1e-9)
     if unread := [f"{use.dependency} ({use.unread})" for use in wires.uses if use.unread]:
-        return Check("wires", True, f"relayed, not read: connections to {', '.join(unread)}")
+        return (Check("wires", True, f"relayed, not read: connections to {', '.join(unread)}"),)
     said = f"wires read apart, at {per_second(rate_per_s)} (taps: {taps_cores * 100:.1f} %"
-    return Check("wires", True, f"{said} of a core)")
+    return (Check("wires", True, f"{said} of a core)"),)
 
 
-def pool_lines(wires: Wires, knee: MixKnee) -> list[Line]:
+def pool_lines(wires: Wires | None, knee: MixKnee) -> list[Line]:
     """`database pool 10: fills at 3,400/s`, for each database."""
+    if wires is None:
+        return [Line("", "the wires were not read: what requests wait for is not known")]
     found = []
     for use in wires.uses:
         size = round(wires.open_at_knee.get(use.dependency, 0.0) or use.open_count)

@@ -245,6 +245,10 @@ class TestWithoutWires:
     ) -> None:
         found = judge([shop_run])
         assert cause(found).endswith("while the CPU is idle: a pool, a lock or an outside call")
+        assert found.lines[1].verdict == (
+            "the wires were not read: what requests wait for is not known"
+        )
+        assert "wires" not in [check.name for check in found.validity]
         assert found.figures["paths"] is None
         assert found.figures["connections"] is None
 
