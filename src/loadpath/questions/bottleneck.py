@@ -81,13 +81,16 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     knees = alone * (12 + SETTLE_S)
     relieved = isinstance(setup.workload.arrivals, OpenArrivals)
     arms = 2 * depth.arms * (start / 2 + 1.1 * depth.arm_ramp_s) if relieved else 0
-    wires = traced.estimate_s(setup, depth.traced_s, start / 2)
-    return 2 * start + mix + demand + knees + wires + arms
+    return 2 * start + mix + demand + knees + _wires_s(setup, depth) + arms
 
 
 def _start_s(setup: Setup) -> float:
     """About how long the first start takes, with making the data; a later one half of it."""
     return 2 + 6 * len(setup.service.dependencies)
+
+
+def _wires_s(setup: Setup, depth: Depth) -> float:
+    return traced.estimate_s(setup, depth.traced_s, _start_s(setup) / 2)
 
 
 def _has_own_knee(workload: Workload, operation: Operation) -> bool:
@@ -243,7 +246,9 @@ async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: 
     workload = arm.setup.workload
     total = sum(operation.weight for operation in workload.operations)
     for index, operation in enumerate(workload.operations):
-        if session.left_s() < 12 + len(LEVELS) * depth.demand_s:
+        # What the wires tell of all operations is worth more than one more knee.
+        kept_s = _wires_s(arm.setup, depth)
+        if session.left_s() < 12 + len(LEVELS) * depth.demand_s + kept_s:
             break
         if not _has_own_knee(workload, operation):
             continue
@@ -290,7 +295,7 @@ async def _wires(
     session: Session, setup: Setup, depth: Depth, knee_scale: float, own_rate_per_s: float
 ) -> None:
     """What requests wait for, read from the wires, where the budget leaves time for it."""
-    if session.left_s() < traced.estimate_s(setup, depth.traced_s, _start_s(setup) / 2):
+    if session.left_s() < _wires_s(setup, depth):
         why = "the budget leaves no time to read the wires: what requests wait for stays unknown"
         session.emit(Warned(at_s=time.time(), message=why))
         return
