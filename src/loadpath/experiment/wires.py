@@ -48,7 +48,7 @@ def recorded_crossings(traced: Recording, segment: SegmentRecord) -> list[Crossi
 
 def in_turn(spans: Sequence[tuple[float, float]], until_s: float) -> list[Visit]:
     """Visits (from, to) of which each lasts until the next one begins, the last until `until_s`."""
-    ends = [*(began_s for began_s, _ in spans[1:]), until_s]
+    ends = [*(began_s for began_s, _ in spans), until_s][1:]
     return [
         Visit(began_s=began_s, ended_s=ended_s, until_s=end_s)
         for (began_s, ended_s), end_s in zip(spans, ends, strict=True)

@@ -65,6 +65,7 @@ def test_each_lasts_until_the_next_one_and_the_last_until_its_tail_is_over() -> 
         (11.0, 11.25, 12.0),
         (12.0, 12.25, 13.5),
     ]
+    assert visits_of([], 13.5) == []
 
 
 class TestEstimate:
