@@ -1,98 +1,122 @@
 """What reading a wire costs: CPU per exchange, fed from memory, for recorded pieces.
 
-    python bench/wire.py [--seconds S]
+    python bench/wire.py [--rounds N] [--write]
 
-Each line is one kind of exchange, repeated on a connection that was begun as its client began it.
-The figure is the least of several rounds, since what else the machine does only ever adds. Exit
-status 1: an exchange cost more than the project asks of it.
+Each line is one kind of exchange, cut out of a transcript and repeated on a connection that was
+begun as its client began it. A round's figure is the least of some repetitions, since what else the
+machine does only ever adds. `--write` puts the table into docs/reference/benchmarks.md. Exit status
+1: an exchange cost more than the project asks of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import sys
 import time
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Callable
 
+from support import page
+from support.figures import Figures
+from support.transcripts import Cut, feed, first_exchange, postgres_exchange
+
+from loadpath import __version__
+from loadpath.wire import Conversation
+from loadpath.wire.http1 import HttpConversation
+from loadpath.wire.nats import NatsConversation
 from loadpath.wire.postgres import PostgresConversation
+from loadpath.wire.resp import RedisConversation
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-TRANSCRIPTS = CHECKOUT / "tests/unit/wire/transcripts"
-LIMIT_NS = 4_000
+REPEATS = 3_000
+TIMES = 8
 
-Piece: TypeAlias = tuple[str, bytes]
+GET = "*2\r\n$3\r\nGET\r\n"
+HGETALL = "*2\r\n$7\r\nHGETALL\r\n"
+# Name, reader, exchange, µs at most (None: only told).
+CASES: tuple[tuple[str, Callable[[], Conversation], Cut, float | None], ...] = (
+    (
+        "PostgreSQL, simple",
+        PostgresConversation,
+        postgres_exchange("sqlalchemy.txt", "query", "SELECT count(*)"),
+        4,
+    ),
+    (
+        "PostgreSQL, extended, prepared (asyncpg)",
+        PostgresConversation,
+        postgres_exchange("asyncpg.txt", "execute", "SELECT name"),
+        4,
+    ),
+    (
+        "PostgreSQL, extended, prepared (psycopg)",
+        PostgresConversation,
+        postgres_exchange("psycopg-async.txt", "execute", "SELECT * FROM item"),
+        4,
+    ),
+    (
+        "PostgreSQL, extended, with Parse (psycopg)",
+        PostgresConversation,
+        postgres_exchange("psycopg.txt", "execute", "SELECT name"),
+        None,
+    ),
+    ("Redis GET, RESP2", RedisConversation, first_exchange("resp_redis_py_resp2.0", GET), 2),
+    ("Redis GET, RESP3", RedisConversation, first_exchange("resp_redis_py_resp3.0", GET), 2),
+    ("Redis HGETALL", RedisConversation, first_exchange("resp_redis_py_resp3.0", HGETALL), None),
+    (
+        "NATS publish, JetStream",
+        NatsConversation,
+        first_exchange("nats_jetstream.0", "PUB visits."),
+        None,
+    ),
+    (
+        "NATS publish, plain",
+        NatsConversation,
+        first_exchange("nats_core.0", "PUB nobody", answered=False),
+        None,
+    ),
+    ("HTTP GET", HttpConversation, first_exchange("http_client.0", "GET "), None),
+)
 
-WHAT = {
-    "simple": ("sqlalchemy.txt", "query", "SELECT count(*)"),
-    "extended, prepared (asyncpg)": ("asyncpg.txt", "execute", "SELECT name"),
-    "extended, prepared (psycopg)": ("psycopg-async.txt", "execute", "SELECT * FROM item"),
-    "extended, with Parse (psycopg)": ("psycopg.txt", "execute", "SELECT name"),
-}
-HELD_TO_THE_LIMIT = tuple(WHAT)[:3]
 
-
-def pieces(name: str) -> list[Piece]:
-    """The pieces of the first connection of a transcript."""
-    connection = (TRANSCRIPTS / name).read_text("ascii").split("-" * 20 + "\n")[1]
-    split = [line.split(" ", 2) for line in connection.splitlines()]
-    return [(who, ast.literal_eval(data)) for who, _, data in split]
-
-
-def feed(conversation: PostgresConversation, said: list[Piece]) -> None:
-    for who, data in said:
-        (conversation.sent if who == "C" else conversation.received)(data, 0.0)
-
-
-def cut_out(name: str, verb: str, text: str) -> tuple[list[Piece], list[Piece]]:
-    """What comes before the last exchange of that kind that is alone in its pieces, and it."""
-    said = pieces(name)
-    conversation = PostgresConversation()
-    found = None
-    for i, piece in enumerate(said):
-        feed(conversation, [piece])
-        done, conversation.finished = conversation.finished, []
-        alone = len(done) == 1 and said[i - 1][0] == "C" and piece[0] == "S"
-        if alone and done[0].verb == verb and done[0].text.startswith(text):
-            found = i
-    if found is None:
-        raise SystemExit(f"{name} has no {verb} of {text!r} in two pieces")
-    return said[: found - 1], said[found - 1 : found + 1]
-
-
-def cost_ns(before: list[Piece], exchange: list[Piece], seconds: float) -> float:
-    """CPU of one exchange."""
-    (_, request), (_, reply) = exchange
-    conversation = PostgresConversation()
+def cost_us(reader: Callable[[], Conversation], cut: Cut) -> float:
+    """CPU of one exchange: the least of `TIMES`."""
+    before, request, reply = cut
+    conversation = reader()
     feed(conversation, before)
-    sent, received = conversation.sent, conversation.received
-    repeat, best, spent_s = 2_000, float("inf"), 0.0
-    while spent_s < seconds or best == float("inf"):
+    least = float("inf")
+    for _ in range(TIMES):
         conversation.finished.clear()
-        began = time.process_time_ns()
-        for _ in range(repeat):
-            sent(request, 0.0)
-            received(reply, 0.0)
-        took = time.process_time_ns() - began
-        spent_s += took / 1e9
-        best = min(best, took / repeat)
-        if conversation.unread is not None or len(conversation.finished) != repeat:
-            raise SystemExit(f"{len(conversation.finished)} exchanges; {conversation.unread}")
-    return best
+        began_s = time.process_time()
+        for _ in range(REPEATS):
+            conversation.sent(request, 1.0)
+            if reply:
+                conversation.received(reply, 2.0)
+        least = min(least, time.process_time() - began_s)
+        if conversation.unread is not None or len(conversation.finished) != REPEATS:
+            raise SystemExit(
+                f"{len(conversation.finished)} exchanges were read, expected {REPEATS} "
+                f"({conversation.unread})"
+            )
+    return least / REPEATS * 1e6
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=0.5, help="CPU for each kind")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write docs/reference/benchmarks.md")
     options = parser.parse_args()
-    missed = False
-    for what, where in WHAT.items():
-        cost = cost_ns(*cut_out(*where), options.seconds)
-        over = what in HELD_TO_THE_LIMIT and cost > LIMIT_NS
-        missed |= over
-        print(f"{what:<34}{cost:7.0f} ns{'   above ' + str(LIMIT_NS) if over else ''}")
-    return int(missed)
+    figures = Figures()
+    for _ in range(options.rounds):
+        for name, reader, cut, at_most in CASES:
+            figures.note(name, "µs", cost_us(reader, cut), at_most=at_most)
+    print(figures.as_text())
+    if options.write:
+        said = (
+            "CPU of one exchange, read from memory: the least of some repetitions, in each round."
+        )
+        body = f"{said}\n\n{figures.as_markdown()}"
+        page.write_section("wire", "The readers of wires", body, {"Loadpath": __version__})
+    for name in figures.missed:
+        print(f"missed: {name}", file=sys.stderr)
+    return int(bool(figures.missed))
 
 
 if __name__ == "__main__":
