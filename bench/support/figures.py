@@ -128,7 +128,7 @@ class Figures:
             lines += ["|---|---|---|---|"]
             lines += [
                 f"| {ratio.name} | {ratio.text} | "
-                f"{'' if ratio.at_most is None else f'≤ {ratio.at_most:g}'} | {ratio.verdict} |"
+                f"{'' if ratio.at_most is None else f'≤ {ratio.at_most:.3g}'} | {ratio.verdict} |"
                 for ratio in self.ratios
             ]
         return "\n".join(lines)
