@@ -331,9 +331,9 @@ def shown(bench: Bench, *, write: bool, rounds: int) -> int:
         page.write_section(
             "engine",
             "The load engine",
-            f"Medians of {rounds} rounds, in each of which every tool ran once, in turn. {note} The "
-            f"limits in µs were set on a machine where wrk took {WRK_US} µs a request; where it takes "
-            "more, the ratios to it are what counts.\n\n" + body,
+            f"Medians of {rounds} rounds, in each of which every tool ran once, in turn. {note} "
+            f"The limits in µs were set where wrk took {WRK_US} µs a request; where it takes more, "
+            "the ratios to it are what counts.\n\n" + body,
             versions,
         )
     missed = [name for figures in parts.values() for name in figures.missed]
