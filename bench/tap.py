@@ -29,6 +29,7 @@ import struct
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,7 +54,7 @@ ADDED = "added by a tap that reads"
 ADDED_BY_PEER = "added by nginx stream"
 
 
-class Wire:
+class Wire(ABC):
     """A blocking connection on which one prepared exchange is repeated."""
 
     def __init__(self, place: Place, dependency: RunningDependency) -> None:
@@ -63,9 +64,9 @@ class Wire:
         self.reply_bytes = 0
         self.prepare(dependency)
 
+    @abstractmethod
     def prepare(self, dependency: RunningDependency) -> None:
         """Log in, set up, and find `request` and `reply_bytes`."""
-        raise NotImplementedError
 
     def learn(self, request: bytes, ends: bytes) -> None:
         """Send the request once; its reply is as long each time."""

@@ -6,12 +6,11 @@ CPU was idle. What those requests were doing is known from the wires at a modest
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loadpath.experiment.attribution import Call, LoadPath
+from loadpath.experiment.attribution import Call, LoadPath, short
 from loadpath.experiment.concurrency import InService
 from loadpath.experiment.holding import ConnectionUse
 from loadpath.experiment.limits import Resource
@@ -25,8 +24,6 @@ SAME_COUNT = 0.25
 always half a one."""
 
 SHAPE_WIDTH = 60
-
-_SELECTED = re.compile(r"^SELECT (?!\*)(?!.{0,24} FROM ).*? FROM ", re.DOTALL)
 
 INSIDE = ""
 """The dependency's name where no call is under way: the service itself."""
@@ -192,6 +189,4 @@ def short_shape(call: Call) -> str:
     text = call.shape if call.kind == "postgres" else f"{call.verb} {call.shape}".strip()
     if call.kind == "http" and call.shape.startswith(call.verb):
         text = call.shape
-    if len(text) > SHAPE_WIDTH:
-        text = _SELECTED.sub("SELECT … FROM ", text)
-    return text if len(text) <= SHAPE_WIDTH else text[: SHAPE_WIDTH - 1] + "…"
+    return short.short_shape(text, SHAPE_WIDTH)
