@@ -1,0 +1,1 @@
+"""What faults did: histories of writes and what became of them, and what users would have seen."""
