@@ -14,6 +14,9 @@ event loop and a test can run one without a network:
         reply = yield get(f"/orders/{order.id}")
         return reply.status == 200
 
+What a crash loses or doubles is told, also of writes that were never answered, where each carries
+a token, `state.attempt("order")`, and a function marked `@effects("order")` counts what is there.
+
 Where it matters who asks, a login is run once for each identity (`[workload] identities = 100`),
 before any load, and again when its requests are answered 401:
 
@@ -27,15 +30,7 @@ before any load, and again when its requests are answered 401:
     def me(state):
         yield get(f"/users/{state.identity.user_id}")
 
-A flow may open WebSockets beside its requests:
-
-    @operation("watch a room")
-    def watch(state):
-        socket = yield connect("/rooms/7")
-        yield send(socket, json={"subscribe": "all"})
-        message = yield expect(socket, lambda message: message.json()["kind"] == "post")
-        number = yield count(socket, seconds=5)
-        yield close(socket)
+It may open WebSockets: `socket = yield connect("/rooms/7")`; then `send`, `expect`, `count` ….
 """
 
 from __future__ import annotations
@@ -49,9 +44,11 @@ import msgspec
 
 __all__ = [
     "Acknowledged",
+    "Attempt",
     "Close",
     "Connect",
     "Count",
+    "EffectsMark",
     "Expect",
     "Flow",
     "FlowMark",
@@ -70,6 +67,7 @@ __all__ = [
     "connect",
     "count",
     "delete",
+    "effects",
     "expect",
     "get",
     "head",
@@ -94,6 +92,8 @@ class Request(msgspec.Struct, frozen=True):
 
     `expect` are statuses of 400 and above that are no error for this request. `follow` is how many
     redirects in a row are followed, on the service alone; the flow is sent the reply to the last.
+    `retries` is how often the same bytes are sent again when there is no reply, or one of 500 and
+    above: after 0.1 s, 0.2 s, 0.4 s and so on, each spread by a half.
     """
 
     method: str
@@ -102,6 +102,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     expect: tuple[int, ...] = ()
     follow: int = 0
+    retries: int = 0
 
 
 class Reply:
@@ -229,6 +230,7 @@ class Acknowledged:
         self.kind = kind
         self.fields = dict(fields)
         self._identity = identity  # as whom its check asks
+        self._token = ""  # of the attempt that it answered
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -240,6 +242,16 @@ class Acknowledged:
 
     def __repr__(self) -> str:
         return f"Acknowledged({self.kind!r}, {self.fields!r})"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A write that was tried, whatever came of it. `acknowledged`: what the flow kept of it when
+    the service said that it was done; None: it never said so."""
+
+    kind: str
+    token: str
+    key: str = ""
+    acknowledged: Acknowledged | None = None
 
 
 class Identity:
@@ -279,6 +291,14 @@ class State(Protocol):
         """A web address that no other call of this run gets."""
         ...
 
+    def attempt(self, kind: str, key: str = "") -> str:
+        """A unique token for a write that is about to be tried; `effects(kind)` looks for it.
+
+        It is done once this flow acknowledges one of that kind, refused when the flow ends with a
+        reply of 4xx, and else it may have happened. `key`: what orders it, such as a room.
+        """
+        ...
+
     def acknowledge(self, kind: str, **fields: Any) -> None:
         """Remember that the service said it did this; `still_holds(kind)` is checked against it."""
         ...
@@ -307,36 +327,47 @@ class HoldMark(msgspec.Struct, frozen=True):
     kind: str
 
 
+class EffectsMark(msgspec.Struct, frozen=True):
+    """What `@effects` leaves on a function."""
+
+    kind: str
+
+
 class LoginMark(msgspec.Struct, frozen=True):
     """What `@login` leaves on a function."""
 
 
-Mark: TypeAlias = FlowMark | HoldMark | LoginMark
-
+Mark: TypeAlias = FlowMark | HoldMark | EffectsMark | LoginMark
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _leave(mark: Mark) -> Callable[[_F], _F]:
+    def on(function: _F) -> _F:
+        function.__loadpath__ = mark  # type: ignore[attr-defined]
+        return function
+
+    return on
 
 
 def operation(
     name: str, *, weight: float = 1.0, alone: bool | None = None, timeout_s: float | None = None
 ) -> Callable[[_F], _F]:
     """Mark a generator function of one argument (the `State`) as the operation `name`."""
-
-    def mark(function: _F) -> _F:
-        function.__loadpath__ = FlowMark(name, weight, alone, timeout_s)  # type: ignore[attr-defined]
-        return function
-
-    return mark
+    return _leave(FlowMark(name, weight, alone, timeout_s))
 
 
 def still_holds(kind: str) -> Callable[[_F], _F]:
     """Mark a generator function of one `Acknowledged` that returns whether it still holds."""
+    return _leave(HoldMark(kind))
 
-    def mark(function: _F) -> _F:
-        function.__loadpath__ = HoldMark(kind)  # type: ignore[attr-defined]
-        return function
 
-    return mark
+def effects(kind: str) -> Callable[[_F], _F]:
+    """Mark a generator function of one `Attempt` that returns how often its effect is there.
+
+    None: it cannot be told.
+    """
+    return _leave(EffectsMark(kind))
 
 
 def login(function: _F) -> _F:
@@ -344,8 +375,7 @@ def login(function: _F) -> _F:
 
     What it returns are headers for every later request of that identity, or None.
     """
-    function.__loadpath__ = LoginMark()  # type: ignore[attr-defined]
-    return function
+    return _leave(LoginMark())(function)
 
 
 def marks(namespace: Mapping[str, Any]) -> list[tuple[Mark, Callable[..., Flow]]]:
@@ -368,10 +398,12 @@ def request(
     form: Mapping[str, Any] | None = None,
     expect: tuple[int, ...] = (),
     follow: bool | int = False,
+    retries: int = 0,
 ) -> Request:
     """A request of any method; `json` and `form` are encoded and given their Content-Type.
 
     `follow` True follows up to 10 redirects in a row, a number as many; never off the service.
+    `retries`: how often it is sent again when it fails.
     """
     if params:
         path = f"{path}{'&' if '?' in path else '?'}{urlencode(params, doseq=True)}"
@@ -384,7 +416,7 @@ def request(
         content = urlencode(form, doseq=True).encode()
         fields = (*fields, ("Content-Type", "application/x-www-form-urlencoded"))
     hops = FOLLOW_MAX if follow is True else int(follow)
-    return Request(method.upper(), path, fields, content, expect, hops)
+    return Request(method.upper(), path, fields, content, expect, hops, retries)
 
 
 def get(path: str, **options: Any) -> Request:

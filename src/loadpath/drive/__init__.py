@@ -3,6 +3,8 @@
 from loadpath.drive.engine import Child, Engine, OnProgress, Spawn
 from loadpath.drive.plan import (
     ClosedLoad,
+    EffectsCounted,
+    EffectsWanted,
     EnginePlan,
     Load,
     OpenLoad,
@@ -16,6 +18,8 @@ from loadpath.drive.plan import (
 __all__ = [
     "Child",
     "ClosedLoad",
+    "EffectsCounted",
+    "EffectsWanted",
     "Engine",
     "EnginePlan",
     "Load",

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import msgspec
 
 from loadpath.drive.driver import Driver
+from loadpath.drive.exchanges import UNSURE
 from loadpath.drive.failures import describe, describe_raised, describe_reply, redacted_start
 from loadpath.drive.flows import Flows, Outcome
 from loadpath.drive.mix import Job, Made
@@ -191,25 +192,47 @@ class Alone:
         self._flows_run += 1
         run = FlowRun((self._flows_run, 0, monotonic(), 0, None), self._flows_run)
         outcome = flows.start_check(run, check, item)
-        last: SequentialReply | None = None
-        sockets = SocketsAlone(client)
-        try:
-            while outcome in _STEPS:
-                timeout_s = max(0.001, min(CHECK_TIMEOUT_S, deadline - monotonic()))
-                if outcome is Outcome.SOCKET:
-                    outcome = flows.advance(run, sockets.step(run, timeout_s))
-                else:
-                    last = sockets.exchange(run, timeout_s)
-                    outcome = flows.advance(run, last.reply)
-        except NoReplyError as none:
-            run.close()
-            return None, redact_text(f"{item!r}: {none}", limit=400)
-        finally:
-            sockets.close(run)
-        if run.error is not None:
-            return None, redact_text(f"{item!r}: {describe_raised(run.error)}", limit=400)
+        done = run_alone(flows, run, outcome, client, deadline)
+        if done.why is not None:
+            return None, redact_text(f"{item!r}: {done.why}", limit=400)
+        last = done.last
         seen = "" if last is None else describe_reply(last.reply.status, last.start)
-        return bool(run.returned), redact_text(f"{item!r}: {seen}", limit=400)
+        held = None if run.unsure and not run.returned else bool(run.returned)
+        return held, redact_text(f"{item!r}: {seen}", limit=400)
+
+
+class RanAlone(msgspec.Struct, frozen=True):
+    """The last reply that a flow got, and why it did not get to its end, if so."""
+
+    last: SequentialReply | None
+    why: str | None
+
+
+def run_alone(
+    flows: Flows, run: FlowRun, outcome: Outcome, client: SequentialClient, deadline: float
+) -> RanAlone:
+    """Run a check, which has been started with that outcome, to its end.
+
+    A reply of 5xx makes it unsure: what a service says then tells nothing of what it has.
+    """
+    last: SequentialReply | None = None
+    sockets = SocketsAlone(client)
+    try:
+        while outcome in _STEPS:
+            timeout_s = max(0.001, min(CHECK_TIMEOUT_S, deadline - monotonic()))
+            if outcome is Outcome.SOCKET:
+                outcome = flows.advance(run, sockets.step(run, timeout_s))
+            else:
+                last = sockets.exchange(run, timeout_s)
+                status = last.reply.status
+                run.unsure = run.unsure or status in UNSURE or status >= 500
+                outcome = flows.advance(run, last.reply)
+    except NoReplyError as none:
+        run.close()
+        return RanAlone(last, str(none))
+    finally:
+        sockets.close(run)
+    return RanAlone(last, None if run.error is None else describe_raised(run.error))
 
 
 class _Checked(msgspec.Struct, frozen=True):

@@ -115,6 +115,7 @@ class Driver:
             agenda=agenda,
             backlog=backlog,
             records=records,
+            journal=self.state.journal,
         )
         sockets = Sockets(
             pool=self._pool, agenda=agenda, flows=self.flows, records=records, losses=losses
@@ -128,6 +129,7 @@ class Driver:
             records=records,
             losses=losses,
             sockets=sockets,
+            journal=self.state.journal,
             keep_alive=plan.workload.keep_alive,
         )
         dialer = Dialer(

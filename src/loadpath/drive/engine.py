@@ -13,9 +13,20 @@ from typing import TypeVar
 import msgspec
 
 from loadpath.drive.link import Child, Link, OnLogins, OnProgress, Spawn
-from loadpath.drive.merge import merge_requests, merged_holds, merged_progress, merged_result
+from loadpath.drive.merge import (
+    merge_segment,
+    merge_tables,
+    merged_effects,
+    merged_holds,
+    merged_progress,
+    merged_result,
+    own_paths,
+    own_segment,
+)
 from loadpath.drive.messages import (
     CheckHolds,
+    Counted,
+    CountEffects,
     Finished,
     HoldsChecked,
     Probe,
@@ -26,6 +37,8 @@ from loadpath.drive.messages import (
 )
 from loadpath.drive.plan import (
     LEAD_S,
+    EffectsCounted,
+    EffectsWanted,
     EnginePlan,
     Part,
     ProbeReply,
@@ -34,6 +47,7 @@ from loadpath.drive.plan import (
     SegmentResult,
 )
 from loadpath.recording.holds import HoldsRecord
+from loadpath.recording.schema import EFFECTS
 
 __all__ = ["Child", "Engine", "OnProgress", "Spawn"]
 
@@ -144,12 +158,23 @@ class Engine:
             answers = await _all(link.ask(each, HoldsChecked) for link in self._links)
         return merged_holds([answer.result for answer in answers])
 
+    async def count_effects(self, wanted: EffectsWanted) -> EffectsCounted:
+        """Look how often the effects are there of what flows tried to write."""
+        count = len(self._links)
+        paths = [wanted.path.with_name(f"{wanted.path.name}.{i}") for i in range(count)]
+        each = msgspec.structs.replace(wanted, limit=math.ceil(wanted.limit / count))
+        async with self._busy:
+            answers = await _all(
+                link.ask(CountEffects(msgspec.structs.replace(each, path=path)), Counted)
+                for link, path in zip(self._links, paths, strict=True)
+            )
+        await asyncio.to_thread(merge_tables, paths, wanted.path, EFFECTS)
+        return merged_effects([answer.result for answer in answers])
+
     async def _run_together(
         self, segment: Segment, on_progress: OnProgress | None
     ) -> SegmentResult:
         """Every process draws the schedule and drives its part of it, from one moment on."""
-        path = segment.requests_path
-        paths = [path.with_name(f"{path.name}.{i}") for i in range(len(self._links))]
         waiting = set(self._links)
         heard: dict[Link, SegmentProgress] = {}
 
@@ -162,27 +187,31 @@ class Engine:
 
         def progressed(link: Link, progress: SegmentProgress) -> None:
             heard[link] = progress
-            if on_progress is not None and link is self._links[0] and len(heard) == len(paths):
+            if (
+                on_progress is not None
+                and link is self._links[0]
+                and len(heard) == len(self._links)
+            ):
                 on_progress(merged_progress(list(heard.values())))
 
         def drive(index: int) -> Awaitable[Finished]:
             link = self._links[index]
-            own = msgspec.structs.replace(segment, requests_path=paths[index])
+            own = own_segment(segment, index)
             return link.ask(
-                RunSegment(own, Part(index, len(paths))),
+                RunSegment(own, Part(index, len(self._links))),
                 Finished,
                 lambda progress: progressed(link, progress),
                 lambda: drawn(link),
             )
 
         try:
-            answers = await _all(drive(index) for index in range(len(paths)))
-            await asyncio.to_thread(merge_requests, paths, path)
+            answers = await _all(drive(index) for index in range(len(self._links)))
+            await asyncio.to_thread(merge_segment, segment, len(self._links))
         except BaseException:
-            self._unmerged += paths  # which may not have been written yet
+            self._unmerged += own_paths(
+                segment, len(self._links)
+            )  # which may not have been written yet
             raise
-        for own in paths:
-            own.unlink()
         return merged_result([answer.result for answer in answers])
 
     async def _end(self) -> None:

@@ -9,6 +9,7 @@ from loadpath.drive.channels import Channel, HandshakeError
 from loadpath.drive.connections import Connection, Pool
 from loadpath.drive.flows import Flows, Outcome
 from loadpath.drive.http import FramingError, ReplyReader
+from loadpath.drive.journal import Journal
 from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
@@ -21,6 +22,9 @@ from loadpath.recording.schema import Blocked, RequestError
 
 RECEIVE_BYTES = 64 * 1024
 FLOW_BODY_BYTES_MAX = 16 * 1024 * 1024
+UNSURE = (408, 429)
+"""Statuses below 500 by which a service does not say whether something is there."""
+
 SPIN_GUARD_S = 0.001  # a user without think time whose flow makes no request tries again after it
 
 
@@ -38,6 +42,7 @@ class Exchanges:
         records: Records,
         losses: Losses,
         sockets: Sockets,
+        journal: Journal,
         keep_alive: bool = True,
     ) -> None:
         self._to_head = [each.to_head for each in operations]
@@ -51,6 +56,7 @@ class Exchanges:
         self._losses = losses
         self._sockets = sockets
         sockets.on_request = self._next_request
+        self._journal = journal
         self._keep_alive = keep_alive
         self.skipped = 0
 
@@ -230,13 +236,26 @@ class Exchanges:
         assert run is not None
         status = reply.status
         error = 0
-        if status >= 400 and not self._flows.renews(run, reply):
-            error = self._records.step_error(run, reply)
+        if status >= 400:
+            if status >= 500 and self._losses.is_tried_again(run, RequestError.STATUS):
+                self._records.failed_status(connection, now, status, size)
+                connection.flow = None
+                self._losses.try_again(run, now, replied=True)
+                self.finished(connection, reusable)
+                return
+            run.unsure = run.unsure or status in UNSURE or status >= 500
+            if not self._flows.renews(run, reply):
+                error = self._records.step_error(run, reply)
         step, intended_s, key = run.step, run.intended_s, run.key
         outcome = self._flows.advance(run, reply)
         last = outcome is Outcome.ENDED or outcome is Outcome.RAISED
         if run.error is not None and not error:
             error = self._records.flow_error(run, run.error)
+        if outcome is Outcome.ENDED:
+            if run.attempts is not None:
+                self._journal.ended(run, status, now)
+            elif run.reading is not None and not run.unsure:
+                self._journal.saw(run.reading, run.job[2], now, bool(run.returned))
         flow, operation, origin_s, _, _ = run.job
         self._add_row(
             origin_s,

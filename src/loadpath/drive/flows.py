@@ -20,6 +20,7 @@ from loadpath.drive.sessions import RENEW_AFTER_S, Session, Sessions
 from loadpath.drive.state import FlowRun, FlowState
 from loadpath.flow import (
     Acknowledged,
+    Attempt,
     Connect,
     Flow,
     Identity,
@@ -30,6 +31,8 @@ from loadpath.flow import (
 )
 
 STEPS_MAX = 255
+"""A flow has at most so many requests."""
+
 UNAUTHORIZED = 401
 
 
@@ -75,6 +78,10 @@ class Flows:
         function = self._functions[job[1]]
         if function is None:
             return run, self._start_declared(run)
+        kind = self._operations[job[1]].reads_back
+        if kind is not None:
+            item = run.reading = self._state.to_read_back(kind)
+            return run, Outcome.ENDED if item is None else self.start_check(run, function, item)
         return run, self._begin(run, function, self._state)
 
     def start_check(self, run: FlowRun, check: Callable[..., Flow], item: Acknowledged) -> Outcome:
@@ -82,11 +89,19 @@ class Flows:
 
         It is made as the identity that was told of it.
         """
+        self._be(run, item)
+        return self._begin(run, check, item)
+
+    def start_count(self, run: FlowRun, count: Callable[..., Flow], attempt: Attempt) -> Outcome:
+        """Advance what counts the effects of an attempt to its first request, in the same way."""
+        self._be(run, attempt.acknowledged)
+        return self._begin(run, count, attempt)
+
+    def _be(self, run: FlowRun, item: Acknowledged | None) -> None:
         if self._in_sessions:
-            who = item._identity
+            who = None if item is None else item._identity
             code = None if who is None else self._sessions.of_number(who.number)
             run.carried = Carried(code or self._sessions.of_code(0))
-        return self._begin(run, check, item)
 
     def start_login(self, run: FlowRun, session: Session) -> Outcome:
         """Advance the login of an identity to its first request; its result is `run.returned`."""
@@ -229,7 +244,7 @@ class Flows:
         self,
         run: FlowRun,
         function: Callable[..., Flow],
-        argument: FlowState | Acknowledged | Identity,
+        argument: FlowState | Acknowledged | Attempt | Identity,
     ) -> Outcome:
         self._state.run = self._rng.stream = run
         try:
@@ -251,6 +266,7 @@ class Flows:
         run.payload = self._writer.encode(yielded)
         run.method = yielded.method
         run.expect = yielded.expect
+        run.retries, run.tries = yielded.retries, 0
         carried = run.carried
         if run.line is not None and (carried is None or not carried.logging_in):
             run.line.forget_opening()

@@ -18,6 +18,7 @@ from loadpath.drive.messages import (
     Answer,
     Begin,
     Command,
+    Counted,
     Drawn,
     Failed,
     Finished,
@@ -38,7 +39,7 @@ END_TIMEOUT_S = 5.0
 
 OnProgress = Callable[[SegmentProgress], None]
 OnLogins = Callable[[int, int], None]
-_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, LoggedIn)
+_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, Counted, LoggedIn)
 
 
 class Child(Protocol):

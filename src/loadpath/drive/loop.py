@@ -251,7 +251,8 @@ class SegmentLoop:
 
     def _see_whether_drained(self, now: float) -> None:
         pool, sockets = self._pool, self._sockets
-        if not (pool.busy or self._backlog or self._dialer.resending or sockets.waiting):
+        pausing = self._losses.pausing
+        if not (pool.busy or self._backlog or self._dialer.resending or sockets.waiting or pausing):
             self._finish(now)
 
     def _give_up(self, now: float) -> None:
@@ -259,6 +260,7 @@ class SegmentLoop:
         why = f"no reply when the segment was over, {self._drain_s:g} s after its last arrival"
         for connection in [each for each in self._pool.by_fd.values() if each.busy]:
             self._losses.fail(connection, RequestError.UNFINISHED, why, now)
+        self._losses.give_up_pausing(why, now)
         self._sockets.give_up(why, now)
         self._dialer.give_up(now)
         self._losses.fail_waiting(RequestError.UNFINISHED, why, now, everything=True)

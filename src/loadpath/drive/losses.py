@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
 from typing import TypeAlias
 
 from loadpath.drive.agenda import Agenda
 from loadpath.drive.backlog import Backlog, LostRequest
 from loadpath.drive.channels import GOING_AWAY, Line
 from loadpath.drive.connections import Connection, Pool
+from loadpath.drive.flows import STEPS_MAX
+from loadpath.drive.journal import Journal
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.records import Records
@@ -18,12 +21,19 @@ from loadpath.drive.sources import Source
 from loadpath.drive.state import FlowRun
 from loadpath.recording.schema import Blocked, RequestError
 
+RETRY_AFTER_S = 0.1
+"""Before a request is sent a second time; doubled each time, and spread by a half."""
+
 Why: TypeAlias = tuple[RequestError, str]
 """How a request failed, and that in words."""
 
 
 class Losses:
-    """Ends requests that have no reply. `retried` counts those sent a second time instead."""
+    """Ends requests that have no reply, or sends them again.
+
+    `retried` counts those that were sent a second time because an idle connection turned out to be
+    closed; `pausing` are those that their flow wants sent again, until they are.
+    """
 
     def __init__(
         self,
@@ -34,6 +44,7 @@ class Losses:
         agenda: Agenda,
         backlog: Backlog,
         records: Records,
+        journal: Journal,
     ) -> None:
         self._idempotent = [each.idempotent for each in operations]
         self.timeouts = [each.timeout_s for each in operations]
@@ -42,7 +53,10 @@ class Losses:
         self._agenda = agenda
         self._backlog = backlog
         self._records = records
+        self._journal = journal
+        self._rng = random.Random(len(operations))
         self.retried = 0
+        self.pausing: set[FlowRun] = set()
 
     def lost(self, connection: Connection, now: float, why: str, *, unsent: bool = False) -> None:
         """The connection is gone. What was on it is sent once more where that is safe, or failed.
@@ -64,8 +78,41 @@ class Losses:
     def fail(self, connection: Connection, error: RequestError, why: str, now: float) -> None:
         """The request on a connection failed, and the connection is of no further use."""
         self._pool.close(connection)
-        self._records.failed(connection, error, why)
-        self.end(connection.job, connection.flow, now)
+        run = connection.flow
+        again = self.is_tried_again(run, error)
+        self._records.failed(connection, error, why, again=again)
+        self._end_or_try_again(connection.job, run, now, again=again)
+
+    def is_tried_again(self, run: FlowRun | None, error: RequestError) -> bool:
+        """Whether a flow wants its request, which failed so, to be sent again."""
+        return (
+            run is not None
+            and run.tries < run.retries
+            and error is not RequestError.UNFINISHED
+            and run.line is None
+            and run.step + 1 < STEPS_MAX
+        )
+
+    def try_again(self, run: FlowRun, now: float, *, replied: bool) -> None:
+        """Send the request of a flow again after a pause, as a step of its own."""
+        pause_s = RETRY_AFTER_S * 2**run.tries * self._rng.uniform(0.5, 1.5)
+        run.tries += 1
+        run.step += 1
+        run.intended_s = now + pause_s
+        self._journal.again(run, now, run.intended_s, replied=replied)
+        self.pausing.add(run)
+        self._agenda.at(run.intended_s, lambda _: self._resume(run))
+
+    def _resume(self, run: FlowRun) -> None:
+        if run in self.pausing:
+            self.pausing.discard(run)
+            self._backlog.steps.append(run)
+
+    def give_up_pausing(self, why: str, now: float) -> None:
+        """The segment is over: nothing is sent again."""
+        for run in self.pausing:
+            self.fail_unsent(run.job, run, (RequestError.UNFINISHED, why), now)
+        self.pausing.clear()
 
     def fail_waiting(self, error: RequestError, why: str, now: float, *, everything: bool) -> None:
         """Fail the first of what waits for a connection, or everything that does."""
@@ -81,13 +128,21 @@ class Losses:
         self, job: Job, run: FlowRun | None, why: Why, now: float, blocked: int = Blocked.POOL
     ) -> None:
         """A request that was due will not be sent."""
-        self._records.unsent(job, run, why, blocked)
-        self.end(job, run, now)
+        again = self.is_tried_again(run, why[0])
+        self._records.unsent(job, run, why, blocked, again=again)
+        self._end_or_try_again(job, run, now, again=again)
 
     def fail_lost(self, lost: LostRequest, error: RequestError, why: str, now: float) -> None:
         """A request that was to be sent again will not be."""
-        self._records.not_again(lost, error, why)
-        self.end(lost.job, lost.flow, now)
+        again = self.is_tried_again(lost.flow, error)
+        self._records.not_again(lost, error, why, again=again)
+        self._end_or_try_again(lost.job, lost.flow, now, again=again)
+
+    def _end_or_try_again(self, job: Job, run: FlowRun | None, now: float, *, again: bool) -> None:
+        if again and run is not None:
+            self.try_again(run, now, replied=False)
+        else:
+            self.end(job, run, now)
 
     def end(self, job: Job, run: FlowRun | None, now: float) -> None:
         """An operation is over, its flow with all that it opened."""

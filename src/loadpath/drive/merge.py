@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from loadpath import recording
-from loadpath.drive.plan import (
-    SegmentProgress,
-    SegmentResult,
-)
+from loadpath.drive.plan import EffectsCounted, Segment, SegmentProgress, SegmentResult
 from loadpath.recording.holds import HoldCount, HoldsRecord
+from loadpath.recording.schema import READS, WRITES, TableSchema
 
 
 def merged_progress(parts: Sequence[SegmentProgress]) -> SegmentProgress:
@@ -83,6 +81,64 @@ def merged_holds(parts: Sequence[HoldsRecord]) -> HoldsRecord:
     return HoldsRecord(
         kinds=kinds, first_broken=broken, first_unknown=unknown, unchecked_kinds=tuple(unchecked)
     )
+
+
+def merged_effects(parts: Sequence[EffectsCounted]) -> EffectsCounted:
+    """Counts are summed."""
+    kinds = dict.fromkeys(kind for each in parts for kind in each.uncounted_kinds)
+    return EffectsCounted(
+        looked_for=sum(each.looked_for for each in parts),
+        total=sum(each.total for each in parts),
+        unknown=sum(each.unknown for each in parts),
+        uncounted_kinds=tuple(kinds),
+    )
+
+
+def own_segment(segment: Segment, index: int) -> Segment:
+    """The segment as one of several processes writes it: into files of its own."""
+    return msgspec.structs.replace(
+        segment,
+        requests_path=_own(segment.requests_path, index),
+        writes_path=None if segment.writes_path is None else _own(segment.writes_path, index),
+        reads_path=None if segment.reads_path is None else _own(segment.reads_path, index),
+    )
+
+
+def own_paths(segment: Segment, count: int) -> list[Path]:
+    """Every file that so many processes may leave."""
+    kinds = (segment.requests_path, segment.writes_path, segment.reads_path)
+    return [_own(path, i) for path in kinds if path is not None for i in range(count)]
+
+
+def merge_segment(segment: Segment, count: int) -> None:
+    """Write the files of a segment from those of so many processes, which are gone then.
+
+    Raises `RecordingError` when one cannot be written.
+    """
+    path = segment.requests_path
+    merge_requests([_own(path, i) for i in range(count)], path)
+    for whole, table in ((segment.writes_path, WRITES), (segment.reads_path, READS)):
+        if whole is not None:
+            merge_tables([_own(whole, i) for i in range(count)], whole, table)
+    for own in own_paths(segment, count):
+        own.unlink(missing_ok=True)
+
+
+def merge_tables(parts: Sequence[Path], path: Path, table: TableSchema) -> None:
+    """Write one table of those parts that are there, one after the other; they are gone then.
+
+    Raises `RecordingError` when it cannot be written.
+    """
+    found = [recording.read_table(part, table) for part in parts if part.exists()]
+    if found:
+        columns = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        recording.write_table(path, table, columns)
+    for part in parts:
+        part.unlink(missing_ok=True)
+
+
+def _own(path: Path, index: int) -> Path:
+    return path.with_name(f"{path.name}.{index}")
 
 
 def merge_requests(parts: Sequence[Path], path: Path) -> None:

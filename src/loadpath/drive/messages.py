@@ -9,6 +9,8 @@ import msgspec
 
 from loadpath.drive.plan import (
     WHOLE,
+    EffectsCounted,
+    EffectsWanted,
     EnginePlan,
     Part,
     ProbeReply,
@@ -65,6 +67,12 @@ class CheckHolds(msgspec.Struct, frozen=True, tag=True):
     budget_s: float
 
 
+class CountEffects(msgspec.Struct, frozen=True, tag=True):
+    """Look for the effects of what was tried; answered by `Counted`."""
+
+    wanted: EffectsWanted
+
+
 class LogIn(msgspec.Struct, frozen=True, tag=True):
     """Log every identity in; answered by `LoginProgress` every 250 ms and `LoggedIn`."""
 
@@ -103,6 +111,12 @@ class HoldsChecked(msgspec.Struct, frozen=True, tag=True):
     result: HoldsRecord
 
 
+class Counted(msgspec.Struct, frozen=True, tag=True):
+    """The effects were looked for, and what was found is written."""
+
+    result: EffectsCounted
+
+
 class LoginProgress(msgspec.Struct, frozen=True, tag=True):
     """How many identities are logged in so far, and of how many."""
 
@@ -124,9 +138,20 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     line: int | None = None
 
 
-Command: TypeAlias = Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds | LogIn
+Command: TypeAlias = (
+    Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds | CountEffects | LogIn
+)
 Answer: TypeAlias = (
-    Ready | Drawn | Progress | Finished | Probed | HoldsChecked | LoginProgress | LoggedIn | Failed
+    Ready
+    | Drawn
+    | Progress
+    | Finished
+    | Probed
+    | HoldsChecked
+    | Counted
+    | LoginProgress
+    | LoggedIn
+    | Failed
 )
 
 

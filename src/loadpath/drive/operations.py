@@ -13,7 +13,7 @@ from loadpath.drive.keys import KeySampler, KeyTexts, check_key_sets
 from loadpath.drive.requests import CLOSE, IDEMPOTENT
 from loadpath.drive.templates import RequestTemplate, compile_request
 from loadpath.errors import ConfigurationError
-from loadpath.flow import Flow, FlowMark, HoldMark, LoginMark
+from loadpath.flow import EffectsMark, Flow, FlowMark, HoldMark, LoginMark
 from loadpath.spec import KeySet, Workload
 from loadpath.spec.flows import load_flows
 
@@ -27,7 +27,8 @@ KEY_MASK = (1 << _WHO_SHIFT) - 1
 class CompiledOperation(msgspec.Struct, frozen=True):
     """One operation. Either `template` or `flow` is there.
 
-    `to_head`: it is a HEAD request, whose reply has no body whatever its head says.
+    `to_head`: it is a HEAD request, whose reply has no body whatever its head says. `reads_back`:
+    the flow is the check of something acknowledged of that kind.
     """
 
     index: int
@@ -39,6 +40,7 @@ class CompiledOperation(msgspec.Struct, frozen=True):
     idempotent: bool
     to_head: bool
     follow: int = 0
+    reads_back: str | None = None
 
 
 def identity_of(code: int) -> int | None:
@@ -103,8 +105,9 @@ class Keys:
 class CompiledWorkload(msgspec.Struct, frozen=True):
     """Everything of a workload that does not change between segments.
 
-    `holds` maps a kind of acknowledged thing to the check of whether it still holds. `identities`
-    draws who asks; None: it does not matter. `fills` fills the fields of declared requests.
+    `holds` maps a kind of acknowledged thing to the check of whether it still holds, `effects` to
+    what counts those of an attempt. `identities` draws who asks; None: it does not matter. `fills`
+    fills the fields of declared requests.
     """
 
     operations: tuple[CompiledOperation, ...]
@@ -115,6 +118,7 @@ class CompiledWorkload(msgspec.Struct, frozen=True):
     identities: KeySampler | None = None
     login: Callable[..., Flow] | None = None
     cookies: bool = False
+    effects: dict[str, Callable[..., Flow]] = {}
 
     @property
     def in_sessions(self) -> bool:
@@ -152,6 +156,7 @@ def compile_workload(workload: Workload, host: str, seed: int = 1) -> CompiledWo
     marked = () if workload.flows is None else load_flows(workload.flows)
     flows = {mark.name: function for mark, function in marked if isinstance(mark, FlowMark)}
     holds = {mark.kind: function for mark, function in marked if isinstance(mark, HoldMark)}
+    effects = {mark.kind: function for mark, function in marked if isinstance(mark, EffectsMark)}
     login = next((function for mark, function in marked if isinstance(mark, LoginMark)), None)
     texts = keys.by_name()
     fills = Fills(seed)
@@ -162,6 +167,8 @@ def compile_workload(workload: Workload, host: str, seed: int = 1) -> CompiledWo
             request = msgspec.structs.replace(request, headers=(CLOSE, *request.headers))
         template = None if request is None else compile_request(request, host, texts, fills)
         flow = None if each.request is not None else flows.get(each.name)
+        if each.reads_back is not None:
+            flow = holds.get(each.reads_back)
         if template is None and flow is None:
             raise ConfigurationError(
                 f"operation `{each.name}` has no request, and no flow is called that",
@@ -178,6 +185,7 @@ def compile_workload(workload: Workload, host: str, seed: int = 1) -> CompiledWo
                 idempotent=template is not None and template.method in IDEMPOTENT,
                 to_head=template is not None and template.method == "HEAD",
                 follow=each.follow,
+                reads_back=each.reads_back,
             )
         )
     fills.begin_segment(0)
@@ -190,4 +198,5 @@ def compile_workload(workload: Workload, host: str, seed: int = 1) -> CompiledWo
         identities=None if workload.identities is None else KeySampler(workload.identities),
         login=None if workload.identities is None else login,
         cookies=workload.cookies,
+        effects=effects,
     )

@@ -110,9 +110,10 @@ WHOLE = Part()
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of load of one kind. Rows go to `requests_path` when it is over.
 
-    `weights` are the operations that are driven and their shares; empty: the workload's own mix.
-    `background` is a second open load under the first, on the operations of `background_weights`.
-    After the last arrival, replies are waited for `drain_s` at most.
+    What flows tried to write and what was read back goes to the other two paths, where there was
+    any. `weights` are the operations that are driven and their shares; empty: the workload's own
+    mix. `background` is a second open load under the first, on the operations of
+    `background_weights`. After the last arrival, replies are waited for `drain_s` at most.
     """
 
     index: int
@@ -120,10 +121,36 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     duration_s: float
     requests_path: Path
+    writes_path: Path | None = None
+    reads_path: Path | None = None
     drain_s: float = 2.0
     weights: dict[str, float] = {}
     background: OpenLoad | None = None
     background_weights: dict[str, float] = {}
+
+
+class EffectsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which effects are looked for, of what flows tried to write in those segments.
+
+    At most `limit` a kind, those first that ended nearest to `near_s` (None: any), for `budget_s`
+    at most. What was found goes to `path`.
+    """
+
+    segments: tuple[int, ...]
+    path: Path
+    limit: int
+    budget_s: float
+    near_s: float | None = None
+
+
+class EffectsCounted(msgspec.Struct, frozen=True):
+    """How many logical requests were looked for, of how many there were; `unknown` of the first
+    could not be told. `uncounted_kinds` have nothing that counts them, in the workload's flows."""
+
+    looked_for: int
+    total: int
+    unknown: int
+    uncounted_kinds: tuple[str, ...] = ()
 
 
 class SegmentProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,12 +14,15 @@ from loadpath import recording
 from loadpath.drive import messages
 from loadpath.drive.alone import Alone
 from loadpath.drive.driver import Driver, soon
+from loadpath.drive.effects import EffectsCounter, write_journal
 from loadpath.drive.messages import (
     CONTROL_FD,
     Answer,
     Begin,
     CheckHolds,
     Command,
+    Counted,
+    CountEffects,
     Drawn,
     Failed,
     Finished,
@@ -118,6 +121,7 @@ class EngineProcess:
         self._control = control
         self._driver: Driver | None = None
         self._alone: Alone | None = None
+        self._effects: EffectsCounter | None = None
 
     def serve(self) -> None:
         """Answer until the control socket is closed."""
@@ -138,12 +142,13 @@ class EngineProcess:
         if isinstance(command, Begin):
             self._driver = Driver(command.plan, {CONTROL_FD: self._heard})
             self._alone = Alone(self._driver)
+            self._effects = EffectsCounter(self._driver)
             raise_file_limit(command.plan.connection_limit)
             if command.plan.timer == "us":
                 sharpen_timer()
                 go_first()
             return Ready(os.getpid())
-        assert self._driver is not None and self._alone is not None, "Begin comes first"
+        assert self._driver and self._alone and self._effects, "Begin comes first"
         match command:
             case RunSegment(segment, part):
                 write_requests = recording.write_requests  # 0.2 s, the first time
@@ -152,11 +157,14 @@ class EngineProcess:
                     segment, self._control.send_progress, part=part, when=when
                 )
                 write_requests(segment.requests_path, rows)
+                write_journal(self._driver, segment)
                 return Finished(result)
             case Probe(operation, times, pause_s):
                 return Probed(self._alone.probe(operation, times, pause_s))
             case CheckHolds(limit, budget_s):
                 return HoldsChecked(self._alone.check_holds(limit, budget_s))
+            case CountEffects(wanted):
+                return Counted(self._effects.count(wanted))
             case LogIn():
                 self._driver.log_in(
                     lambda done, total: self._control.send(LoginProgress(done, total))

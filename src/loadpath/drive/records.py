@@ -101,21 +101,52 @@ class Records:
             error,
         )
 
-    def failed(self, connection: Connection, error: RequestError, detail: str) -> None:
-        """The request on a connection will have no (whole) reply."""
+    def failed(
+        self, connection: Connection, error: RequestError, detail: str, *, again: bool = False
+    ) -> None:
+        """The request on a connection will have no (whole) reply; `again`: it is sent again."""
         reader = connection.reader
-        self.failures.add(connection.job[1], error, detail)
         self._without_reply(
             connection.job,
             connection.flow,
-            int(error),
+            self._error(connection.job[1], error, detail, again=again),
             sent_s=connection.sent_s,
             first_s=_NAN if reader is None else connection.first_s,
             size=0 if reader is None else reader.received,
             status=0 if reader is None else reader.status,
             number=connection.number,
             blocked=connection.blocked,
+            last=not again,
         )
+
+    def failed_status(self, connection: Connection, now: float, status: int, size: int) -> None:
+        """A step of a flow has a reply of 500 or above, and is sent again."""
+        run = connection.flow
+        assert run is not None
+        flow, operation, origin_s, _, _ = run.job
+        self.rows.add(
+            origin_s,
+            run.intended_s,
+            connection.sent_s,
+            connection.first_s,
+            now,
+            run.key,
+            flow,
+            min(size, U4_MAX),
+            connection.number,
+            operation,
+            status,
+            run.step,
+            False,
+            connection.blocked,
+            int(RequestError.RETRIED),
+        )
+
+    def _error(self, operation: int, error: RequestError, detail: str, *, again: bool) -> int:
+        if again:
+            return int(RequestError.RETRIED)
+        self.failures.add(operation, error, detail)
+        return int(error)
 
     def handshake(
         self,
@@ -189,21 +220,29 @@ class Records:
         self.failures.add(run.job[1], error, detail)
         self._without_reply(run.job, run, int(error), size=size, status=SWITCHED, number=connection)
 
-    def not_again(self, lost: LostRequest, error: RequestError, detail: str) -> None:
-        """A request that lost its connection will not be sent a second time."""
-        self.failures.add(lost.job[1], error, detail)
+    def not_again(
+        self, lost: LostRequest, error: RequestError, detail: str, *, again: bool = False
+    ) -> None:
+        """A request that lost its connection found no other one."""
+        code = self._error(lost.job[1], error, detail, again=again)
         self._without_reply(
-            lost.job, lost.flow, int(error), sent_s=lost.sent_s, blocked=lost.blocked
+            lost.job, lost.flow, code, sent_s=lost.sent_s, blocked=lost.blocked, last=not again
         )
 
     def unsent(
-        self, job: Job, run: FlowRun | None, why: tuple[RequestError, str], blocked: int
+        self,
+        job: Job,
+        run: FlowRun | None,
+        why: tuple[RequestError, str],
+        blocked: int,
+        *,
+        again: bool = False,
     ) -> None:
-        """A request that was due will not be sent."""
+        """A request that was due will not be sent, or `again` later."""
         error, detail = why
         self.never_sent += 1
-        self.failures.add(job[1], error, detail)
-        self._without_reply(job, run, int(error), blocked=blocked)
+        code = self._error(job[1], error, detail, again=again)
+        self._without_reply(job, run, code, blocked=blocked, last=not again)
 
     def _without_reply(
         self,
@@ -217,6 +256,7 @@ class Records:
         status: int = 0,
         number: int = 0,
         blocked: int = 0,
+        last: bool = True,
     ) -> None:
         flow, operation, due, key, _ = job
         self.without_reply += 1
@@ -233,7 +273,7 @@ class Records:
             operation,
             status,
             0 if run is None else run.step,
-            True,
+            last,
             blocked,
             error,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Any, TypeAlias
 
@@ -121,6 +121,11 @@ def digests(
         dtype=np.uint64,
     )
     return table[where] if len(table) else codes
+
+
+def digests_of(texts: Sequence[str], salt: bytes) -> npt.NDArray[np.uint64]:
+    """A salted digest of each text, as in the columns `key`; that of an empty one is 0."""
+    return np.array([_digest(text, salt) if text else 0 for text in texts], dtype=np.uint64)
 
 
 def _digest(text: str, salt: bytes) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from loadpath.drive.carried import Carried
 from loadpath.drive.channels import Channel, Line
+from loadpath.drive.journal import Entry, Journal
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import Keys
 from loadpath.drive.seeds import MASK, mixed, segment_tag
@@ -17,6 +19,9 @@ from loadpath.flow import Acknowledged, Flow, Identity
 
 KEPT_PER_KIND = 100_000
 """Acknowledged items kept of one kind; beyond that a uniform sample of them is."""
+
+RECENT = 256
+"""Of these last ones comes every second that is read back: what is young is lost first."""
 
 _GAMMA = 0x9E3779B97F4A7C15
 _APART = 0xD1342543DE82EF95  # between the starts of two flows' streams: no small multiple of _GAMMA
@@ -85,6 +90,7 @@ class FlowRun:
     """One instance of a generator flow: the step it is at and what that step's request is."""
 
     __slots__ = (
+        "attempts",
         "carried",
         "error",
         "expect",
@@ -96,9 +102,13 @@ class FlowRun:
         "method",
         "payload",
         "position",
+        "reading",
+        "retries",
         "returned",
         "step",
         "tokens",
+        "tries",
+        "unsure",
     )
 
     def __init__(self, job: Job, position: int) -> None:
@@ -116,6 +126,11 @@ class FlowRun:
         self.generator: Flow | None = None
         self.carried: Carried | None = None
         self.line: Line | None = None  # once it opens a WebSocket
+        self.attempts: list[Entry] | None = None
+        self.retries = 0  # of its present request, of which `tries` were made before
+        self.tries = 0
+        self.reading: Acknowledged | None = None  # what it looks for, if it is such a check
+        self.unsure = False  # a reply of 5xx says nothing of what was looked for
 
     @property
     def handshake(self) -> Channel | None:
@@ -134,10 +149,11 @@ class FlowRun:
 class _Kind:
     """What was acknowledged of one kind: how many, and those that are kept."""
 
-    __slots__ = ("items", "total")
+    __slots__ = ("items", "recent", "total")
 
     def __init__(self) -> None:
         self.items: list[Acknowledged] = []
+        self.recent: deque[Acknowledged] = deque(maxlen=RECENT)
         self.total = 0
 
 
@@ -154,6 +170,7 @@ class FlowState:
         self._kinds: dict[str, _Kind] = {}
         self._base = 0
         self._tag = ""
+        self.journal = Journal()
         # Which acknowledged items are kept must not take from the streams of flows.
         self._keeper = random.Random(seed)
         self.rng = FlowRandom()
@@ -161,6 +178,7 @@ class FlowState:
 
     def begin_segment(self, index: int) -> None:
         """Streams and tokens are those of that segment from now on."""
+        self.journal.begin_segment(index)
         self._base = mixed(mixed(self._seed & MASK) + index)
         self._tag = segment_tag(self._seed, index)
 
@@ -203,19 +221,36 @@ class FlowState:
         """A web address that no other call of this run gets."""
         return f"https://example.com/{self.unique()}"
 
+    def attempt(self, kind: str, key: str = "") -> str:
+        """A token for a write that is about to be tried."""
+        token = self.unique(f"{kind}-")
+        self.journal.attempt(self.run, kind, token, key)
+        return token
+
     def acknowledge(self, kind: str, **fields: Any) -> None:
         """Remember that the service said it did this."""
         of_kind = self._kinds.get(kind)
         if of_kind is None:
             of_kind = self._kinds[kind] = _Kind()
+        item = Acknowledged(kind, fields, self._identity())
+        self.journal.acknowledged(self.run, item, self.unique)
+        of_kind.recent.append(item)
         of_kind.total += 1
         if len(of_kind.items) < KEPT_PER_KIND:
-            of_kind.items.append(Acknowledged(kind, fields, self._identity()))
+            of_kind.items.append(item)
             return
         # A uniform sample of all there were (Vitter 1985, algorithm R).
         at = self._keeper.randrange(of_kind.total)
         if at < KEPT_PER_KIND:
-            of_kind.items[at] = Acknowledged(kind, fields, self._identity())
+            of_kind.items[at] = item
+
+    def to_read_back(self, kind: str) -> Acknowledged | None:
+        """One of what was acknowledged, as often of the last ones as of all; None: none yet."""
+        of_kind = self._kinds.get(kind)
+        if of_kind is None:
+            return None
+        chosen = of_kind.recent if self._keeper.random() < 0.5 else of_kind.items
+        return chosen[int(self._keeper.random() * len(chosen))]
 
     def any_acknowledged(self, kind: str) -> Acknowledged | None:
         """One of what was acknowledged so far, at random; None when there is none yet."""

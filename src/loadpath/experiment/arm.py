@@ -16,6 +16,8 @@ from loadpath import __version__
 from loadpath.deploy import Deployment
 from loadpath.drive import (
     ClosedLoad,
+    EffectsCounted,
+    EffectsWanted,
     Engine,
     EnginePlan,
     OpenLoad,
@@ -108,6 +110,8 @@ class Arm:
             background=None if background is None else background[0],
             background_weights={} if background is None else dict(background[1]),
             requests_path=self._writer.requests_path(index),
+            writes_path=self._writer.writes_path(index),
+            reads_path=self._writer.reads_path(index),
         )
         work_s = fixed_work_s()
         async with self._wires_read(index):
@@ -201,6 +205,28 @@ class Arm:
         """Ask the service whether what it acknowledged still holds, and record what it says."""
         if self.setup.workload.flows is not None:
             self._writer.write_holds(await self.engine.check_holds(limit))
+
+    async def count_effects(
+        self,
+        segments: Sequence[int],
+        *,
+        limit: int = 1000,
+        near_s: float | None = None,
+        budget_s: float = 30.0,
+    ) -> EffectsCounted:
+        """Look for the effects of what was tried in those segments, and record them with the last.
+
+        At most `limit` a kind are looked for, those that ended nearest to `near_s` first.
+        """
+        return await self.engine.count_effects(
+            EffectsWanted(
+                segments=tuple(segments),
+                path=self._writer.effects_path(segments[-1]),
+                limit=limit,
+                near_s=near_s,
+                budget_s=budget_s,
+            )
+        )
 
     def _progress(
         self, phase: str, duration_s: float, stop_when: StopRule | None

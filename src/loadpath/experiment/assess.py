@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadpath.answer import Interval
+from loadpath.recording.schema import RequestError
 from loadpath.spec import Objective
 from loadpath.stats.intervals import correlated_ratio_interval, response_quantile_interval
 from loadpath.stats.quantiles import quantile as sample_quantile
@@ -29,7 +30,7 @@ class Responses(msgspec.Struct, frozen=True):
 
     `operation` is the index of the operation, `intended_s` when it should have started,
     `response_s` from then to the end of its last step (infinite when it never ended), `failed`
-    whether any step ended in an error.
+    whether any step ended in an error (of one that was sent again, the last time).
     """
 
     operation: npt.NDArray[np.int64]
@@ -107,7 +108,9 @@ def responses(rows: Columns) -> Responses:
     last = np.r_[first[1:], len(flow)] - 1
     intended = np.asarray(rows["intended_s"], dtype=np.float64)[order][first]
     done = np.asarray(rows["done_s"], dtype=np.float64)[order][last]
-    failed = np.maximum.reduceat(np.asarray(rows["error"])[order], first) > 0
+    error = np.asarray(rows["error"], dtype=np.uint8)[order]
+    # A step that was sent again has not failed yet: the next one tells.
+    failed = np.logical_or.reduceat((error > 0) & (error != RequestError.RETRIED), first)
     response = np.where(np.isnan(done), np.inf, done - intended)
     operation = np.asarray(rows["operation"])[order][first].astype(np.int64)
     by_start = np.argsort(intended, kind="stable")

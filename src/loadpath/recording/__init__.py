@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadpath.recording.runs import Run, RunInfo
     from loadpath.recording.schema import SCHEMA_VERSION, Blocked, RequestError
     from loadpath.recording.segment import SegmentRecord
-    from loadpath.recording.tables import read_requests, write_requests
+    from loadpath.recording.tables import read_requests, read_table, write_requests, write_table
     from loadpath.recording.writer import RecordingWriter
 
 _HOME = {
@@ -34,7 +34,9 @@ _HOME = {
     "SegmentRecord": "segment",
     "Status": "header",
     "read_requests": "tables",
+    "read_table": "tables",
     "write_requests": "tables",
+    "write_table": "tables",
 }
 
 __all__ = [
@@ -53,7 +55,9 @@ __all__ = [
     "SegmentRecord",
     "Status",
     "read_requests",
+    "read_table",
     "write_requests",
+    "write_table",
 ]
 
 

@@ -39,6 +39,7 @@ class RequestError(IntEnum):
     TLS = 8
     REDIRECT = 9
     CLOSED = 10
+    RETRIED = 11
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ REQUESTS = TableSchema(
             "0 none, 1 status, 2 timeout, 3 connect refused or failed, 4 reset or early close, "
             "5 protocol, 6 unfinished when the segment ended, 7 the flow raised, "
             "8 the TLS handshake failed, 9 a redirect that may not be followed, "
-            "10 the WebSocket was closed.",
+            "10 the WebSocket was closed, 11 it failed and was sent again: the next step is that.",
         ),
         Column(
             "messages",
@@ -280,6 +281,64 @@ SHAPES = TableSchema(
     ),
 )
 
+
+class WriteOutcome(IntEnum):
+    """What the client was told of a write (column `outcome`)."""
+
+    INFO = 0
+    OK = 1
+    FAIL = 2
+
+
+EFFECTS_UNKNOWN = (1 << 32) - 1
+"""In column `effects`: it could not be told."""
+
+_KIND = Column("kind", "text", "", "What was to be made, as the flow calls it.")
+_TOKEN = Column("token", "u8", "", "Salted digest of the logical request's token.")
+
+WRITES = TableSchema(
+    "writes",
+    "One row per attempt of a write that a flow announced or acknowledged; retries have its token.",
+    (
+        Column("segment", "u2", "", "Index of the segment it belongs to."),
+        _KIND,
+        _TOKEN,
+        Column("key", "u8", "", "Salted digest of what orders it; 0: nothing does."),
+        Column("started_s", "f8", "s", "When it was tried."),
+        Column("ended_s", "f8", "s", "When its answer was in; nan: none ever came."),
+        Column(
+            "outcome",
+            "u1",
+            "",
+            "0 it may have happened, 1 it was acknowledged, 2 it was refused (4xx).",
+        ),
+    ),
+)
+
+READS = TableSchema(
+    "reads",
+    "One row per look, under load, at something that had been acknowledged.",
+    (
+        Column("segment", "u2", "", "Index of the segment it belongs to."),
+        _KIND,
+        _TOKEN,
+        Column("started_s", "f8", "s", "When the look began."),
+        Column("ended_s", "f8", "s", "When its reply was in."),
+        Column("seen", "bool", "", "Whether it held."),
+    ),
+)
+
+EFFECTS = TableSchema(
+    "effects",
+    "One row per logical request whose effect was looked for when all was quiet.",
+    (
+        _KIND,
+        _TOKEN,
+        Column("checked_s", "f8", "s", "When the look was over."),
+        Column("effects", "u4", "", "How often it was there; 4294967295: it could not be told."),
+    ),
+)
+
 TABLES: dict[str, TableSchema] = {
     table.name: table
     for table in (
@@ -291,5 +350,8 @@ TABLES: dict[str, TableSchema] = {
         EXCHANGES,
         CONNECTIONS,
         SHAPES,
+        WRITES,
+        READS,
+        EFFECTS,
     )
 }

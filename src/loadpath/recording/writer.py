@@ -113,6 +113,18 @@ class RecordingWriter:
         """Where the taps write the shapes that the exchanges of segment `index` name."""
         return table_path(self.directory, "shapes", index)
 
+    def writes_path(self, index: int) -> Path:
+        """Where the engine writes what was tried to write in segment `index`."""
+        return table_path(self.directory, "writes", index)
+
+    def reads_path(self, index: int) -> Path:
+        """Where the engine writes what was read back in segment `index`."""
+        return table_path(self.directory, "reads", index)
+
+    def effects_path(self, index: int) -> Path:
+        """Where the engine writes the effects that were there after segment `index`."""
+        return table_path(self.directory, "effects", index)
+
     def append_segment(self, record: SegmentRecord) -> None:
         """Add a finished segment. Its requests file must be there: readers see it from now on."""
         self._segments.append(record)

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TypeAlias
 
 from loadpath.errors import ConfigurationError
-from loadpath.flow import Flow, FlowMark, HoldMark, LoginMark, Mark, marks
+from loadpath.flow import EffectsMark, Flow, FlowMark, HoldMark, LoginMark, Mark, marks
 from loadpath.spec.source import shown_path
 
 Marked: TypeAlias = tuple[Mark, Callable[..., Flow]]
@@ -46,7 +46,9 @@ def _name(mark: Mark) -> str:
     """What may be there once only; a login's name is none that a flow can have."""
     if isinstance(mark, FlowMark):
         return mark.name
-    return "\0login" if isinstance(mark, LoginMark) else f"\0{mark.kind}"
+    if isinstance(mark, LoginMark):
+        return "\0login"
+    return f"\0effects {mark.kind}" if isinstance(mark, EffectsMark) else f"\0{mark.kind}"
 
 
 def _wrong(mark: Mark, function: Callable[..., Flow], names: set[str]) -> str | None:
@@ -54,6 +56,10 @@ def _wrong(mark: Mark, function: Callable[..., Flow], names: set[str]) -> str | 
     if not inspect.isgeneratorfunction(function):
         return f"{function.__name__} is marked as a flow but never yields a request"
     if isinstance(mark, HoldMark):
+        return None
+    if isinstance(mark, EffectsMark):
+        if _name(mark) in names:
+            return f"{function.__name__} is a second one that counts the effects of `{mark.kind}`"
         return None
     if isinstance(mark, LoginMark):
         if _name(mark) in names:

@@ -71,7 +71,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `weight` is its share of the mix relative to the others. `expect` are statuses that are success
     besides those below 400. `alone` says whether it may be measured by itself: an operation that
     consumes or grows what it acts on is judged within the mix only. `follow` is how many redirects
-    in a row a declared request follows, on the service alone.
+    in a row a declared request follows, on the service alone. `reads_back` makes it the check of
+    whether something acknowledged of that kind still holds, as `flows` has it.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     alone: bool = True
     timeout_s: float = 10.0
     follow: int = 0
+    reads_back: str | None = None
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):

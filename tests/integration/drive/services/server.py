@@ -259,8 +259,36 @@ def verbatim(data: bytes) -> Callable[[Request, asyncio.StreamWriter], Awaitable
     return answer
 
 
+STORED: dict[str, int] = {}
+TRIED: dict[str, int] = {}
+
+
+async def make(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Store a thing called by the body, as the path says: well, or in one of the wrong ways."""
+    how, name = request.argument, request.body.decode()
+    TRIED[name] = tried = TRIED.get(name, 0) + 1
+    stores = {"well": True, "lose": False, "refuse": False, "down": False}.get(how, True)
+    if stores:
+        STORED[name] = STORED.get(name, 0) + 1
+    if how == "refuse":
+        writer.write(json_reply("no", "409 Conflict"))
+    elif how == "down" or (how == "twice" and tried == 1):
+        writer.write(json_reply("later", "503 Service Unavailable"))
+    elif how == "mute" or (how == "cut" and tried == 1):
+        writer.close()
+    else:
+        writer.write(json_reply({"name": name}, "201 Created"))
+
+
+async def made(request: Request, writer: asyncio.StreamWriter) -> None:
+    """How often it is stored."""
+    writer.write(json_reply(STORED.get(request.argument, 0)))
+
+
 BEHAVIORS: dict[str, Callable[[Request, asyncio.StreamWriter], Awaitable[None]]] = {
     "echo": echo,
+    "make": make,
+    "made": made,
     "chunked": chunked,
     "split": split,
     "slow": slow,
