@@ -31,9 +31,9 @@ HUNG = 20.0
 SETTLED_S = 0.5
 """It must be well for so long to have recovered."""
 
-ALPHA = 0.001
-"""How unlikely, under the control's own share of bad requests, a window must be to be called bad:
-many windows are looked at."""
+ALPHA = 1e-6
+"""How unlikely, under the control's own share of bad requests, a stretch must be to be called ill:
+there is one around every bad request."""
 
 
 class Requests(msgspec.Struct, frozen=True):
@@ -136,8 +136,8 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     """How a fault from `onset_s` to `healed_s` went.
 
     `shown_s`: how long after the onset the first request fared ill that then had company; None:
-    none did. `recovered_s`: how long after the heal requests were well again for good; 0 when they were
-    at the heal, None when they were not before the end. `bad_ratio` over the fault.
+    none did. `recovered_s`: how long after the heal requests were well again for good; 0 when they
+    were at the heal, None when they were not before the end. `bad_ratio` over the fault.
     """
 
     onset_s: float

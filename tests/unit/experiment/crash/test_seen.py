@@ -69,13 +69,10 @@ def test_what_was_well_for_a_moment_only_is_not_known_to_have_recovered() -> Non
     assert course(requests([(10.0, late)]), 0.0, ONSET, HEALED, END).recovered_s is None
 
 
-@given(st.integers(0, 1000))
-def test_bad_requests_that_the_control_has_too_are_no_illness(seed: int) -> None:
-    noisy = requests([], noise=0.02, seed=seed)
-    seen = course(noisy, 0.02, ONSET, HEALED, END)
-    assert seen.recovered_s is not None and seen.recovered_s < 8
-    if seen.shown_s is None:
-        assert seen.recovered_s == 0.0
+def test_bad_requests_that_the_control_has_too_are_no_illness() -> None:
+    for seed in range(50):
+        seen = course(requests([], noise=0.02, seed=seed), 0.02, ONSET, HEALED, END)
+        assert (seen.shown_s, seen.recovered_s) == (None, 0.0)
 
 
 def test_one_bad_request_alone_is_no_illness() -> None:
