@@ -17,6 +17,7 @@ from loadpath.deploy.dependencies import Dependencies
 from loadpath.deploy.dependency import RunningDependency
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
 from loadpath.deploy.kept import Kept
+from loadpath.deploy.listeners import GivenServers
 from loadpath.deploy.logs import LIMIT_BYTES, Log
 from loadpath.deploy.processes import tree
 from loadpath.deploy.service import SERVICE, RunningService, start_service, stop_service
@@ -83,9 +84,27 @@ class Deployment:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """The pids that all processes of each part descend from. May be called from any thread.
 
-        A dependency given by URL has none. A service that became a daemon has those of the daemon.
+        Only what Loadpath started and may end: a dependency given by URL is among `given_parts`. A
+        service that became a daemon has those of the daemon.
         """
         return {name: self._guard.roots(child) for name, child in self._children().items()}
+
+    def given_parts(self) -> dict[str, tuple[int, ...]]:
+        """The same of the dependencies given by URL that run on this machine, as far as they can be
+        seen: to be metered, never to be signaled. May be called from any thread."""
+        return self._given.roots()
+
+    def unmetered(self) -> tuple[str, ...]:
+        """A sentence on each dependency given by URL on this machine that cannot be metered."""
+        return tuple(
+            f"{name} runs on this machine at {self._dependencies.running[name].address} and cannot "
+            f"be metered ({why}): its CPU counts as that of other processes"
+            for name, why in self._given.unseen().items()
+        )
+
+    def look_at_given(self) -> None:
+        """Look again for the processes of the dependencies given by URL: some come later."""
+        self._given.look()
 
     # Its life
 
@@ -120,8 +139,12 @@ class Deployment:
     async def _start(self) -> None:
         await self._dependencies.start(self._snapshot.saved)
         self._watch()
+        every = self._dependencies.running
+        self._given = GivenServers(
+            {name: running.address for name, running in every.items() if not running.embedded}
+        )
         values = {}
-        for name, running in self._dependencies.running.items():
+        for name, running in every.items():
             reached = running.address
             if self._wrap is not None:
                 reached = await self._wrap(name, reached)

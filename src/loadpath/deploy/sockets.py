@@ -103,12 +103,22 @@ def listening_ports(pids: Iterable[int]) -> dict[int, int]:
 
 def holder_of(port: int) -> str | None:
     """The process that listens on a port, as `name (pid 12)`; None when it cannot be told."""
-    wanted = {c.inode for c in tcp_sockets() if c.state == LISTEN and c.local.port == port}
+    wanted = [c.inode for c in tcp_sockets() if c.state == LISTEN and c.local.port == port]
+    pid = next((held[0] for held in holders_of(wanted).values()), None)
+    return None if pid is None else f"{name_of(pid)} (pid {pid})"
+
+
+def holders_of(inodes: Iterable[int]) -> dict[int, list[int]]:
+    """Socket inode to every process that holds it, of the processes that may be looked at: without
+    root those of one's own user. A socket that none of them holds is left out."""
+    wanted = set(inodes)
+    found: dict[int, list[int]] = {}
     if wanted:
         for name in os.listdir("/proc"):
-            if name.isdigit() and wanted & inodes_of((int(name),)).keys():
-                return f"{name_of(int(name))} (pid {name})"
-    return None
+            if name.isdigit():
+                for inode in wanted & inodes_of((int(name),)).keys():
+                    found.setdefault(inode, []).append(int(name))
+    return found
 
 
 def unix_peers(inodes: Iterable[int]) -> dict[int, str]:

@@ -183,6 +183,7 @@ class Arm:
         self._writer.append_segment(record)
         self.deployment.raise_if_died()
         self.deployment.check_peers()
+        self.deployment.look_at_given()
         return tables.host
 
     async def _give_the_engine_room(
@@ -345,6 +346,10 @@ async def open_arm(
             ) as deployment,
         ):
             writer.note_dependencies(named_dependencies(deployment))
+            for message in deployment.unmetered():
+                session.warn_once(
+                    message, "If it belongs to another user, run Loadpath as root or as that user."
+                )
             plan = EnginePlan(
                 host=deployment.address.host,
                 port=deployment.address.port,
@@ -360,6 +365,7 @@ async def open_arm(
 
                 def parts() -> dict[str, tuple[int, ...]]:
                     return {
+                        **deployment.given_parts(),
                         **deployment.parts(),
                         "engine": engine.pids,
                         "loadpath": (os.getpid(), session.guard.pid),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from loadpath.deploy import Guard, Snapshot, prepare_data
-from loadpath.events import AnyEvent, EventSink
+from loadpath.events import AnyEvent, EventSink, Warned
 from loadpath.recording import Run
 from loadpath.spec import Setup
 
@@ -38,11 +38,18 @@ class Session:
         self._told: list[EventSink] = [emit]
         self._ends_s = ends_s
         self._snapshots: dict[Path, Snapshot] = {}
+        self._warned: set[str] = set()
 
     def emit(self, event: AnyEvent) -> None:
         """Tell the user, and every recording that is being made."""
         for tell in self._told:
             tell(event)
+
+    def warn_once(self, message: str, advice: str) -> None:
+        """Warn, unless it was said before: what holds for one arm mostly holds for all."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.emit(Warned(at_s=time.time(), message=message, advice=advice))
 
     @contextmanager
     def telling(self, also: EventSink) -> Iterator[None]:
