@@ -90,6 +90,8 @@ class TestJudging:
             ("confirmed", 430.0, "cores"),
             ("refuted", 430.0, "thread"),
             ("inconclusive", 520.0, "thread"),
+            ("predicted", 520.0, "thread"),
+            ("predicted", 430.0, "cores"),
         ],
     )
     def test_what_is_wrong(
@@ -104,6 +106,19 @@ class TestJudging:
         inside = "inside the service, on no wire"
         answer = self.answer("confirmed", 225.0, "limit", inside, in_service={"requests": 5.0})
         assert knees.judged(knees.KNOWN["pool"], 230.0, answer, 60.0).verdict == "wrong"
+
+    def test_what_is_only_predicted_is_not_yet_right(self, knees: ModuleType) -> None:
+        answer = self.answer("predicted", 430.0, "thread")
+        outcome = knees.judged(knees.KNOWN["cpu"], 430.0, answer, 60.0)
+        assert (outcome.verdict, outcome.why) == ("inconclusive", "only predicted: because")
+
+    def test_a_wide_interval_makes_nothing_right(self, knees: ModuleType) -> None:
+        answer = self.answer("confirmed", 430.0, "thread")
+        answer["measurement"].update(low=260.0, high=600.0)
+        outcome = knees.judged(knees.KNOWN["cpu"], 430.0, answer, 60.0)
+        assert outcome.verdict == "inconclusive"
+        assert outcome.width == pytest.approx(0.395, abs=0.001)
+        assert "±40%" in outcome.line
 
     def test_a_check_that_failed_takes_back_what_was_stated(self, knees: ModuleType) -> None:
         answer = self.answer("inconclusive", 520.0, "thread")

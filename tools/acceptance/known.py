@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from commands import Broken, Skipped
 
@@ -45,11 +46,13 @@ def series(clone: Path, kept: Path, *words: str, times: int, services: tuple[str
     return said
 
 
-def summary(name: str, outcomes: list[dict[str, str]]) -> str:
-    """`pool 17 of 20 right, 3 inconclusive (quiet machine 3)`."""
+def summary(name: str, outcomes: list[dict[str, Any]]) -> str:
+    """`pool 17 of 20 right (knees known to ±8 to 15%), 3 inconclusive (quiet machine 3)`."""
     of_it = [o for o in outcomes if o["service"] == name]
     counts = Counter(o["verdict"] for o in of_it)
     said = f"{name} {counts['right']} of {len(of_it)} right"
+    if widths := [o["width"] for o in of_it if o["verdict"] == "right" and o.get("width")]:
+        said += f" (knees known to ±{100 * min(widths):.0f} to {100 * max(widths):.0f}%)"
     if counts["inconclusive"]:
         reasons = Counter(
             o["why"].partition(":")[0] for o in of_it if o["verdict"] == "inconclusive"

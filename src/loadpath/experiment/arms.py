@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.experiment.holds import disturbance
+from loadpath.experiment.holds import (
+    BOUNDED_CORES,
+    disturbance,
+    lost_at_most,
+    taken_cores,
+)
 from loadpath.experiment.knee import ramp_crossing, ramp_rate
 from loadpath.recording import Recording, SegmentRecord
-from loadpath.stats.compare import Comparison, compare
+from loadpath.stats.compare import Comparison, compare, judge_ratio
+from loadpath.stats.factors import widened
 
 
 class ArmPair(msgspec.Struct, frozen=True):
@@ -17,7 +23,8 @@ class ArmPair(msgspec.Struct, frozen=True):
 
     `censored`: one of the two never missed it within its ramp, so its figure is a lower bound;
     `unmissed`: neither did, so the round tells nothing of which is better.
-    `disturbed` says what else took the machine during one of them, or is None.
+    `disturbed` says what else took the machine during one of them, or is None; `taken_cores` how
+    much of it at most.
     """
 
     baseline: float
@@ -25,6 +32,7 @@ class ArmPair(msgspec.Struct, frozen=True):
     censored: bool
     disturbed: str | None = None
     unmissed: bool = False
+    taken_cores: float = 0.0
 
 
 def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
@@ -41,6 +49,7 @@ def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
             both["A"].censored or both["B"].censored,
             both["A"].disturbed or both["B"].disturbed,
             both["A"].censored and both["B"].censored,
+            max(both["A"].taken_cores, both["B"].taken_cores),
         )
         for _, both in sorted(rounds.items())
         if {"A", "B"} <= both.keys()
@@ -53,37 +62,53 @@ class ArmSeen(msgspec.Struct, frozen=True):
     rate: float
     censored: bool
     disturbed: str | None
+    taken_cores: float
 
 
 def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
     crossing = ramp_crossing(recording, segment)
     end = ramp_rate(segment, segment.ended_s - segment.started_s)
     return ArmSeen(
-        end if crossing is None else crossing, crossing is None, disturbance(recording, segment)
+        end if crossing is None else crossing,
+        crossing is None,
+        disturbance(recording, segment),
+        taken_cores(recording, segment),
     )
 
 
 def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
     """Treatment against baseline; None when there is not one whole round that tells.
 
-    Disturbed rounds are left out unless fewer than two are clean; `too_disturbed` says so then.
+    Disturbed rounds are left out unless fewer than two are clean. Those that were disturbed little
+    then count, and the interval allows for what either arm may have lost; with fewer than two of
+    these as well all do, and `too_disturbed` says so.
     """
     telling = [pair for pair in pairs if not pair.unmissed]
     clean = [pair for pair in telling if pair.disturbed is None]
-    chosen = clean if len(clean) >= 2 else telling
+    bounded = [pair for pair in telling if _is_bounded(pair)]
+    chosen = clean if len(clean) >= 2 else bounded if len(bounded) >= 2 else telling
     if not chosen:
         return None
-    return compare(
+    found = compare(
         [pair.baseline for pair in chosen],
         [pair.treatment for pair in chosen],
         higher_is_better=True,
     )
+    lost = max(lost_at_most(pair.taken_cores) for pair in chosen)
+    if chosen is not bounded or lost == 1.0:
+        return found
+    ratio = widened(found.ratio, 1 / lost, lost)
+    return Comparison(ratio, judge_ratio(ratio, higher_is_better=True), found.rounds)
+
+
+def _is_bounded(pair: ArmPair) -> bool:
+    return pair.disturbed is None or 0 < pair.taken_cores <= BOUNDED_CORES
 
 
 def too_disturbed(pairs: Sequence[ArmPair]) -> str | None:
     """Why a comparison of these rounds may not be believed; None when it may, or there is none."""
     telling = [pair for pair in pairs if not pair.unmissed]
-    reasons = [pair.disturbed for pair in telling if pair.disturbed is not None]
+    reasons = [p.disturbed for p in telling if p.disturbed is not None and not _is_bounded(p)]
     if not reasons or len(telling) - len(reasons) >= 2:
         return None
     return f"{reasons[0]} in {len(reasons)} of {len(telling)} rounds of one worker more"

@@ -50,7 +50,7 @@ def in_service(main: Recording, knee: MixKnee) -> InService | None:
         return None
     if knee.scale.value < HEADROOM_MIN:
         return None
-    alone_s = assess_segments(main, baseline).response_mean_s
+    took_s = alone_s(main)
     missed = [knee.above.segment, *(s for s in main.segments if s.purpose == "hold")]
     most = max(
         (
@@ -64,9 +64,16 @@ def in_service(main: Recording, knee: MixKnee) -> InService | None:
         if segment.purpose == "ramp" and segment.stopped_early:
             from_s = max(segment.started_s, segment.ended_s - FULL_S)
             most = max(most, _done_per_s(main, segment, from_s, segment.ended_s))
-    if not most or not np.isfinite(alone_s):
+    if not most or not np.isfinite(took_s):
         return None
-    return InService(most * alone_s, most, alone_s)
+    return InService(most * took_s, most, took_s)
+
+
+def alone_s(main: Recording) -> float:
+    """The mean response time at today's load, nan when there was none: how long a request takes
+    when nobody is before it, as long as the knee is far."""
+    baseline = [s for s in main.segments if s.purpose == "baseline"]
+    return assess_segments(main, baseline).response_mean_s if baseline else np.nan
 
 
 def limit_of(main: Recording, knee: MixKnee) -> Resource | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from loadpath.experiment.arm import Arm
@@ -12,6 +13,9 @@ from loadpath.recording import Recording, SegmentRecord
 
 OTHERS_MAX_CORES = 0.05
 """More than this taken by anything that is not ours disturbs a measurement."""
+
+BOUNDED_CORES = 0.15
+"""Up to here it is a matter of the interval by how much; beyond, nobody knows."""
 
 
 async def hold(
@@ -39,7 +43,25 @@ def hold_of(recording: Recording, segment: SegmentRecord) -> Hold:
         scale_of(recording.setup, segment),
         assess_segments(recording, [segment]),
         disturbance(recording, segment),
+        taken_cores(recording, segment),
     )
+
+
+def taken_cores(recording: Recording, segment: SegmentRecord) -> float:
+    """How many cores anything that is not ours took during the segment."""
+    host = usage_in(recording, segment).host
+    return host.others_cores + host.steal_cores
+
+
+def lost_at_most(taken: float) -> float:
+    """By what factor a capacity may be too low that was measured while others took so many cores.
+
+    A thread that shares its core loses that much of it; and it waits for the others' slices as
+    well, which counts for a quantile far out: so twice as much. Infinite beyond `BOUNDED_CORES`.
+    """
+    if taken <= OTHERS_MAX_CORES:
+        return 1.0
+    return 1 / (1 - 2 * taken) if taken <= BOUNDED_CORES else math.inf
 
 
 def disturbance(recording: Recording, segment: SegmentRecord) -> str | None:

@@ -34,13 +34,14 @@ REPORT_S = 0.25
 class Hold(msgspec.Struct, frozen=True):
     """A stretch at one load. `scale` is that load as a multiple of the workload's own.
 
-    `disturbed` says what else took the machine meanwhile, or is None.
+    `disturbed` says what else took the machine meanwhile, or is None; `taken_cores` how much.
     """
 
     segment: SegmentRecord
     scale: float
     assessment: Assessment
     disturbed: str | None = None
+    taken_cores: float = 0.0
 
 
 def objectives(workload: Workload) -> list[Objective]:

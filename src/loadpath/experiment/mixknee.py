@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from loadpath.answer import Interval
-from loadpath.experiment.holds import holds_of
+from loadpath.experiment.holds import BOUNDED_CORES, holds_of, lost_at_most
 from loadpath.experiment.knee import Hold, loosest_limit_s, measured_window, observe
 from loadpath.recording import Recording
 from loadpath.spec import Arrivals, ClosedArrivals, OpenArrivals
 from loadpath.stats.crossing import crossing, lateness
+from loadpath.stats.factors import widened
 from loadpath.stats.knee import KneeResult, KneeSearch
 
 
@@ -18,7 +19,9 @@ class MixKnee(msgspec.Struct, frozen=True, kw_only=True):
 
     `scale` and `rate` (1/s) are None when the holds do not bracket it: `below` is then the highest
     load that was met, or `above` the lowest that was missed. `disturbed` gives the reasons why
-    holds were left out; `trusted` is False when there was nothing to go by without them.
+    holds were left out; `trusted` is False when there was nothing to go by without them and what
+    they lost has no bound. `taken_cores` is what others took at most in holds that count all the
+    same: the interval reaches up to the knee that it may have been without.
     """
 
     scale: Interval | None
@@ -27,6 +30,7 @@ class MixKnee(msgspec.Struct, frozen=True, kw_only=True):
     above: Hold | None
     trusted: bool
     disturbed: tuple[str, ...]
+    taken_cores: float = 0.0
 
 
 def mix_search(arrivals: Arrivals, start: float, *, tolerance: float, holds: int) -> KneeSearch:
@@ -48,7 +52,8 @@ def mix_search(arrivals: Arrivals, start: float, *, tolerance: float, holds: int
 
 
 def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
-    """Derive it. Doubtful holds count only when the others do not bracket a knee that they would.
+    """Derive it. Doubtful holds count only when the others do not bracket a knee that they would;
+    the interval then allows for what others took, if that was little.
 
     A hold is doubtful when it was disturbed and did not meet the objective: what meets it although
     something else took the machine meets it all the more without.
@@ -56,9 +61,11 @@ def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
     every = holds_of(recording, "hold")
     reasons = tuple(hold.disturbed for hold in every if is_doubtful(hold) and hold.disturbed)
     clean = [hold for hold in every if not is_doubtful(hold)]
-    found, chosen, trusted = _search(recording, clean, tolerance), clean, True
+    found, chosen, trusted, taken = _search(recording, clean, tolerance), clean, True, 0.0
     if found is None or (found.knee is None and reasons):
-        found, chosen, trusted = _search(recording, every, tolerance), every, not reasons
+        found, chosen = _search(recording, every, tolerance), every
+        taken = max((hold.taken_cores for hold in every if is_doubtful(hold)), default=0.0)
+        trusted = not reasons or taken <= BOUNDED_CORES
     if found is None:
         return MixKnee(
             scale=None, rate=None, below=None, above=None, trusted=False, disturbed=reasons
@@ -66,6 +73,8 @@ def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
     below = _at(chosen, found.low)
     above = _at(chosen, found.high)
     scale = None if found.knee is None else _placed(recording, chosen, found.knee)
+    if scale is not None and trusted:
+        scale = widened(scale, 1.0, lost_at_most(taken))
     return MixKnee(
         scale=scale,
         rate=None if scale is None else _rate(recording, scale, below),
@@ -73,6 +82,7 @@ def mix_knee(recording: Recording, tolerance: float = 0.04) -> MixKnee:
         above=above,
         trusted=trusted,
         disturbed=reasons,
+        taken_cores=taken,
     )
 
 

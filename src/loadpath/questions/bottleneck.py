@@ -41,6 +41,7 @@ from loadpath.experiment.mixknee import MixKnee, is_doubtful, mix_knee, mix_sear
 from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import describe, load_at
 from loadpath.experiment.session import Session
+from loadpath.experiment.speed import cpu_share, speed_of, with_speed
 from loadpath.experiment.validity import validity
 from loadpath.experiment.waiting import Wires, explained
 from loadpath.figures import per_second
@@ -362,13 +363,15 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         return _too_early(recordings)
     setup = main.setup
     today = assess_segments(main, baseline)
-    knee = mix_knee(main)
-    wires = wires_of(recordings, main, knee)
-    resource = _limit(main, knee, wires)
+    placed = mix_knee(main)
+    wires = wires_of(recordings, main, placed)
+    resource = _limit(main, placed, wires)
+    speed = speed_of(main)
+    knee = with_speed(placed, speed, cpu_share(main, placed, resource))
     pairs = arm_pairs(recordings, "arm-ramp")
     workers = compare_arms(pairs)
     costs = operation_costs(main)
-    checks = (*validity(main, knee), *wires_checks(recordings, wires))
+    checks = (*validity(main, knee, speed), *wires_checks(recordings, wires))
     relief = Relief(comparison=workers, disturbed=too_disturbed(pairs))
     state, claim = conclude(main, knee, resource, relief, checks)
     lines = [
@@ -387,6 +390,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "today": today,
             "mix_knee_per_s": knee.rate,
             "headroom": knee.scale,
+            "machine_speed": speed,
             "bottleneck": resource,
             "in_service": in_service(main, knee),
             "resources_at_knee": _resources(main, knee.above or knee.below),

@@ -18,7 +18,8 @@ from loadpath.errors import InconclusiveError, RecordingError
 from loadpath.experiment.costs import OperationCost, operation_costs
 from loadpath.experiment.knee import assess_segments
 from loadpath.experiment.mixknee import mix_knee
-from loadpath.experiment.validity import usual_work_s, validity
+from loadpath.experiment.speed import between_runs, speed_of, with_speed
+from loadpath.experiment.validity import validity
 from loadpath.figures import ms, per_second
 from loadpath.recording import Recording, Run
 from loadpath.stats.compare import Verdict, judge_ratio
@@ -69,10 +70,6 @@ def compare_runs(before: Run, after: Run) -> RunComparison:
             advice="Compare runs of the same workload.",
         )
     differences = [_knee(old, new), _response(old, new), *_costs(old, new)]
-    speed = _speed_doubt(old, new)
-    if speed:
-        # What changed may be the machine: neither praise nor blame for the service.
-        differences = [_doubted(difference) for difference in differences]
     return RunComparison(
         before=before.name,
         after=after.name,
@@ -84,7 +81,7 @@ def compare_runs(before: Run, after: Run) -> RunComparison:
                 for run, recording in ((before, old), (after, new))
                 if recording.status == "interrupted"
             ),
-            *speed,
+            *_speed_doubt(old, new),
             *_doubts(old, new),
         ),
     )
@@ -104,7 +101,7 @@ def _mix(run: Run) -> Recording:
 def _knee(old: Recording, new: Recording) -> Difference:
     knees = [mix_knee(old).rate, mix_knee(new).rate]
     said = [per_second(k.value) if k else "not found" for k in knees]
-    ratio = quotient(knees[0], knees[1])
+    ratio = _allowing(quotient(knees[0], knees[1]), old, new, higher_is_better=True)
     return Difference(
         figure="the mix misses its objective at",
         before=said[0],
@@ -122,6 +119,7 @@ def _response(old: Recording, new: Recording) -> Difference:
         found.append(limits[-1] if limits else None)
     first, second = found
     ratio = quotient(first.response, second.response) if first and second else None
+    ratio = _allowing(ratio, old, new, higher_is_better=False)
     quantile = f"p{first.quantile * 100:g}" if first else "response time"
     return Difference(
         figure=f"{quantile} at the workload's own load",
@@ -134,10 +132,14 @@ def _response(old: Recording, new: Recording) -> Difference:
 
 def _costs(old: Recording, new: Recording) -> list[Difference]:
     after = {cost.name: cost for cost in operation_costs(new)}
-    return [_cost(cost, after[cost.name]) for cost in operation_costs(old) if cost.name in after]
+    return [
+        _cost(cost, after[cost.name], (old, new))
+        for cost in operation_costs(old)
+        if cost.name in after
+    ]
 
 
-def _cost(old: OperationCost, new: OperationCost) -> Difference:
+def _cost(old: OperationCost, new: OperationCost, runs: tuple[Recording, Recording]) -> Difference:
     """Level by level: each was taken at the same share of its run's own knee."""
     pairs = [
         (a.cpu_s, b.cpu_s)
@@ -147,6 +149,7 @@ def _cost(old: OperationCost, new: OperationCost) -> Difference:
     ratio = None
     if len(pairs) > 1:
         ratio = ratio_of_pairs_interval([a for a, _ in pairs], [b for _, b in pairs])
+    ratio = _allowing(ratio, *runs, higher_is_better=False)
     return Difference(
         figure=f"CPU a request, {old.name}",
         before=ms(old.demands[-1].cpu_s) if old.demands else "–",
@@ -175,6 +178,15 @@ def quotient(before: Interval | None, after: Interval | None) -> Interval | None
     )
 
 
+def _allowing(
+    ratio: Interval | None, old: Recording, new: Recording, *, higher_is_better: bool
+) -> Interval | None:
+    """The ratio with what may be the machine's part of it within its interval."""
+    if ratio is None:
+        return None
+    return between_runs(ratio, speed_of(old), speed_of(new), higher_is_better=higher_is_better)
+
+
 def _told(ratio: Interval | None, smallest: float, *, higher_is_better: bool) -> Verdict:
     """As `judge_ratio`, and a sure change below the smallest of interest is *same* as well."""
     if ratio is None:
@@ -193,22 +205,17 @@ def _worst(differences: Sequence[Difference]) -> Verdict:
     return Verdict.SAME
 
 
-def _doubted(difference: Difference) -> Difference:
-    if difference.verdict is Verdict.SAME:
-        return difference
-    return msgspec.structs.replace(difference, verdict=Verdict.CANNOT_TELL)
-
-
 def _speed_doubt(old: Recording, new: Recording) -> tuple[str, ...]:
-    """What to say when the machine was not equally fast in both runs."""
-    first, second = usual_work_s(old), usual_work_s(new)
+    """What to say when the machine was not equally fast in both runs; every ratio allows for it."""
+    first, second = speed_of(old), speed_of(new)
     if first is None or second is None:
         return ()
-    if 1 / CPU_RATIO <= second / first <= CPU_RATIO:
+    if 1 / CPU_RATIO <= second.usual_s / first.usual_s <= CPU_RATIO:
         return ()
     return (
-        f"the machine was {'slower' if second > first else 'faster'} in the later run: the same "
-        f"work took {second * 1000:.1f} ms of CPU instead of {first * 1000:.1f}",
+        f"the machine was {'slower' if second.usual_s > first.usual_s else 'faster'} in the later "
+        f"run: the same work took {second.usual_s * 1000:.1f} ms of CPU instead of "
+        f"{first.usual_s * 1000:.1f}",
     )
 
 
@@ -219,7 +226,8 @@ def _doubts(old: Recording, new: Recording) -> tuple[str, ...]:
     if old.setup.workload != new.setup.workload:
         doubts.append("the workload or its objectives changed")
     for recording, which in ((old, "before"), (new, "after")):
-        for check in validity(recording, mix_knee(recording)):
+        speed = speed_of(recording)
+        for check in validity(recording, with_speed(mix_knee(recording), speed), speed):
             if not check.passed:
                 doubts.append(f"{which}: {check.name}: {check.detail}")
     return tuple(doubts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadpath.answer import Line
+from loadpath.answer import Interval, Line
 from loadpath.experiment.assess import Assessment
 from loadpath.experiment.attribution import LoadPath
 from loadpath.experiment.costs import OperationCost
@@ -15,7 +15,7 @@ from loadpath.questions.waiting import shown, suspicion_lines, wait_words
 from loadpath.questions.words import change
 from loadpath.questions.words import limits as limits_words
 from loadpath.recording import Recording
-from loadpath.spec import Setup
+from loadpath.spec import Arrivals, Setup
 from loadpath.stats.compare import Comparison, Verdict
 
 
@@ -30,12 +30,19 @@ def knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
             f"{today.errors.value * 100:.2f} % errors"
         )
     if knee.scale is not None:
-        at = describe(setup.workload.arrivals, knee.scale.value)
+        at = _between(setup.workload.arrivals, knee.scale)
         return f"misses {objective} at {at}, {times(knee.scale.value)} today's {own}"
     if knee.below is not None:
         at = describe(setup.workload.arrivals, knee.below.scale)
         return f"meets {objective} at {at}, {times(knee.below.scale)} today's {own}; no knee found"
     return f"the knee was not found; today's is {own}"
+
+
+def _between(arrivals: Arrivals, scale: Interval) -> str:
+    """`3,120/s (2,600–3,700)`, or users likewise."""
+    low, high = (describe(arrivals, end).removesuffix("/s") for end in (scale.low, scale.high))
+    low, high = (end.removesuffix(" users").removesuffix(" user") for end in (low, high))
+    return f"{describe(arrivals, scale.value)} ({low}–{high})"
 
 
 def workers_words(main: Recording, workers: Comparison) -> str:

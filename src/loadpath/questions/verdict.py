@@ -45,7 +45,12 @@ def conclude(
     relief: Relief,
     checks: Sequence[Check],
 ) -> tuple[State, str]:
-    """The state and the claim: confirmed when relief moves the knee as the resource foretells."""
+    """The state and the claim: confirmed when relief moves the knee as the resource foretells.
+
+    Where relief was not tried, or does not tell, what was measured still stands: where the
+    objective is missed, and what was full there. What that foretells is then predicted, and no
+    more.
+    """
     broken = [check for check in checks if not check.passed]
     if not knee.trusted and broken:
         return State.INCONCLUSIVE, f"{broken[0].name}: {broken[0].detail}"
@@ -60,12 +65,12 @@ def conclude(
     workers = relief.comparison
     if workers is None:
         ran_out = "" if resource.kind == "limit" else " ran out"
-        return State.INCONCLUSIVE, f"{resource.name}{ran_out}; relief was not tried"
+        return State.PREDICTED, f"{resource.name}{ran_out}; relief was not tried"
     gain = f"one worker more: {change(workers.ratio)}"
     if relief.disturbed is not None:
-        return State.INCONCLUSIVE, f"{resource.name}; relief cannot be judged: {relief.disturbed}"
+        return State.PREDICTED, f"{resource.name}; relief cannot be judged: {relief.disturbed}"
     if workers.verdict is Verdict.CANNOT_TELL:
-        return State.INCONCLUSIVE, f"{resource.name} was full, but {gain} can be either"
+        return State.PREDICTED, f"{resource.name} was full, but {gain} can be either"
     if resource.kind == "limit":
         return _of_a_limit(resource, workers, gain)
     return _of_cpu_or_pool(resource, workers, gain, usage_in(main, knee.above.segment).host)

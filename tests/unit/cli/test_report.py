@@ -59,7 +59,7 @@ def test_the_newest_run_is_told_unless_another_is_named(loadpath: Loadpath, shop
     assert (newest.code, newest.err) == (0, "")
     assert newest.out.startswith("shop · 1 operation · no dependencies · 2 cores · took 1.0 min\n")
     assert "✓ confirmed: the one worker's event loop" in newest.out
-    assert "Trust       7 of 7 checks held" in newest.out
+    assert "Trust       6 of 6 checks held" in newest.out
     assert loadpath("report", runs(shop)[-1], "-C", shop) == newest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from golden_recordings import Golden, Truth, arm_recordings, setup
 
@@ -94,6 +95,25 @@ class TestComparing:
         found = compare_arms([*self.pairs(1.30), odd])
         assert found is not None
         assert (found.rounds, found.verdict) == (2, Verdict.CANNOT_TELL)
+
+    def test_rounds_that_were_disturbed_little_count_and_widen_it(self) -> None:
+        little = [
+            msgspec.structs.replace(
+                pair, disturbed="other processes took 0.10 cores", taken_cores=0.1
+            )
+            for pair in self.pairs(1.30, 1.31, 1.30)
+        ]
+        found, clean = compare_arms(little), compare_arms(self.pairs(1.30, 1.31, 1.30))
+        assert found is not None
+        assert clean is not None
+        assert found.verdict is Verdict.BETTER
+        # Either arm may have lost up to a fifth.
+        assert found.ratio.low == pytest.approx(1.30 * 0.8, rel=0.01)
+        assert found.ratio.value == clean.ratio.value
+        assert too_disturbed(little) is None
+        small = [msgspec.structs.replace(p, treatment=1.1 * p.baseline) for p in little]
+        assert (verdict := compare_arms(small)) is not None
+        assert verdict.verdict is Verdict.CANNOT_TELL
 
     def test_no_rounds_are_no_comparison(self) -> None:
         assert compare_arms([]) is None

@@ -75,6 +75,14 @@ def test_a_slower_machine_is_not_blamed_on_the_service(tmp_path: Path) -> None:
     assert "the same work took 4.2 ms of CPU instead of 3.0" in found.doubts[0]
 
 
+def test_a_faster_machine_hides_no_loss(tmp_path: Path) -> None:
+    faster = Truth(fixed_work_s=0.0024)
+    found = compare_runs(run_of(tmp_path, Truth()), run_of(tmp_path, faster))
+    # It carries as much as before, on a machine that is a quarter faster.
+    assert of(found, "the mix misses").verdict is Verdict.CANNOT_TELL
+    assert comparison_exit_code(found) is ExitCode.INCONCLUSIVE
+
+
 def test_another_workload_raises_a_doubt(tmp_path: Path) -> None:
     before, after = run_of(tmp_path, Truth()), run_of(tmp_path, Truth(), setup(limit_s=0.06))
     assert "the workload or its objectives changed" in compare_runs(before, after).doubts
