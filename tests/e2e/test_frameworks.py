@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 Place = Any
+MakePlace = Callable[[], Any]
 
 POSTGRES, VALKEY = r"PostgreSQL \d+\.\d+", r"Valkey \d+\.\d+\.\d+"
 
@@ -108,10 +110,29 @@ EXPRESS = App(
 )
 
 
-@pytest.mark.parametrize("app", [FASTAPI, DJANGO, FLASK, EXPRESS], ids=lambda app: app.folder)
-def test_what_init_writes_runs_as_it_is(place: Place, app: App) -> None:
-    environment = place.hold(app.folder)
-    ended = place.run("init", **environment)
+APPS = (FASTAPI, DJANGO, FLASK, EXPRESS)
+
+
+@pytest.fixture(scope="module")
+def initialized(make_place: MakePlace) -> dict[str, tuple[Place, Any, Any]]:
+    """By folder: where the service is, how `init` ended there, and `check`, under way.
+
+    Side by side: what is told of them takes no quiet machine.
+    """
+    made = {}
+    for app in APPS:
+        place = make_place()
+        environment = place.hold(app.folder)
+        ended = place.run("init", **environment)
+        made[app.folder] = place, ended, place.start("check", "-o", "check.json", **environment)
+    return made
+
+
+@pytest.mark.parametrize("app", APPS, ids=lambda app: app.folder)
+def test_what_init_writes_runs_as_it_is(
+    initialized: dict[str, tuple[Place, Any, Any]], app: App
+) -> None:
+    place, ended, checking = initialized[app.folder]
     assert ended.code == 0, ended
     assert ended.out.startswith("wrote loadpath.toml\n")
     assert f"\n  operations   {len(app.operations)}, and {len(app.left_out)} commented" in ended.out
@@ -127,7 +148,7 @@ def test_what_init_writes_runs_as_it_is(place: Place, app: App) -> None:
     for name in app.left_out:
         assert f'\n# [operations."{name}"]' in text
 
-    ended = place.run("check", "-o", "check.json", **environment)
+    ended = checking.end()
     assert ended.code == 0, ended
     assert max(map(len, ended.out.splitlines())) <= 80
     assert ended.out.endswith(f"✓ every operation answers ({len(app.operations)} of them)\n")

@@ -145,18 +145,24 @@ def suspicions(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def checked(make_place: MakePlace, outside: str) -> dict[str, list[Any]]:
+    """By folder: `check` of the clean twin and of the one with mistakes, under way.
+
+    Side by side: what is looked for shows in counts and plans, which take no quiet machine.
+    """
+    return {
+        app.folder: [started(make_place(), app, outside, which) for which in ("", MISTAKES)]
+        for app in APPS
+    }
+
+
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.folder)
 def test_what_was_planted_is_found_and_the_clean_twin_is_not_accused(
-    make_place: MakePlace, outside: str, app: App
+    checked: dict[str, list[Any]], app: App
 ) -> None:
-    places = [make_place(), make_place()]
-    # Side by side: what is looked for shows in counts and plans, which take no quiet machine.
-    both = [
-        started(place, app, outside, mistakes)
-        for place, mistakes in zip(places, ("", MISTAKES), strict=True)
-    ]
     documents = []
-    for each in both:
+    for each in checked[app.folder]:
         ended = each.end()
         assert ended.code == 0, ended
         documents.append(json.loads(ended.out))
@@ -182,5 +188,5 @@ def test_what_was_planted_is_found_and_the_clean_twin_is_not_accused(
         (asking,) = (p for p in document["check"]["paths"] if p["operation"] == app.asking)
         (call,) = (c for c in asking["calls"] if c["dependency"] == "outside")
         assert (call["kind"], call["shape"], call["calls"]) == ("http", app.path, 1.0)
-    for place in places:
-        assert place.left_in_the_end() == []
+    for each in checked[app.folder]:
+        assert each.place.left_in_the_end() == []

@@ -10,10 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from commands import Broken, Skipped
+from commands import Broken
 
 SERVICES = ("cpu", "pool", "outside", "database")
-BUDGET_S = 90
+BUDGET_S = 75
+"""What the shortest depth of the tool takes with three rounds of one worker more."""
 
 
 def knees(clone: Path, *, times: int) -> str:
@@ -22,11 +23,10 @@ def knees(clone: Path, *, times: int) -> str:
 
 
 def stressed(clone: Path, *, times: int) -> str:
-    """The same while stress-ng takes a core: it must say so, and not be wrong."""
-    if shutil.which("stress-ng") is None:
-        raise Skipped("it takes stress-ng: apt-get install stress-ng")
+    """The same while stress-ng takes a core, or without it a busy loop of ours: it must say so, and
+    not be wrong."""
     kept = clone.parent / "stressed.jsonl"
-    command = "stress-ng --cpu 1"
+    command = "stress-ng --cpu 1" if shutil.which("stress-ng") else "burner"
     return series(clone, kept, "--beside", command, times=times, services=("cpu", "pool"))
 
 
