@@ -21,7 +21,7 @@ from loadpath.cli.github import print_github
 from loadpath.cli.options import form_of, progress, style_for, wants_color
 from loadpath.cli.printing import print_json, print_text
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
-from loadpath.experiment.depth import Depth, fitted, shortened
+from loadpath.experiment.depth import Depth, fitted
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
 from loadpath.recording.redact import redact_command
@@ -51,12 +51,12 @@ def measure(
         runs=flags["runs"],
     )
     questions = [QUESTIONS[name] for name in names]
-    if flags["duration_s"] is not None:
-        depth = shortened(depth, hold_s=flags["duration_s"])
-    else:
-        depth = fitted(
-            depth, flags["budget_s"], lambda d: sum(q.estimate(setup, d) for q in questions)
-        )
+    depth = fitted(
+        depth,
+        flags["budget_s"],
+        lambda d: sum(q.estimate(setup, d) for q in questions),
+        hold_s=flags["duration_s"],
+    )
     try:
         with progress(flags) as emit:
             answers = run_until_interrupted(

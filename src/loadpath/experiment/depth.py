@@ -99,19 +99,27 @@ def shortened(depth: Depth, *, hold_s: float | None) -> Depth:
     )
 
 
-def fitted(depth: Depth, budget_s: float | None, estimate: Callable[[Depth], float]) -> Depth:
+def fitted(
+    depth: Depth,
+    budget_s: float | None,
+    estimate: Callable[[Depth], float],
+    *,
+    hold_s: float | None = None,
+) -> Depth:
     """The deepest between `BRIEF` and `depth` that `estimate` (in seconds) puts within the budget.
 
-    `BRIEF` when even that takes longer: what does not fit then is left out as the run goes.
+    `BRIEF` when even that takes longer: what does not fit then is left out as the run goes. With
+    `hold_s`, as long as the user asked, holds stay that long and the rest is fitted.
     """
+    depth, brief = shortened(depth, hold_s=hold_s), shortened(BRIEF, hold_s=hold_s)
     if budget_s is None or estimate(depth) <= budget_s:
         return depth
     low, high = 0.0, 1.0
     for _ in range(20):
         share = (low + high) / 2
-        fits = estimate(_between(BRIEF, depth, share)) <= budget_s
+        fits = estimate(_between(brief, depth, share)) <= budget_s
         low, high = (share, high) if fits else (low, share)
-    return _between(BRIEF, depth, low)
+    return _between(brief, depth, low)
 
 
 def _between(brief: Depth, full: Depth, share: float) -> Depth:

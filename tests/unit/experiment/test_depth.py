@@ -66,6 +66,13 @@ class TestBudget:
         holds = [fitted(FULL, float(budget), length_s).hold_s for budget in range(20, 400, 20)]
         assert holds == sorted(holds)
 
+    def test_a_hold_stays_as_long_as_was_asked_and_the_rest_is_fitted(self) -> None:
+        for hold_s in (1.0, 4.0, 30.0):
+            depth = fitted(QUICK, 20.0, length_s, hold_s=hold_s)
+            assert depth.hold_s == pytest.approx(hold_s)
+            assert depth.ramp_s == pytest.approx(BRIEF.ramp_s)
+            assert fitted(QUICK, None, length_s, hold_s=hold_s) == shortened(QUICK, hold_s=hold_s)
+
     def test_there_is_a_least(self) -> None:
         depth = fitted(FULL, 1.0, length_s)
         for name in BRIEF.__struct_fields__:
