@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +13,7 @@ from loadpath.experiment.holds import (
     lost_at_most,
     taken_cores,
 )
-from loadpath.experiment.knee import ramp_crossing, ramp_rate
+from loadpath.experiment.knee import RAMP_WINDOW_S, ramp_crossing, ramp_rate
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.stats.compare import Comparison, compare, judge_ratio
 from loadpath.stats.factors import widened
@@ -24,7 +25,8 @@ class ArmPair(msgspec.Struct, frozen=True):
     `censored`: one of the two never missed it within its ramp, so its figure is a lower bound;
     `unmissed`: neither did, so the round tells nothing of which is better.
     `disturbed` says what else took the machine during one of them, or is None; `taken_cores` how
-    much of it at most.
+    much of it at most. `step` is the factor by which a ramp grew from one window to the next: it is
+    read no finer than that.
     """
 
     baseline: float
@@ -33,6 +35,7 @@ class ArmPair(msgspec.Struct, frozen=True):
     disturbed: str | None = None
     unmissed: bool = False
     taken_cores: float = 0.0
+    step: float = 1.0
 
 
 def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
@@ -50,6 +53,7 @@ def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
             both["A"].disturbed or both["B"].disturbed,
             both["A"].censored and both["B"].censored,
             max(both["A"].taken_cores, both["B"].taken_cores),
+            max(both["A"].step, both["B"].step),
         )
         for _, both in sorted(rounds.items())
         if {"A", "B"} <= both.keys()
@@ -63,6 +67,7 @@ class ArmSeen(msgspec.Struct, frozen=True):
     censored: bool
     disturbed: str | None
     taken_cores: float
+    step: float
 
 
 def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
@@ -73,6 +78,7 @@ def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
         crossing is None,
         disturbance(recording, segment),
         taken_cores(recording, segment),
+        ramp_rate(segment, RAMP_WINDOW_S) / ramp_rate(segment, 0.0),
     )
 
 
@@ -94,11 +100,22 @@ def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
         [pair.treatment for pair in chosen],
         higher_is_better=True,
     )
-    lost = max(lost_at_most(pair.taken_cores) for pair in chosen)
-    if chosen is not bounded or lost == 1.0:
-        return found
-    ratio = widened(found.ratio, 1 / lost, lost)
+    read = _read_to(max(pair.step for pair in chosen), len(chosen))
+    ratio = widened(found.ratio, 1 / read, read)
+    if chosen is bounded:
+        lost = max(lost_at_most(pair.taken_cores) for pair in chosen)
+        ratio = widened(ratio, 1 / lost, lost)
     return Comparison(ratio, judge_ratio(ratio, higher_is_better=True), found.rounds)
+
+
+def _read_to(step: float, rounds: int) -> float:
+    """The factor to which the mean ratio of so many rounds is read, at 95 %.
+
+    A crossing lies anywhere in its window, with a standard deviation of the window / √12; of the
+    quotient of two, on the logarithm, √2 of that. Rounds that agree to the window would else claim
+    to be exact.
+    """
+    return math.exp(1.96 * math.sqrt(2 / 12 / rounds) * math.log(step))
 
 
 def _is_bounded(pair: ArmPair) -> bool:

@@ -96,6 +96,13 @@ class TestComparing:
         assert found is not None
         assert (found.rounds, found.verdict) == (2, Verdict.CANNOT_TELL)
 
+    def test_rounds_that_agree_are_known_no_finer_than_a_ramp_is_read(self) -> None:
+        pairs = [msgspec.structs.replace(p, step=1.14) for p in self.pairs(1.95, 1.95, 1.95)]
+        found = compare_arms(pairs)
+        assert found is not None
+        assert (found.ratio.low, found.ratio.high) == pytest.approx((1.84, 2.07), abs=0.01)
+        assert found.verdict is Verdict.BETTER
+
     def test_rounds_that_were_disturbed_little_count_and_widen_it(self) -> None:
         little = [
             msgspec.structs.replace(
