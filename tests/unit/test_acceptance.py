@@ -65,3 +65,12 @@ def test_a_series_is_told_with_the_reasons_of_what_was_inconclusive(known: Modul
     outcomes.append({"service": "pool", "verdict": "wrong", "why": "+40 % off"})
     assert known.summary("cpu", outcomes) == ("cpu 1 of 3 right, 2 inconclusive (quiet machine 2)")
     assert known.summary("pool", outcomes) == "pool 0 of 1 right, 1 wrong"
+
+
+def test_the_widths_of_the_intervals_that_were_right_are_told(known: ModuleType) -> None:
+    of_it = {"service": "cpu", "verdict": "right", "why": ""}
+    outcomes = [{**of_it, "width": width} for width in (0.08, 0.24, None)]
+    outcomes.append({**of_it, "verdict": "inconclusive", "why": "too wide: ±40%", "width": 0.4})
+    assert known.summary("cpu", outcomes) == (
+        "cpu 3 of 4 right (knees known to ±8 to 24%), 1 inconclusive (too wide 1)"
+    )
