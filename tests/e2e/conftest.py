@@ -279,9 +279,25 @@ def missed_run(make_place: MakePlace) -> Started:
     return made.start("run", "--duration", "1", "--budget", "10", "--json")
 
 
+@pytest.fixture(scope="session")
+def busy_run(make_place: MakePlace) -> Started:
+    """A run as short as it may be, under way, told as JSON and its text in a file. Its service has
+    one thread, on which nine in ten requests burn 2 ms; one writes a note."""
+    made = make_place()
+    made.write(
+        'flows = "workload.py"\n',
+        operation("GET /busy", "weight = 9"),
+        '[objective]\np99 = "250ms"\nerrors = "0.1%"\n',
+        rate="80/s",
+    )
+    words = ("run", "--duration", "1", "--budget", "10", "--json", "-o", "answers.txt")
+    return made.start(*words, "--set", "service.env.API_TOKEN=hunter2")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def longest_first(request: pytest.FixtureRequest) -> None:
-    """Start those before anything else that are asked for later on."""
-    for name in ("whole_run", "missed_run"):
+    """Start those before anything else that are asked for later on: the first tests of all measure
+    nothing that they could disturb."""
+    for name in ("whole_run", "missed_run", "busy_run"):
         if any(name in getattr(item, "fixturenames", ()) for item in request.session.items):
             request.getfixturevalue(name)

@@ -1,11 +1,13 @@
-"""`loadpath run` on a service whose capacity is known, and `report` on what it recorded."""
+"""`loadpath run` on a service whose capacity is known, and `report` on what it recorded.
+
+The run was started before the first test of all (see conftest.py).
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,23 +19,15 @@ from loadpath.report.results import Results
 
 Place = Any
 
-BUSY = '[operations."GET /busy"]\nrequest = "GET /busy"\nweight = 9\n'
-OBJECTIVE = '[objective]\np99 = "250ms"\nerrors = "0.1%"\n'
+
+@pytest.fixture(scope="module")
+def place(busy_run: Any) -> Place:
+    return busy_run.place
 
 
 @pytest.fixture(scope="module")
-def place(make_place: Callable[[], Place]) -> Place:
-    """A service of one thread: nine in ten requests burn 2 ms, one writes a note."""
-    made = make_place()
-    made.write('flows = "workload.py"\n', BUSY, OBJECTIVE, rate="80/s")
-    return made
-
-
-@pytest.fixture(scope="module")
-def ended(place: Place) -> Any:
-    """The run: as short as it may be, told as JSON, the text of it in a file."""
-    words = ("run", "--duration", "1", "--budget", "10", "--json", "-o", "answers.txt")
-    return place.run(*words, "--set", "service.env.API_TOKEN=hunter2")
+def ended(busy_run: Any) -> Any:
+    return busy_run.end()
 
 
 @pytest.fixture(scope="module")
