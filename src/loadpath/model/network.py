@@ -100,13 +100,16 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     """Tries the steps, given up after `timeout_s` and tried again at most `retries` times.
 
     Between tries it waits `backoff_s`, times 2 for each try before. What a given-up try had begun
-    at a station is finished there: nobody tells it.
+    at a station is finished there: nobody tells it. With `cancels` it goes no further and gives
+    back what it holds then: a timeout within the service. Without, it does all its steps: a
+    client's timeout, of which the service learns nothing.
     """
 
     steps: tuple[Step, ...]
     timeout_s: float
     retries: int = 0
     backoff_s: float = 0.0
+    cancels: bool = True
 
 
 Step: TypeAlias = Serve | Delay | Acquire | Release | Maybe | Spawn | Attempt

@@ -1,0 +1,424 @@
+"""The simulation's inner loop: one clock, many requests, each running its program.
+
+Two clocks in truth. What has a core of the host to itself at most is timed in *host time*, which
+passes at the speed min(1, cores / busy threads); delays, timeouts and stations elsewhere in real
+time. So a change of the speed moves no pending event, and each event costs O(log n).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import loadpath.model.program as i
+import loadpath.model.state as c
+from loadpath.model.draws import Words, draw, exponential, uniform
+from loadpath.model.heap import push, remove
+from loadpath.model.jit import digest, inlined, kept
+from loadpath.model.program import Floats, Ints
+from loadpath.model.state import State
+from loadpath.model.visits import (
+    account,
+    account_pool,
+    acquire,
+    arrive,
+    catch_up,
+    foresee,
+    leave,
+    make_ready,
+    next_ready,
+    release,
+    unlink,
+)
+
+VERSION = digest()
+"""Of the sources: see `jit.digest`."""
+
+POISSON, EVENLY, USERS = range(3)
+"""How requests come."""
+DONE, CROWDED, STUCK = range(3)
+"""How a run ended: well, with no room for one more token, with nothing left to happen."""
+
+# Slots of `clock`: when the window was opened and closed, requests ended in it well and badly,
+# the area under the number of requests in the system, and of the host's busy cores.
+OPENED, CLOSED, ENDED_WELL, ENDED_BADLY, IN_SYSTEM_S, STARTED, EVENTS = range(7)
+
+
+class Text(NamedTuple):
+    """A compiled model as the kernel takes it; see `program.Compiled`."""
+
+    code: Ints
+    numbers: Floats
+    values: Floats
+    wakeups: Floats
+    starts: Ints
+    shares: Floats
+
+
+class Window(NamedTuple):
+    """What is observed: responses (s) and outcomes of `len(responses)` requests; sums over time."""
+
+    responses: Floats
+    outcomes: npt.NDArray[np.uint8]
+    operations: npt.NDArray[np.uint8]
+    clock: Floats
+    clocks: Floats
+    waits: Floats
+    visits: Ints
+    grants: Ints
+
+
+@inlined
+def _begin_try(text: Text, state: State, parent: int, now: float) -> bool:
+    """Start a try of the attempt that a token stands at; False when there is no room."""
+    pc = state.tokens[parent, c.PC]
+    child = _new_token(state)
+    if child < 0:
+        return False
+    state.tokens[child, c.PC] = text.code[pc, i.FIRST]
+    state.tokens[child, c.KIND] = c.TRY
+    state.tokens[child, c.PARENT] = parent
+    state.tokens[parent, c.CHILD] = child
+    due = now + text.numbers[pc, i.LIMIT]
+    push(state.keys, state.items, state.sizes, state.places, c.REAL, due, parent)
+    make_ready(state, child)
+    return True
+
+
+@inlined
+def _try_failed(text: Text, state: State, parent: int, status: int, now: float) -> None:
+    """Wait for the next try, or fail where no more is left."""
+    pc = state.tokens[parent, c.PC]
+    tries = state.tokens[parent, c.TRIES]
+    state.tokens[parent, c.CHILD] = -1
+    if tries < text.code[pc, i.ARG]:
+        state.tokens[parent, c.TRIES] = tries + 1
+        due = now + text.numbers[pc, i.TALLY] * 2.0**tries
+        push(state.keys, state.items, state.sizes, state.places, c.REAL, due, parent)
+        return
+    state.tokens[parent, c.STATUS] = status
+    state.tokens[parent, c.PC] = text.code[pc, i.UNDO]
+    make_ready(state, parent)
+
+
+@inlined
+def _give_up(text: Text, state: State, token: int, now: float) -> None:
+    """Cancel a try: what it has begun at a station is finished, all else ends now."""
+    while token >= 0:
+        inner = -1
+        pc = state.tokens[token, c.PC]
+        op = text.code[pc, i.OP]
+        if op == i.SERVE:
+            state.tokens[token, c.GIVEN_UP] = 1
+            return
+        if op == i.ACQUIRE:
+            pool = text.code[pc, i.ARG]
+            account_pool(state, pool, now)
+            unlink(state, pool, token)
+        elif op == i.ATTEMPT:
+            inner = state.tokens[token, c.CHILD]
+            if inner >= 0:
+                state.tokens[inner, c.PARENT] = -1
+                if text.code[pc, i.EXTRA] == 0:
+                    inner = -1
+        place = state.places[token]
+        if place >= 0:
+            remove(state.keys, state.items, state.sizes, state.places, c.REAL, place)
+        state.tokens[token, c.PC] = text.code[pc, i.UNDO]
+        make_ready(state, token)
+        token = inner
+
+
+@inlined
+def _new_token(state: State) -> int:
+    token = state.counters[c.FREE_TOKEN]
+    if token >= 0:
+        state.counters[c.FREE_TOKEN] = state.tokens[token, c.NEXT]
+    else:
+        token = state.counters[c.FRESH_TOKEN]
+        if token == len(state.tokens):
+            return -1
+        state.counters[c.FRESH_TOKEN] = token + 1
+    state.tokens[token, c.PARENT] = -1
+    state.tokens[token, c.CHILD] = -1
+    state.tokens[token, c.TRIES] = 0
+    state.tokens[token, c.STATUS] = c.OK
+    state.tokens[token, c.GIVEN_UP] = 0
+    return int(token)
+
+
+@inlined
+def _free_token(state: State, token: int) -> None:
+    state.tokens[token, c.NEXT] = state.counters[c.FREE_TOKEN]
+    state.counters[c.FREE_TOKEN] = token
+
+
+@inlined
+def _open_window(state: State, window: Window, now: float, host: float) -> None:
+    for s in range(len(state.stations)):
+        account(state, s, now, host)
+        state.clocks[s, c.JOB_S] = state.clocks[s, c.BUSY_S] = state.clocks[s, c.CPU_S] = 0.0
+        state.stations[s, c.VISITS] = 0
+    for p in range(len(state.pools)):
+        account_pool(state, p, now)
+        state.waits[p, c.HELD_S] = state.waits[p, c.WAITING_S] = 0.0
+        state.pools[p, c.GRANTS] = 0
+    window.clock[OPENED] = now
+    window.clock[CLOSED] = math.inf
+
+
+@inlined
+def _close_window(state: State, window: Window, now: float, host: float) -> None:
+    window.clock[CLOSED] = now
+    for s in range(len(state.stations)):
+        account(state, s, now, host)
+        window.visits[s] = state.stations[s, c.VISITS]
+        for k in range(3):
+            window.clocks[s, k] = state.clocks[s, k]
+    for p in range(len(state.pools)):
+        account_pool(state, p, now)
+        window.grants[p] = state.pools[p, c.GRANTS]
+        for k in range(2):
+            window.waits[p, k] = state.waits[p, k]
+
+
+@kept
+def run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
+    text: Text,
+    state: State,
+    window: Window,
+    streams: Words,
+    cores: float,
+    arrivals: int,
+    rate: float,
+    warm: int,
+    version: int,
+) -> int:
+    """Run until `len(window.responses)` requests after the first `warm` have ended.
+
+    `rate` is in requests per second, or the number of users. The last two streams are those of
+    arrivals and of the mix.
+    """
+    code, numbers, tokens, times = text.code, text.numbers, state.tokens, state.times
+    keys, items, sizes, places = state.keys, state.items, state.sizes, state.places
+    stations, counters = state.stations, state.counters
+    count = len(window.responses)
+    coming, mixing = len(streams) - 2, len(streams) - 1
+    now = host = in_system_s = in_system_last = 0.0
+    in_system = started = events = 0
+    ended_well = ended_badly = 0
+    left = count
+    opened = closed = False
+    due = math.inf
+    if arrivals == USERS:
+        for _ in range(int(rate)):
+            token = _new_token(state)
+            tokens[token, c.PC] = 0
+            pause = draw(
+                streams, 0, code[0, i.LAW], numbers[0, i.P0], numbers[0, i.P1], text.values,
+                code[0, i.FIRST], code[0, i.COUNT],
+            )  # fmt: skip
+            push(keys, items, sizes, places, c.REAL, pause, token)
+    else:
+        due = exponential(streams, coming) / rate if arrivals == POISSON else 1.0 / rate
+    while left > 0:
+        # What comes next: an arrival, something in real time, something in host time.
+        events += 1
+        heap, station, at = -1, -1, due
+        if sizes[c.REAL] > 0 and keys[c.REAL, 0] < at:
+            heap, at = c.REAL, keys[c.REAL, 0]
+        host_at = math.inf
+        if sizes[c.HOST_TIME] > 0:
+            host_at = keys[c.HOST_TIME, 0]
+        own = -1
+        if len(sizes) > c.OWN_TIME:
+            for s in range(len(stations)):
+                if stations[s, c.PS]:
+                    ends = state.clocks[s, c.ENDS]
+                    if stations[s, c.HOST]:
+                        if ends < host_at:
+                            host_at, own = ends, s
+                    elif ends < at:
+                        heap, at, station = stations[s, c.HEAP], ends, s
+        busy = counters[c.HOST_BUSY]
+        slowed = busy / cores if busy > cores else 1.0
+        passing = max(0.0, (host_at - host) * slowed)
+        if now + passing < at:
+            at = now + passing
+            host = host_at
+            station = own
+            heap = stations[own, c.HEAP] if own >= 0 else c.HOST_TIME
+        elif at == math.inf:
+            break
+        else:
+            host += (at - now) / slowed
+        now = at
+
+        token = -1
+        if heap < 0:
+            token = _new_token(state)
+            if token < 0:
+                break
+            due = now + (exponential(streams, coming) / rate if arrivals == POISSON else 1.0 / rate)
+            tokens[token, c.PC] = 0
+        else:
+            token = int(items[heap, 0])
+            remove(keys, items, sizes, places, heap, 0)
+        pc = int(tokens[token, c.PC])
+        op = code[pc, i.OP]
+        if op == i.THINK:
+            if started == warm:
+                _open_window(state, window, now, host)
+                opened = True
+                in_system_s, in_system_last = 0.0, now
+                ended_well = ended_badly = 0
+            elif started == warm + count:
+                _close_window(state, window, now, host)
+                closed = True
+                in_system_s += in_system * (now - in_system_last)
+                window.clock[IN_SYSTEM_S] = in_system_s
+                window.clock[ENDED_WELL] = ended_well
+                window.clock[ENDED_BADLY] = ended_badly
+            in_system_s += in_system * (now - in_system_last)
+            in_system_last = now
+            in_system += 1
+            which = 0
+            if len(text.starts) > 1:
+                u = uniform(streams, mixing)
+                while which < len(text.starts) - 1 and text.shares[which] <= u:
+                    which += 1
+            tokens[token, c.KIND] = c.REQUEST
+            tokens[token, c.INDEX] = started - warm
+            tokens[token, c.OPERATION] = which
+            tokens[token, c.STATUS] = c.OK
+            times[token, c.BEGAN] = now
+            started += 1
+            pc = int(text.starts[which])
+        elif op == i.SERVE:
+            if station >= 0:
+                catch_up(state, station, host if stations[station, c.HOST] else now)
+            leave(state, code[pc, i.ARG], now, host)
+            if station >= 0:
+                foresee(state, station)
+            pc = int(code[pc, i.UNDO]) if tokens[token, c.GIVEN_UP] else pc + 1
+        elif op == i.DELAY:
+            pc += 1
+        elif op == i.ACQUIRE:
+            pool = code[pc, i.ARG]
+            account_pool(state, pool, now)
+            unlink(state, pool, token)
+            tokens[token, c.STATUS] = c.NO_SLOT
+            pc = int(code[pc, i.UNDO])
+        else:  # an attempt: out of time, or done with waiting for its next try
+            child = int(tokens[token, c.CHILD])
+            if child < 0:
+                if not _begin_try(text, state, token, now):
+                    break
+            else:
+                tokens[child, c.PARENT] = -1
+                if code[pc, i.EXTRA]:
+                    _give_up(text, state, child, now)
+                _try_failed(text, state, token, c.TIMED_OUT, now)
+            token = -1
+
+        # Let it go on, and all who can go on because of it, until each waits for something.
+        full = False
+        while True:
+            if token < 0:
+                token = next_ready(state)
+                if token < 0:
+                    break
+                pc = int(tokens[token, c.PC])
+            op = code[pc, i.OP]
+            if op in (i.SERVE, i.DELAY, i.THINK):
+                tokens[token, c.PC] = pc
+                took = draw(
+                    streams, pc, code[pc, i.LAW], numbers[pc, i.P0], numbers[pc, i.P1], text.values,
+                    code[pc, i.FIRST], code[pc, i.COUNT],
+                )  # fmt: skip
+                if op == i.SERVE:
+                    arrive(state, text.wakeups, code[pc, i.ARG], token, took, now, host)
+                else:
+                    push(keys, items, sizes, places, c.REAL, now + took, token)
+                token = -1
+            elif op == i.ACQUIRE:
+                tokens[token, c.PC] = pc
+                if acquire(state, code[pc, i.ARG], token, numbers[pc, i.LIMIT], now):
+                    pc += 1
+                else:
+                    token = -1
+            elif op == i.RELEASE:
+                release(state, code[pc, i.ARG], now)
+                pc += 1
+            elif op == i.BRANCH:
+                pc = pc + 1 if uniform(streams, pc) < numbers[pc, i.LIMIT] else int(code[pc, i.TO])
+            elif op == i.JUMP:
+                pc = int(code[pc, i.TO])
+            elif op == i.SPAWN:
+                numbers[pc, i.TALLY] += numbers[pc, i.LIMIT]
+                while numbers[pc, i.TALLY] >= 1.0 and not full:
+                    numbers[pc, i.TALLY] -= 1.0
+                    child = _new_token(state)
+                    full = child < 0
+                    if not full:
+                        tokens[child, c.PC] = code[pc, i.FIRST]
+                        tokens[child, c.KIND] = c.SPAWNED
+                        make_ready(state, child)
+                if full:
+                    break
+                pc = int(code[pc, i.TO])
+            elif op == i.ATTEMPT:
+                tokens[token, c.PC] = pc
+                tokens[token, c.TRIES] = 0
+                if not _begin_try(text, state, token, now):
+                    full = True
+                    break
+                token = -1
+            elif tokens[token, c.KIND] == c.REQUEST:  # it ends, well or badly
+                failed = bool(op == i.FAIL)
+                ended_well += not failed
+                ended_badly += failed
+                in_system_s += in_system * (now - in_system_last)
+                in_system_last = now
+                in_system -= 1
+                index = int(tokens[token, c.INDEX])
+                if 0 <= index < count:
+                    window.responses[index] = now - times[token, c.BEGAN]
+                    window.outcomes[index] = tokens[token, c.STATUS]
+                    window.operations[index] = tokens[token, c.OPERATION]
+                    left -= 1
+                if arrivals == USERS:
+                    pc = 0
+                else:
+                    _free_token(state, token)
+                    token = -1
+            else:
+                parent = int(tokens[token, c.PARENT])
+                status = tokens[token, c.STATUS]
+                failed = bool(op == i.FAIL)
+                _free_token(state, token)
+                token = -1
+                if parent >= 0:
+                    remove(keys, items, sizes, places, c.REAL, places[parent])
+                    if failed:
+                        _try_failed(text, state, parent, status, now)
+                    else:
+                        token = parent
+                        pc = int(code[tokens[parent, c.PC], i.TO])
+        if full:
+            break
+    if not closed:
+        if not opened:
+            window.clock[OPENED] = now
+        _close_window(state, window, now, host)
+        window.clock[IN_SYSTEM_S] = in_system_s + in_system * (now - in_system_last)
+        window.clock[ENDED_WELL] = ended_well
+        window.clock[ENDED_BADLY] = ended_badly
+    window.clock[STARTED] = started
+    window.clock[EVENTS] = events
+    if left == 0:
+        return DONE
+    return CROWDED if now < math.inf and due < math.inf else STUCK

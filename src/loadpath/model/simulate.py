@@ -1,0 +1,233 @@
+"""Simulates a model under a load: independent replications, each without its warm-up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from loadpath.answer import Interval
+from loadpath.errors import ConfigurationError
+from loadpath.model.kernel import EVENLY, POISSON, USERS
+from loadpath.model.network import Law, Model
+from loadpath.model.program import Compiled, Floats, compile_model
+from loadpath.model.replicate import Seen, replicate
+from loadpath.model.simulated import (
+    Estimate,
+    Load,
+    OpenRate,
+    PoolUse,
+    Response,
+    Simulated,
+    StationUse,
+    Users,
+)
+from loadpath.model.state import NO_SLOT, OK, TIMED_OUT
+from loadpath.stats.batches import student_critical
+from loadpath.stats.intervals import mean_interval
+
+__all__ = ["Estimate", "OpenRate", "Response", "Simulated", "Users", "simulate"]
+
+QUANTILES = (0.5, 0.9, 0.99, 0.999)
+NEAR_SATURATION = 0.9
+"""Utilization beyond which a response time is told by its bounds alone."""
+WARM_UP_RATIO = 0.1
+WARM_UP_MIN = 1000
+"""Requests left out before each window: a share of the window's, at least so many."""
+BEHIND_RATIO = 0.01
+"""Share of a window's arrivals that may be left behind before the system counts as unstable."""
+
+
+def simulate(
+    model: Model,
+    load: Load,
+    *,
+    requests: int = 200_000,
+    seed: int = 0,
+    replications: int = 10,
+    confidence: float = 0.95,
+) -> Simulated:
+    """What the model does under that load, from `requests` requests in all.
+
+    The same arguments give the same figures. Raises `ConfigurationError` for what is not a model.
+    """
+    if replications < 2 or requests < 20 * replications:
+        raise ConfigurationError(
+            f"{requests} requests in {replications} replications: expected 2 or more replications "
+            "of 20 requests or more"
+        )
+    compiled = compile_model(model, thinking(load))
+    seen = replicated(compiled, load, requests=requests, seed=seed, replications=replications)
+    return summarize(model, compiled, load, seen, seed=seed, confidence=confidence)
+
+
+def thinking(load: Load) -> Law:
+    """What a user does between a reply and the next request."""
+    return Law(kind=load.think, mean_s=load.think_s) if isinstance(load, Users) else Law(mean_s=0.0)
+
+
+def replicated(
+    compiled: Compiled, load: Load, *, requests: int, seed: int, replications: int
+) -> list[Seen]:
+    """The windows of independent replications, all of the same length."""
+    count = requests // replications
+    warm = max(WARM_UP_MIN, round(WARM_UP_RATIO * count))
+    if isinstance(load, Users):
+        arrivals, rate = USERS, float(load.users)
+    else:
+        arrivals, rate = POISSON if load.arrivals == "poisson" else EVENLY, load.rate_per_s
+    if not 0 < rate < math.inf:
+        raise ConfigurationError(f"the load is {rate}, expected more than 0")
+    return [
+        replicate(compiled, arrivals, rate, warm=warm, count=count, seed=(seed, r))
+        for r in range(replications)
+    ]
+
+
+def summarize(
+    model: Model,
+    compiled: Compiled,
+    load: Load,
+    seen: Sequence[Seen],
+    *,
+    seed: int,
+    confidence: float,
+) -> Simulated:
+    """Pool the replications; their spread gives the intervals."""
+    stations = np.mean([s.stations for s in seen], axis=0)
+    pools = np.mean([s.pools for s in seen], axis=0)
+    visits = np.mean([s.visits_per_s for s in seen], axis=0)
+    grants = np.mean([s.grants_per_s for s in seen], axis=0)
+    shared_cpu = float(stations[:, 2] @ compiled.on_host) if len(stations) else 0.0
+    station_uses = tuple(
+        StationUse(
+            name=station.name,
+            part=station.part,
+            utilization=min(1.0, float(row[1]) / station.servers),
+            cpu_cores=float(row[2]),
+            jobs=float(row[0]),
+            visits_per_s=float(rate),
+        )
+        for station, row, rate in zip(model.stations, stations, visits, strict=True)
+    )
+    pool_uses = tuple(
+        PoolUse(
+            name=pool.name,
+            part=pool.part,
+            utilization=min(1.0, float(row[0]) / pool.size),
+            waiting=float(row[1]),
+            grants_per_s=float(rate),
+        )
+        for pool, row, rate in zip(model.pools, pools, grants, strict=True)
+    )
+    cores = min(1.0, shared_cpu / model.cores)
+    busiest = max(
+        [cores, *(u.utilization for u in station_uses), *(u.utilization for u in pool_uses)]
+    )
+    stable = is_stable(load, seen)
+    told = stable and busiest <= NEAR_SATURATION
+    return Simulated(
+        load=load,
+        seed=seed,
+        replications=len(seen),
+        stable=stable,
+        near_saturation=not told,
+        throughput_per_s=mean_interval([s.ended_well_per_s for s in seen], confidence),
+        in_system=float(np.mean([s.in_system for s in seen])),
+        cores_utilization=cores,
+        overall=_response(None, seen, compiled, told=told, confidence=confidence),
+        operations=tuple(
+            _response(k, seen, compiled, told=told, confidence=confidence)
+            for k in range(len(compiled.operations))
+        ),
+        stations=station_uses,
+        pools=pool_uses,
+    )
+
+
+def is_stable(load: Load, seen: Sequence[Seen]) -> bool:
+    """Whether what came also went. Users never leave more behind than there are of them."""
+    if any(s.crowded or s.stuck for s in seen):
+        return False
+    if not isinstance(load, OpenRate):
+        return True
+    behind = [
+        1 - (s.ended_well_per_s + s.ended_badly_per_s) * s.duration_s / len(s.responses_s)
+        for s in seen
+    ]
+    return mean_interval(behind).low <= BEHIND_RATIO
+
+
+def _response(
+    operation: int | None,
+    seen: Sequence[Seen],
+    compiled: Compiled,
+    *,
+    told: bool,
+    confidence: float,
+) -> Response:
+    good, ratios = [], []
+    outcomes = []
+    for s in seen:
+        mine = ~np.isnan(s.responses_s)
+        if operation is not None:
+            mine &= s.operations == operation
+        outcome = s.outcomes[mine]
+        outcomes.append(outcome)
+        good.append(s.responses_s[mine][outcome == OK])
+        if len(outcome):
+            ratios.append(float(np.mean(outcome != OK)))
+    every = np.concatenate(outcomes)
+    pooled = np.concatenate(good)
+    mean_s, *quantiles_s = _estimates(pooled, good, told=told, confidence=confidence)
+    errors = mean_interval(ratios or [0.0], confidence)
+    duration_s = sum(s.duration_s for s in seen)
+    return Response(
+        operation=None if operation is None else compiled.operations[operation],
+        requests=len(every),
+        throughput_per_s=len(pooled) / duration_s if duration_s else 0.0,
+        mean_s=mean_s,
+        p50_s=quantiles_s[0],
+        p90_s=quantiles_s[1],
+        p99_s=quantiles_s[2],
+        p999_s=quantiles_s[3],
+        errors_ratio=Interval(
+            errors.value,
+            max(0.0, errors.low),
+            min(1.0, errors.high),
+            confidence,
+            "replications, Student t",
+            len(ratios),
+        ),
+        no_slot_ratio=float(np.mean(every == NO_SLOT)) if len(every) else 0.0,
+        timed_out_ratio=float(np.mean(every == TIMED_OUT)) if len(every) else 0.0,
+    )
+
+
+def _estimates(
+    pooled: Floats, good: Sequence[Floats], *, told: bool, confidence: float
+) -> list[Estimate]:
+    """The mean and each quantile of all replications together, bounded by their own spread."""
+    if not len(pooled):
+        return [Estimate(None, 0.0, math.inf, confidence)] * (1 + len(QUANTILES))
+    whole = _figures(pooled)
+    each = np.array([_figures(values) for values in good if len(values)])
+    half = np.full(len(whole), math.inf)
+    if len(each) > 1:
+        squares = ((each - whole) ** 2).sum(axis=0) / (len(each) - 1)
+        half = student_critical(confidence, len(each) - 1) * np.sqrt(squares / len(each))
+    return [
+        Estimate(
+            float(value) if told else None,
+            max(0.0, float(value - error)),
+            float(value + error),
+            confidence,
+        )
+        for value, error in zip(whole, half, strict=True)
+    ]
+
+
+def _figures(values: Floats) -> npt.NDArray[np.float64]:
+    return np.array([values.mean(), *np.quantile(values, QUANTILES)])
