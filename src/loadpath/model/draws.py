@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from loadpath.model.jit import inlined
+from loadpath.model.jit import called, inlined
 from loadpath.model.program import CONSTANT, EMPIRICAL, EXPONENTIAL, GAMMA, Floats
 
 Words = npt.NDArray[np.uint64]
@@ -74,14 +74,14 @@ def exponential(streams: Words, stream: int) -> float:
             return float(x)
 
 
-@inlined
+@called
 def normal(streams: Words, stream: int) -> float:
     """Of mean 0 and variance 1."""
     radius = math.sqrt(2.0 * exponential(streams, stream))
     return radius * math.cos(2.0 * math.pi * uniform(streams, stream))
 
 
-@inlined
+@called
 def gamma(streams: Words, stream: int, shape: float) -> float:
     """Of that shape and scale 1."""
     boost = 1.0
@@ -100,7 +100,7 @@ def gamma(streams: Words, stream: int, shape: float) -> float:
             return boost * d * v
 
 
-@inlined
+@called
 def draw(
     streams: Words,
     stream: int,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from loadpath.model.jit import inlined
+from loadpath.model.jit import called, inlined
 from loadpath.model.program import Floats
 
 Int32s = npt.NDArray[np.int32]
@@ -20,12 +20,17 @@ def push(
     keys: Floats, items: Int32s, sizes: Int32s, places: Int32s, h: int, key: float, token: int
 ) -> None:
     """Add a token that is due at `key`."""
-    at = sizes[h]
+    at = int(sizes[h])
     sizes[h] = at + 1
-    rise(keys, items, places, h, at, key, token)
+    if at == 0:
+        keys[h, 0] = key
+        items[h, 0] = token
+        places[token] = 0
+    else:
+        rise(keys, items, places, h, at, key, token)
 
 
-@inlined
+@called
 def rise(
     keys: Floats, items: Int32s, places: Int32s, h: int, at: int, key: float, token: int
 ) -> None:
@@ -44,13 +49,24 @@ def rise(
 
 
 @inlined
+def pop(keys: Floats, items: Int32s, sizes: Int32s, places: Int32s, h: int) -> int:
+    """Take out the token that is due first."""
+    first = items[h, 0]
+    if sizes[h] == 1:
+        sizes[h] = 0
+    else:
+        remove(keys, items, sizes, places, h, 0)
+    return int(first)
+
+
+@called
 def remove(keys: Floats, items: Int32s, sizes: Int32s, places: Int32s, h: int, at: int) -> None:
     """Take out the token at a place; the first one stands at 0."""
-    size = sizes[h] - 1
+    size = int(sizes[h]) - 1
     sizes[h] = size
     if at == size:
         return
-    key, token = keys[h, size], items[h, size]
+    key, token = keys[h, size], int(items[h, size])
     if at > 0 and keys[h, (at - 1) >> 2] > key:
         rise(keys, items, places, h, at, key, token)
         return

@@ -8,6 +8,7 @@ time. So a change of the speed moves no pending event, and each event costs O(lo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy.typing as npt
 import loadpath.model.program as i
 import loadpath.model.state as c
 from loadpath.model.draws import Words, draw, exponential, uniform
-from loadpath.model.heap import push, remove
-from loadpath.model.jit import digest, inlined, kept
+from loadpath.model.heap import pop, push, remove
+from loadpath.model.jit import called, digest, inlined, kept
 from loadpath.model.program import Floats, Ints
 from loadpath.model.state import State
 from loadpath.model.visits import (
@@ -33,9 +34,6 @@ from loadpath.model.visits import (
     release,
     unlink,
 )
-
-VERSION = digest()
-"""Of the sources: see `jit.digest`."""
 
 POISSON, EVENLY, USERS = range(3)
 """How requests come."""
@@ -71,7 +69,7 @@ class Window(NamedTuple):
     grants: Ints
 
 
-@inlined
+@called
 def _begin_try(text: Text, state: State, parent: int, now: float) -> bool:
     """Start a try of the attempt that a token stands at; False when there is no room."""
     pc = state.tokens[parent, c.PC]
@@ -88,7 +86,7 @@ def _begin_try(text: Text, state: State, parent: int, now: float) -> bool:
     return True
 
 
-@inlined
+@called
 def _try_failed(text: Text, state: State, parent: int, status: int, now: float) -> None:
     """Wait for the next try, or fail where no more is left."""
     pc = state.tokens[parent, c.PC]
@@ -104,7 +102,7 @@ def _try_failed(text: Text, state: State, parent: int, status: int, now: float) 
     make_ready(state, parent)
 
 
-@inlined
+@called
 def _give_up(text: Text, state: State, token: int, now: float) -> None:
     """Cancel a try: what it has begun at a station is finished, all else ends now."""
     while token >= 0:
@@ -156,7 +154,7 @@ def _free_token(state: State, token: int) -> None:
     state.counters[c.FREE_TOKEN] = token
 
 
-@inlined
+@called
 def _open_window(state: State, window: Window, now: float, host: float) -> None:
     for s in range(len(state.stations)):
         account(state, s, now, host)
@@ -170,7 +168,7 @@ def _open_window(state: State, window: Window, now: float, host: float) -> None:
     window.clock[CLOSED] = math.inf
 
 
-@inlined
+@called
 def _close_window(state: State, window: Window, now: float, host: float) -> None:
     window.clock[CLOSED] = now
     for s in range(len(state.stations)):
@@ -185,8 +183,8 @@ def _close_window(state: State, window: Window, now: float, host: float) -> None
             window.waits[p, k] = state.waits[p, k]
 
 
-@kept
-def run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
+@called
+def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     text: Text,
     state: State,
     window: Window,
@@ -195,7 +193,6 @@ def run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     arrivals: int,
     rate: float,
     warm: int,
-    version: int,
 ) -> int:
     """Run until `len(window.responses)` requests after the first `warm` have ended.
 
@@ -265,8 +262,7 @@ def run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
             due = now + (exponential(streams, coming) / rate if arrivals == POISSON else 1.0 / rate)
             tokens[token, c.PC] = 0
         else:
-            token = int(items[heap, 0])
-            remove(keys, items, sizes, places, heap, 0)
+            token = pop(keys, items, sizes, places, heap)
         pc = int(tokens[token, c.PC])
         op = code[pc, i.OP]
         if op == i.THINK:
@@ -422,3 +418,25 @@ def run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     if left == 0:
         return DONE
     return CROWDED if now < math.inf and due < math.inf else STUCK
+
+
+def _compiled(version: int) -> Callable[..., int]:
+    def run(
+        text: Text,
+        state: State,
+        window: Window,
+        streams: Words,
+        cores: float,
+        arrivals: int,
+        rate: float,
+        warm: int,
+    ) -> int:
+        """Refers to `version`, so that what was compiled from other sources is not taken."""
+        ended = _run(text, state, window, streams, cores, arrivals, rate, warm)
+        return ended if version else -1
+
+    return kept(run)
+
+
+run = _compiled(digest())
+"""`_run`, compiled once; same arguments."""

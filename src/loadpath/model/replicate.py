@@ -16,7 +16,6 @@ from loadpath.model.kernel import (
     IN_SYSTEM_S,
     OPENED,
     STUCK,
-    VERSION,
     Text,
     Window,
     run,
@@ -87,7 +86,6 @@ def replicate(
         arrivals,
         float(rate),
         warm,
-        VERSION,
     )
     assert ended in {DONE, CROWDED, STUCK}
     duration_s = float(window.clock[CLOSED] - window.clock[OPENED])

@@ -183,11 +183,14 @@ def _response(
     pooled = np.concatenate(good)
     mean_s, *quantiles_s = _estimates(pooled, good, told=told, confidence=confidence)
     errors = mean_interval(ratios or [0.0], confidence)
-    duration_s = sum(s.duration_s for s in seen)
+    ended_well = sum(
+        int((s.outcomes == OK).sum()) - int(np.isnan(s.responses_s).sum()) for s in seen
+    )
+    throughput_per_s = float(np.mean([s.ended_well_per_s for s in seen]))
     return Response(
         operation=None if operation is None else compiled.operations[operation],
         requests=len(every),
-        throughput_per_s=len(pooled) / duration_s if duration_s else 0.0,
+        throughput_per_s=throughput_per_s * len(pooled) / max(1, ended_well),
         mean_s=mean_s,
         p50_s=quantiles_s[0],
         p90_s=quantiles_s[1],

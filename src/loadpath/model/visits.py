@@ -45,12 +45,14 @@ def arrive(
         stations[s, c.BUSY] += 1
         state.counters[c.HOST_BUSY] += stations[s, c.HOST]
     stations[s, c.JOBS] += 1
-    if stations[s, c.PS]:
-        catch_up(state, s, clock)
-        _push(state, stations[s, c.HEAP], state.clocks[s, c.OWN] + work, token)
-        foresee(state, s)
-    elif idle:
+    shared = stations[s, c.PS] != 0
+    if idle or shared:
+        if shared:
+            catch_up(state, s, clock)
+            clock = state.clocks[s, c.OWN]
         _push(state, stations[s, c.HEAP], clock + work, token)
+        if shared:
+            foresee(state, s)
     else:
         state.times[token, c.WORK] = work
         state.tokens[token, c.NEXT] = -1
