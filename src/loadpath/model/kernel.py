@@ -40,9 +40,9 @@ POISSON, EVENLY, USERS = range(3)
 DONE, CROWDED, STUCK = range(3)
 """How a run ended: well, with no room for one more token, with nothing left to happen."""
 
-# Slots of `clock`: when the window was opened and closed, requests ended in it well and badly,
-# the area under the number of requests in the system, and of the host's busy cores.
-OPENED, CLOSED, ENDED_WELL, ENDED_BADLY, IN_SYSTEM_S, STARTED, EVENTS = range(7)
+# Slots of `clock`: when the window was opened and closed, requests ended in it well and badly, the
+# area under the number of requests in the system, how many more tokens there were at the end of it.
+OPENED, CLOSED, ENDED_WELL, ENDED_BADLY, IN_SYSTEM_S, GROWTH = range(6)
 
 
 class Text(NamedTuple):
@@ -140,6 +140,7 @@ def _new_token(state: State) -> int:
         if token == len(state.tokens):
             return -1
         state.counters[c.FRESH_TOKEN] = token + 1
+    state.counters[c.LIVE] += 1
     state.tokens[token, c.PARENT] = -1
     state.tokens[token, c.CHILD] = -1
     state.tokens[token, c.TRIES] = 0
@@ -152,6 +153,7 @@ def _new_token(state: State) -> int:
 def _free_token(state: State, token: int) -> None:
     state.tokens[token, c.NEXT] = state.counters[c.FREE_TOKEN]
     state.counters[c.FREE_TOKEN] = token
+    state.counters[c.LIVE] -= 1
 
 
 @called
@@ -165,12 +167,13 @@ def _open_window(state: State, window: Window, now: float, host: float) -> None:
         state.waits[p, c.HELD_S] = state.waits[p, c.WAITING_S] = 0.0
         state.pools[p, c.GRANTS] = 0
     window.clock[OPENED] = now
-    window.clock[CLOSED] = math.inf
+    window.clock[GROWTH] = state.counters[c.LIVE]
 
 
 @called
 def _close_window(state: State, window: Window, now: float, host: float) -> None:
     window.clock[CLOSED] = now
+    window.clock[GROWTH] = state.counters[c.LIVE] - window.clock[GROWTH]
     for s in range(len(state.stations)):
         account(state, s, now, host)
         window.visits[s] = state.stations[s, c.VISITS]
@@ -205,7 +208,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     count = len(window.responses)
     coming, mixing = len(streams) - 2, len(streams) - 1
     now = host = in_system_s = in_system_last = 0.0
-    in_system = started = events = 0
+    in_system = started = 0
     ended_well = ended_badly = 0
     left = count
     opened = closed = False
@@ -223,7 +226,6 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         due = exponential(streams, coming) / rate if arrivals == POISSON else 1.0 / rate
     while left > 0:
         # What comes next: an arrival, something in real time, something in host time.
-        events += 1
         heap, station, at = -1, -1, due
         if sizes[c.REAL] > 0 and keys[c.REAL, 0] < at:
             heap, at = c.REAL, keys[c.REAL, 0]
@@ -413,8 +415,6 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         window.clock[IN_SYSTEM_S] = in_system_s + in_system * (now - in_system_last)
         window.clock[ENDED_WELL] = ended_well
         window.clock[ENDED_BADLY] = ended_badly
-    window.clock[STARTED] = started
-    window.clock[EVENTS] = events
     if left == 0:
         return DONE
     return CROWDED if now < math.inf and due < math.inf else STUCK

@@ -13,6 +13,7 @@ from loadpath.model.kernel import (
     DONE,
     ENDED_BADLY,
     ENDED_WELL,
+    GROWTH,
     IN_SYSTEM_S,
     OPENED,
     STUCK,
@@ -32,7 +33,8 @@ class Seen:
     """The window of one replication. Sums over time are already means.
 
     `responses_s` in order of arrival, NaN where it did not end; `outcomes` are `state.OK` and so
-    on; `stations` has rows of jobs, busy servers, cores' worth of CPU; `pools` of held, waiting.
+    on; `stations` has rows of jobs, busy servers, cores' worth of CPU; `pools` of held, waiting;
+    `growth` is how many more tokens there were at its end than at its beginning.
     """
 
     responses_s: Floats
@@ -46,6 +48,7 @@ class Seen:
     visits_per_s: Floats
     pools: Floats
     grants_per_s: Floats
+    growth: float
     crowded: bool
     stuck: bool
 
@@ -59,7 +62,7 @@ def replicate(
         responses=np.full(count, np.nan),
         outcomes=np.zeros(count, dtype=np.uint8),
         operations=np.zeros(count, dtype=np.uint8),
-        clock=np.zeros(7),
+        clock=np.zeros(6),
         clocks=np.zeros((stations, 3)),
         waits=np.zeros((pools, 2)),
         visits=np.zeros(stations, dtype=np.int64),
@@ -102,6 +105,7 @@ def replicate(
         visits_per_s=window.visits.astype(np.float64) * over,
         pools=window.waits * over,
         grants_per_s=window.grants.astype(np.float64) * over,
+        growth=float(window.clock[GROWTH]),
         crowded=ended == CROWDED,
         stuck=ended == STUCK,
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from loadpath.answer import Interval
 from loadpath.errors import ConfigurationError
+from loadpath.model.demands import limits
 from loadpath.model.kernel import EVENLY, POISSON, USERS
 from loadpath.model.network import Law, Model
 from loadpath.model.program import Compiled, Floats, compile_model
@@ -33,9 +34,11 @@ __all__ = ["Estimate", "OpenRate", "Response", "Simulated", "Users", "simulate"]
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 NEAR_SATURATION = 0.9
 """Utilization beyond which a response time is told by its bounds alone."""
-WARM_UP_RATIO = 0.1
+WARM_UP_RATIO = 0.2
 WARM_UP_MIN = 1000
 """Requests left out before each window: a share of the window's, at least so many."""
+MEMORIES = 3
+"""How many times the memory of the queue is left out as well, at most as much again as is kept."""
 BEHIND_RATIO = 0.01
 """Share of a window's arrivals that may be left behind before the system counts as unstable."""
 
@@ -59,7 +62,15 @@ def simulate(
             "of 20 requests or more"
         )
     compiled = compile_model(model, thinking(load))
-    seen = replicated(compiled, load, requests=requests, seed=seed, replications=replications)
+    limit_per_s = limits(model)[0].rate_per_s
+    seen = replicated(
+        compiled,
+        load,
+        requests=requests,
+        seed=seed,
+        replications=replications,
+        limit_per_s=limit_per_s,
+    )
     return summarize(model, compiled, load, seen, seed=seed, confidence=confidence)
 
 
@@ -69,13 +80,27 @@ def thinking(load: Load) -> Law:
 
 
 def replicated(
-    compiled: Compiled, load: Load, *, requests: int, seed: int, replications: int
+    compiled: Compiled,
+    load: Load,
+    *,
+    requests: int,
+    seed: int,
+    replications: int,
+    limit_per_s: float,
 ) -> list[Seen]:
-    """The windows of independent replications, all of the same length."""
+    """The windows of independent replications, all of the same length.
+
+    `limit_per_s` is the throughput limit as far as it is known: what comes near it forgets slowly
+    that it began empty, after some 1 / (1 - √(λ / limit))² requests (Cohen 1982, for M/M/1).
+    """
     count = requests // replications
     warm = max(WARM_UP_MIN, round(WARM_UP_RATIO * count))
+    if isinstance(load, OpenRate):
+        empty = 1 - math.sqrt(min(1.0, load.rate_per_s / limit_per_s))
+        warm = max(warm, math.ceil(min(count, MEMORIES / max(empty, 1e-9) ** 2)))
     if isinstance(load, Users):
         arrivals, rate = USERS, float(load.users)
+        warm = max(warm, 2 * load.users)
     else:
         arrivals, rate = POISSON if load.arrivals == "poisson" else EVENLY, load.rate_per_s
     if not 0 < rate < math.inf:
@@ -126,7 +151,7 @@ def summarize(
     busiest = max(
         [cores, *(u.utilization for u in station_uses), *(u.utilization for u in pool_uses)]
     )
-    stable = is_stable(load, seen)
+    stable = is_stable(seen)
     told = stable and busiest <= NEAR_SATURATION
     return Simulated(
         load=load,
@@ -147,17 +172,11 @@ def summarize(
     )
 
 
-def is_stable(load: Load, seen: Sequence[Seen]) -> bool:
-    """Whether what came also went. Users never leave more behind than there are of them."""
+def is_stable(seen: Sequence[Seen]) -> bool:
+    """Whether as much went as came, work that no reply waits for included."""
     if any(s.crowded or s.stuck for s in seen):
         return False
-    if not isinstance(load, OpenRate):
-        return True
-    behind = [
-        1 - (s.ended_well_per_s + s.ended_badly_per_s) * s.duration_s / len(s.responses_s)
-        for s in seen
-    ]
-    return mean_interval(behind).low <= BEHIND_RATIO
+    return mean_interval([s.growth / len(s.responses_s) for s in seen]).low <= BEHIND_RATIO
 
 
 def _response(

@@ -36,7 +36,7 @@ REAL, HOST_TIME, OWN_TIME = 0, 1, 2
 """Heaps: of real time, of the host's time, and from the third on one for each shared station."""
 
 # Slots of `counters`.
-FREE_TOKEN, FRESH_TOKEN, HOST_BUSY, READY_FIRST, READY_LAST = range(5)
+FREE_TOKEN, FRESH_TOKEN, HOST_BUSY, READY_FIRST, READY_LAST, LIVE = range(6)
 
 
 class State(NamedTuple):
@@ -84,5 +84,5 @@ def fresh_state(compiled: Compiled, tokens: int) -> State:
         clocks=clocks,
         pools=pools,
         waits=np.zeros((len(compiled.sizes), 3)),
-        counters=np.array([-1, 0, 0, -1, -1], dtype=np.int64),
+        counters=np.array([-1, 0, 0, -1, -1, 0], dtype=np.int64),
     )
