@@ -31,6 +31,10 @@ TRIES_MAX = 40
 TOLERANCE = 0.002
 """How far apart, as a ratio, the last two rates of a search may be."""
 
+NEAR_LIMIT = 0.95
+"""Share of the throughput limit beyond which a queue remembers longer than a window, so that the
+replications' spread understates a knee's error: its interval reaches to the limit then."""
+
 
 class Knee(msgspec.Struct, frozen=True, kw_only=True):
     """The highest rate (requests per second, of the mix) at which every objective holds.
@@ -111,6 +115,8 @@ def knee(
     of_each = search.of_replications(rate)
     spread = mean_interval(of_each, confidence)
     half = (spread.high - spread.low) / 2
+    if rate > NEAR_LIMIT * top:
+        half = max(half, top - rate)
     return Knee(
         rate_per_s=Interval(
             rate, max(0.0, rate - half), rate + half, confidence, "replications", len(of_each)

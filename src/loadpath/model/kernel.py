@@ -211,7 +211,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     in_system = started = 0
     ended_well = ended_badly = 0
     left = count
-    opened = closed = False
+    closed = False
     due = math.inf
     if arrivals == USERS:
         for _ in range(int(rate)):
@@ -270,7 +270,6 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         if op == i.THINK:
             if started == warm:
                 _open_window(state, window, now, host)
-                opened = True
                 in_system_s, in_system_last = 0.0, now
                 ended_well = ended_badly = 0
             elif started == warm + count:
@@ -409,8 +408,6 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         if full:
             break
     if not closed:
-        if not opened:
-            window.clock[OPENED] = now
         _close_window(state, window, now, host)
         window.clock[IN_SYSTEM_S] = in_system_s + in_system * (now - in_system_last)
         window.clock[ENDED_WELL] = ended_well
