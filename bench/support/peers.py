@@ -14,8 +14,9 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[2] / ".bench" / "peers"
-PINNED = Path(__file__).resolve().parents[1] / "peers.txt"
+CHECKOUT = Path(__file__).resolve().parents[2]
+HOME = CHECKOUT / ".bench" / "peers"
+PINNED = CHECKOUT / "bench" / "peers.txt"
 
 _LOCUST = """
 from locust import FastHttpUser, constant_throughput, task
@@ -40,15 +41,15 @@ class Ran:
     corrected_p99_s: float | None = None
 
 
-def install() -> None:
+def install(home: Path = HOME, pinned: Path = PINNED) -> None:
     """Make an environment with the pinned peers, unless it is there."""
-    stamp = HOME / PINNED.read_text().replace("\n", " ").encode().hex()[-40:]
+    stamp = home / pinned.read_text().replace("\n", " ").encode().hex()[-40:]
     if stamp.exists():
         return
-    print("installing the peers (k9-load, Locust)", file=sys.stderr)
-    venv.create(HOME, with_pip=True, clear=True)
+    print(f"installing the peers of {pinned.name}", file=sys.stderr)
+    venv.create(home, with_pip=True, clear=True)
     subprocess.run(
-        [str(HOME / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", PINNED],
+        [str(home / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", pinned],
         check=True,
     )
     stamp.touch()

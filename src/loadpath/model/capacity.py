@@ -19,10 +19,12 @@ from loadpath.model.demands import demands, limits
 from loadpath.model.network import Acquire, Attempt, Maybe, Model, Spawn, Step
 from loadpath.model.program import Compiled, compile_model
 from loadpath.model.replicate import Seen
+from loadpath.model.respond import ended, ended_well_s
 from loadpath.model.simulate import OpenRate, Users, is_stable, replicated
 from loadpath.model.state import OK
 from loadpath.spec.objective import Objective
 from loadpath.stats.intervals import mean_interval
+from loadpath.stats.quantiles import quantile
 
 REPLICATIONS = 8
 USERS_MAX = 20_000
@@ -202,9 +204,9 @@ class _Search:
         self.limit_per_s = limit_per_s
         self.limited_by = "throughput"
         self.margins: dict[float, list[float]] = {}
-        self.judged: list[tuple[int | None, str, Objective]] = [(None, "", objective)]
+        self.judged: list[tuple[tuple[int, str] | None, Objective]] = [(None, objective)]
         for name, own in of_operations.items():
-            self.judged.append((compiled.operations.index(name), f" of {name}", own))
+            self.judged.append(((compiled.operations.index(name), name), own))
 
     def highest(self, top: float) -> float:
         """The rate at which the margin of all replications together is 0, by Illinois' rule.
@@ -277,22 +279,16 @@ class _Search:
     def _worst(self, seen: Sequence[Seen]) -> tuple[float, str]:
         """The largest margin over all objectives, and the objective's name."""
         worst, why = -math.inf, "throughput"
-        for operation, name, objective in self.judged:
-            mine = [
-                ~np.isnan(s.responses_s)
-                if operation is None
-                else ~np.isnan(s.responses_s) & (s.operations == operation)
-                for s in seen
-            ]
-            outcomes = np.concatenate([s.outcomes[m] for s, m in zip(seen, mine, strict=True)])
-            times_s = np.concatenate([s.responses_s[m] for s, m in zip(seen, mine, strict=True)])
-            times_s = times_s[outcomes == OK]
+        for operation, objective in self.judged:
+            name = f" of {operation[1]}" if operation else ""
+            outcomes = np.concatenate([ended(s, operation) for s in seen])
+            times_s = np.concatenate([ended_well_s(s, operation) for s in seen])
             if not len(outcomes):
                 continue
             errors, allowed = float(np.mean(outcomes != OK)), objective.errors_ratio
             margins = [((errors - allowed) / max(errors, allowed, 1e-9), f"errors{name}")]
             for limit in objective.quantiles:
-                slow_s = float(np.quantile(times_s, limit.quantile)) if len(times_s) else math.inf
+                slow_s = quantile(times_s, limit.quantile) if len(times_s) else math.inf
                 label = f"p{limit.quantile * 100:g}{name}"
                 margins.append((1 - limit.limit_s / max(slow_s, 1e-12), label))
             worst, why = max((worst, why), *margins)

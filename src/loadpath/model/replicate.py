@@ -22,7 +22,7 @@ from loadpath.model.kernel import (
     run,
 )
 from loadpath.model.program import Compiled, Floats
-from loadpath.model.state import fresh_state
+from loadpath.model.state import UNENDED, fresh_state
 
 TOKENS_MAX = 1 << 16
 """Requests, tries and background work in the system at once, beyond which it is overloaded."""
@@ -32,9 +32,9 @@ TOKENS_MAX = 1 << 16
 class Seen:
     """The window of one replication. Sums over time are already means.
 
-    `responses_s` in order of arrival, NaN where it did not end; `outcomes` are `state.OK` and so
-    on; `stations` has rows of jobs, busy servers, cores' worth of CPU; `pools` of held, waiting;
-    `growth` is how many more tokens there were at its end than at its beginning.
+    `responses_s` and `outcomes` in order of arrival, the latter `state.OK` and so on; `stations`
+    has rows of jobs, busy servers, cores' worth of CPU; `pools` of held, waiting; `growth` is how
+    many more tokens there were at its end than at its beginning.
     """
 
     responses_s: Floats
@@ -59,8 +59,8 @@ def replicate(
     """Run the kernel once: `rate` in requests per second, or users. Same seed, same draws."""
     stations, pools = len(compiled.servers), len(compiled.sizes)
     window = Window(
-        responses=np.full(count, np.nan),
-        outcomes=np.zeros(count, dtype=np.uint8),
+        responses=np.empty(count),
+        outcomes=np.full(count, UNENDED, dtype=np.uint8),
         operations=np.zeros(count, dtype=np.uint8),
         clock=np.zeros(6),
         clocks=np.zeros((stations, 3)),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from loadpath.answer import Interval
 from loadpath.errors import ConfigurationError
 from loadpath.model.demands import limits
 from loadpath.model.kernel import EVENLY, POISSON, USERS
 from loadpath.model.network import Law, Model
-from loadpath.model.program import Compiled, Floats, compile_model
+from loadpath.model.program import Compiled, compile_model
 from loadpath.model.replicate import Seen, replicate
+from loadpath.model.respond import respond
 from loadpath.model.simulated import (
     Estimate,
     Load,
@@ -25,13 +25,10 @@ from loadpath.model.simulated import (
     StationUse,
     Users,
 )
-from loadpath.model.state import NO_SLOT, OK, TIMED_OUT
-from loadpath.stats.batches import student_critical
 from loadpath.stats.intervals import mean_interval
 
 __all__ = ["Estimate", "OpenRate", "Response", "Simulated", "Users", "simulate"]
 
-QUANTILES = (0.5, 0.9, 0.99, 0.999)
 NEAR_SATURATION = 0.9
 """Utilization beyond which a response time is told by its bounds alone."""
 WARM_UP_RATIO = 0.2
@@ -153,6 +150,15 @@ def summarize(
     )
     stable = is_stable(seen)
     told = stable and busiest <= NEAR_SATURATION
+    overall = respond(seen, told=told, confidence=confidence)
+    names = compiled.operations
+    operations = tuple(
+        # With one operation only, all is said already.
+        msgspec.structs.replace(overall, operation=name)
+        if len(names) == 1
+        else respond(seen, (k, name), told=told, confidence=confidence)
+        for k, name in enumerate(names)
+    )
     return Simulated(
         load=load,
         seed=seed,
@@ -162,11 +168,8 @@ def summarize(
         throughput_per_s=mean_interval([s.ended_well_per_s for s in seen], confidence),
         in_system=float(np.mean([s.in_system for s in seen])),
         cores_utilization=cores,
-        overall=_response(None, seen, compiled, told=told, confidence=confidence),
-        operations=tuple(
-            _response(k, seen, compiled, told=told, confidence=confidence)
-            for k in range(len(compiled.operations))
-        ),
+        overall=overall,
+        operations=operations,
         stations=station_uses,
         pools=pool_uses,
     )
@@ -177,79 +180,3 @@ def is_stable(seen: Sequence[Seen]) -> bool:
     if any(s.crowded or s.stuck for s in seen):
         return False
     return mean_interval([s.growth / len(s.responses_s) for s in seen]).low <= BEHIND_RATIO
-
-
-def _response(
-    operation: int | None,
-    seen: Sequence[Seen],
-    compiled: Compiled,
-    *,
-    told: bool,
-    confidence: float,
-) -> Response:
-    good, ratios = [], []
-    outcomes = []
-    for s in seen:
-        mine = ~np.isnan(s.responses_s)
-        if operation is not None:
-            mine &= s.operations == operation
-        outcome = s.outcomes[mine]
-        outcomes.append(outcome)
-        good.append(s.responses_s[mine][outcome == OK])
-        if len(outcome):
-            ratios.append(float(np.mean(outcome != OK)))
-    every = np.concatenate(outcomes)
-    pooled = np.concatenate(good)
-    mean_s, *quantiles_s = _estimates(pooled, good, told=told, confidence=confidence)
-    errors = mean_interval(ratios or [0.0], confidence)
-    ended_well = sum(
-        int((s.outcomes == OK).sum()) - int(np.isnan(s.responses_s).sum()) for s in seen
-    )
-    throughput_per_s = float(np.mean([s.ended_well_per_s for s in seen]))
-    return Response(
-        operation=None if operation is None else compiled.operations[operation],
-        requests=len(every),
-        throughput_per_s=throughput_per_s * len(pooled) / max(1, ended_well),
-        mean_s=mean_s,
-        p50_s=quantiles_s[0],
-        p90_s=quantiles_s[1],
-        p99_s=quantiles_s[2],
-        p999_s=quantiles_s[3],
-        errors_ratio=Interval(
-            errors.value,
-            max(0.0, errors.low),
-            min(1.0, errors.high),
-            confidence,
-            "replications, Student t",
-            len(ratios),
-        ),
-        no_slot_ratio=float(np.mean(every == NO_SLOT)) if len(every) else 0.0,
-        timed_out_ratio=float(np.mean(every == TIMED_OUT)) if len(every) else 0.0,
-    )
-
-
-def _estimates(
-    pooled: Floats, good: Sequence[Floats], *, told: bool, confidence: float
-) -> list[Estimate]:
-    """The mean and each quantile of all replications together, bounded by their own spread."""
-    if not len(pooled):
-        return [Estimate(None, 0.0, math.inf, confidence)] * (1 + len(QUANTILES))
-    whole = _figures(pooled)
-    each = np.array([_figures(values) for values in good if len(values)])
-    half = np.full(len(whole), math.inf)
-    if len(each) > 1:
-        squares = ((each - whole) ** 2).sum(axis=0) / (len(each) - 1)
-        half = student_critical(confidence, len(each) - 1) * np.sqrt(squares / len(each))
-    return [
-        Estimate(
-            float(value) if told else None,
-            max(0.0, float(value - error)),
-            float(value + error),
-            confidence,
-        )
-        for value, error in zip(whole, half, strict=True)
-    ]
-
-
-def _figures(values: Floats) -> npt.NDArray[np.float64]:
-    return np.array([values.mean(), *np.quantile(values, QUANTILES)])

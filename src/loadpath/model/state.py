@@ -16,8 +16,8 @@ from loadpath.model.program import Compiled, Floats, Ints
 PC, KIND, PARENT, CHILD, TRIES, NEXT, PREVIOUS, INDEX, OPERATION, STATUS, GIVEN_UP = range(11)
 REQUEST, TRY, SPAWNED = range(3)
 """Kinds of token."""
-OK, NO_SLOT, TIMED_OUT = range(3)
-"""How a request ended: well, without a slot of a pool, without a reply in time."""
+OK, NO_SLOT, TIMED_OUT, UNENDED = range(4)
+"""How a request ended: well, without a slot of a pool, without a reply in time, or not yet."""
 
 # Columns of `times`: when the request began, and the work of the visit under way.
 BEGAN, WORK = range(2)
