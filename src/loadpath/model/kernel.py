@@ -214,12 +214,13 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     closed = False
     due = math.inf
     if arrivals == USERS:
+        pc = int(np.int64(0))  # not a literal, for which `draw` would be compiled once more
         for _ in range(int(rate)):
             token = _new_token(state)
-            tokens[token, c.PC] = 0
+            tokens[token, c.PC] = pc
             pause = draw(
-                streams, 0, code[0, i.LAW], numbers[0, i.P0], numbers[0, i.P1], text.values,
-                code[0, i.FIRST], code[0, i.COUNT],
+                streams, pc, code[pc, i.LAW], numbers[pc, i.P0], numbers[pc, i.P1], text.values,
+                code[pc, i.FIRST], code[pc, i.COUNT],
             )  # fmt: skip
             push(keys, items, sizes, places, c.REAL, pause, token)
     else:

@@ -17,6 +17,7 @@ from loadpath.model.kernel import (
     IN_SYSTEM_S,
     OPENED,
     STUCK,
+    USERS,
     Text,
     Window,
     run,
@@ -82,7 +83,7 @@ def replicate(
     streams = np.concatenate([others[2:], others[:2]])
     ended = run(
         text,
-        fresh_state(compiled, TOKENS_MAX + (int(rate) if arrivals == 2 else 0)),
+        fresh_state(compiled, TOKENS_MAX + (int(rate) if arrivals == USERS else 0)),
         window,
         streams,
         compiled.cores,

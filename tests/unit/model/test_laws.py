@@ -29,7 +29,7 @@ from .models import NESTED, pool, station
 from .oracle import two_pools
 
 EXAMPLES = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 LAWS = st.builds(
