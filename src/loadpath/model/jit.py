@@ -18,6 +18,8 @@ SOURCES = (
     "draws.py",
     "heap.py",
     "visits.py",
+    "tokens.py",
+    "window.py",
     "kernel.py",
 )
 

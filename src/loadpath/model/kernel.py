@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 import loadpath.model.program as i
 import loadpath.model.state as c
 from loadpath.model.draws import Words, draw, exponential, uniform
 from loadpath.model.heap import pop, push, remove
-from loadpath.model.jit import called, digest, inlined, kept
-from loadpath.model.program import Floats, Ints
+from loadpath.model.jit import called, digest, kept
 from loadpath.model.state import State
+from loadpath.model.tokens import (
+    Text,
+    begin_try,
+    free_token,
+    give_up,
+    new_token,
+    try_failed,
+)
 from loadpath.model.visits import (
-    account,
     account_pool,
     acquire,
     arrive,
@@ -34,156 +38,19 @@ from loadpath.model.visits import (
     release,
     unlink,
 )
+from loadpath.model.window import (
+    ENDED_BADLY,
+    ENDED_WELL,
+    IN_SYSTEM_S,
+    Window,
+    close_window,
+    open_window,
+)
 
 POISSON, EVENLY, USERS = range(3)
 """How requests come."""
 DONE, CROWDED, STUCK = range(3)
 """How a run ended: well, with no room for one more token, with nothing left to happen."""
-
-# Slots of `clock`: when the window was opened and closed, requests ended in it well and badly, the
-# area under the number of requests in the system, how many more tokens there were at the end of it.
-OPENED, CLOSED, ENDED_WELL, ENDED_BADLY, IN_SYSTEM_S, GROWTH = range(6)
-
-
-class Text(NamedTuple):
-    """A compiled model as the kernel takes it; see `program.Compiled`."""
-
-    code: Ints
-    numbers: Floats
-    values: Floats
-    wakeups: Floats
-    starts: Ints
-    shares: Floats
-
-
-class Window(NamedTuple):
-    """What is observed: responses (s) and outcomes of `len(responses)` requests; sums over time."""
-
-    responses: Floats
-    outcomes: npt.NDArray[np.uint8]
-    operations: npt.NDArray[np.uint8]
-    clock: Floats
-    clocks: Floats
-    waits: Floats
-    visits: Ints
-    grants: Ints
-
-
-@called
-def _begin_try(text: Text, state: State, parent: int, now: float) -> bool:
-    """Start a try of the attempt that a token stands at; False when there is no room."""
-    pc = state.tokens[parent, c.PC]
-    child = _new_token(state)
-    if child < 0:
-        return False
-    state.tokens[child, c.PC] = text.code[pc, i.FIRST]
-    state.tokens[child, c.KIND] = c.TRY
-    state.tokens[child, c.PARENT] = parent
-    state.tokens[parent, c.CHILD] = child
-    due = now + text.numbers[pc, i.LIMIT]
-    push(state.keys, state.items, state.sizes, state.places, c.REAL, due, parent)
-    make_ready(state, child)
-    return True
-
-
-@called
-def _try_failed(text: Text, state: State, parent: int, status: int, now: float) -> None:
-    """Wait for the next try, or fail where no more is left."""
-    pc = state.tokens[parent, c.PC]
-    tries = state.tokens[parent, c.TRIES]
-    state.tokens[parent, c.CHILD] = -1
-    if tries < text.code[pc, i.ARG]:
-        state.tokens[parent, c.TRIES] = tries + 1
-        due = now + text.numbers[pc, i.TALLY] * 2.0**tries
-        push(state.keys, state.items, state.sizes, state.places, c.REAL, due, parent)
-        return
-    state.tokens[parent, c.STATUS] = status
-    state.tokens[parent, c.PC] = text.code[pc, i.UNDO]
-    make_ready(state, parent)
-
-
-@called
-def _give_up(text: Text, state: State, token: int, now: float) -> None:
-    """Cancel a try: what it has begun at a station is finished, all else ends now."""
-    while token >= 0:
-        inner = -1
-        pc = state.tokens[token, c.PC]
-        op = text.code[pc, i.OP]
-        if op == i.SERVE:
-            state.tokens[token, c.GIVEN_UP] = 1
-            return
-        if op == i.ACQUIRE:
-            pool = text.code[pc, i.ARG]
-            account_pool(state, pool, now)
-            unlink(state, pool, token)
-        elif op == i.ATTEMPT:
-            inner = state.tokens[token, c.CHILD]
-            if inner >= 0:
-                state.tokens[inner, c.PARENT] = -1
-                if text.code[pc, i.EXTRA] == 0:
-                    inner = -1
-        place = state.places[token]
-        if place >= 0:
-            remove(state.keys, state.items, state.sizes, state.places, c.REAL, place)
-        state.tokens[token, c.PC] = text.code[pc, i.UNDO]
-        make_ready(state, token)
-        token = inner
-
-
-@inlined
-def _new_token(state: State) -> int:
-    token = state.counters[c.FREE_TOKEN]
-    if token >= 0:
-        state.counters[c.FREE_TOKEN] = state.tokens[token, c.NEXT]
-    else:
-        token = state.counters[c.FRESH_TOKEN]
-        if token == len(state.tokens):
-            return -1
-        state.counters[c.FRESH_TOKEN] = token + 1
-    state.counters[c.LIVE] += 1
-    state.tokens[token, c.PARENT] = -1
-    state.tokens[token, c.CHILD] = -1
-    state.tokens[token, c.TRIES] = 0
-    state.tokens[token, c.STATUS] = c.OK
-    state.tokens[token, c.GIVEN_UP] = 0
-    return int(token)
-
-
-@inlined
-def _free_token(state: State, token: int) -> None:
-    state.tokens[token, c.NEXT] = state.counters[c.FREE_TOKEN]
-    state.counters[c.FREE_TOKEN] = token
-    state.counters[c.LIVE] -= 1
-
-
-@called
-def _open_window(state: State, window: Window, now: float, host: float) -> None:
-    for s in range(len(state.stations)):
-        account(state, s, now, host)
-        state.clocks[s, c.JOB_S] = state.clocks[s, c.BUSY_S] = state.clocks[s, c.CPU_S] = 0.0
-        state.stations[s, c.VISITS] = 0
-    for p in range(len(state.pools)):
-        account_pool(state, p, now)
-        state.waits[p, c.HELD_S] = state.waits[p, c.WAITING_S] = 0.0
-        state.pools[p, c.GRANTS] = 0
-    window.clock[OPENED] = now
-    window.clock[GROWTH] = state.counters[c.LIVE]
-
-
-@called
-def _close_window(state: State, window: Window, now: float, host: float) -> None:
-    window.clock[CLOSED] = now
-    window.clock[GROWTH] = state.counters[c.LIVE] - window.clock[GROWTH]
-    for s in range(len(state.stations)):
-        account(state, s, now, host)
-        window.visits[s] = state.stations[s, c.VISITS]
-        for k in range(3):
-            window.clocks[s, k] = state.clocks[s, k]
-    for p in range(len(state.pools)):
-        account_pool(state, p, now)
-        window.grants[p] = state.pools[p, c.GRANTS]
-        for k in range(2):
-            window.waits[p, k] = state.waits[p, k]
 
 
 @called
@@ -216,7 +83,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
     if arrivals == USERS:
         pc = int(np.int64(0))  # not a literal, for which `draw` would be compiled once more
         for _ in range(int(rate)):
-            token = _new_token(state)
+            token = new_token(state)
             tokens[token, c.PC] = pc
             pause = draw(
                 streams, pc, code[pc, i.LAW], numbers[pc, i.P0], numbers[pc, i.P1], text.values,
@@ -259,7 +126,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
 
         token = -1
         if heap < 0:
-            token = _new_token(state)
+            token = new_token(state)
             if token < 0:
                 break
             due = now + (exponential(streams, coming) / rate if arrivals == POISSON else 1.0 / rate)
@@ -270,11 +137,11 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         op = code[pc, i.OP]
         if op == i.THINK:
             if started == warm:
-                _open_window(state, window, now, host)
+                open_window(state, window, now, host)
                 in_system_s, in_system_last = 0.0, now
                 ended_well = ended_badly = 0
             elif started == warm + count:
-                _close_window(state, window, now, host)
+                close_window(state, window, now, host)
                 closed = True
                 in_system_s += in_system * (now - in_system_last)
                 window.clock[IN_SYSTEM_S] = in_system_s
@@ -313,13 +180,13 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
         else:  # an attempt: out of time, or done with waiting for its next try
             child = int(tokens[token, c.CHILD])
             if child < 0:
-                if not _begin_try(text, state, token, now):
+                if not begin_try(text, state, token, now):
                     break
             else:
                 tokens[child, c.PARENT] = -1
                 if code[pc, i.EXTRA]:
-                    _give_up(text, state, child, now)
-                _try_failed(text, state, token, c.TIMED_OUT, now)
+                    give_up(text, state, child, now)
+                try_failed(text, state, token, c.TIMED_OUT, now)
             token = -1
 
         # Let it go on, and all who can go on because of it, until each waits for something.
@@ -359,7 +226,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
                 numbers[pc, i.TALLY] += numbers[pc, i.LIMIT]
                 while numbers[pc, i.TALLY] >= 1.0 and not full:
                     numbers[pc, i.TALLY] -= 1.0
-                    child = _new_token(state)
+                    child = new_token(state)
                     full = child < 0
                     if not full:
                         tokens[child, c.PC] = code[pc, i.FIRST]
@@ -371,7 +238,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
             elif op == i.ATTEMPT:
                 tokens[token, c.PC] = pc
                 tokens[token, c.TRIES] = 0
-                if not _begin_try(text, state, token, now):
+                if not begin_try(text, state, token, now):
                     full = True
                     break
                 token = -1
@@ -391,25 +258,25 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
                 if arrivals == USERS:
                     pc = 0
                 else:
-                    _free_token(state, token)
+                    free_token(state, token)
                     token = -1
             else:
                 parent = int(tokens[token, c.PARENT])
                 status = tokens[token, c.STATUS]
                 failed = bool(op == i.FAIL)
-                _free_token(state, token)
+                free_token(state, token)
                 token = -1
                 if parent >= 0:
                     remove(keys, items, sizes, places, c.REAL, places[parent])
                     if failed:
-                        _try_failed(text, state, parent, status, now)
+                        try_failed(text, state, parent, status, now)
                     else:
                         token = parent
                         pc = int(code[tokens[parent, c.PC], i.TO])
         if full:
             break
     if not closed:
-        _close_window(state, window, now, host)
+        close_window(state, window, now, host)
         window.clock[IN_SYSTEM_S] = in_system_s + in_system * (now - in_system_last)
         window.clock[ENDED_WELL] = ended_well
         window.clock[ENDED_BADLY] = ended_badly

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from loadpath.model.kernel import (
+from loadpath.model.kernel import CROWDED, DONE, STUCK, USERS, run
+from loadpath.model.program import Compiled, Floats
+from loadpath.model.state import UNENDED, fresh_state
+from loadpath.model.tokens import Text
+from loadpath.model.window import (
     CLOSED,
-    CROWDED,
-    DONE,
     ENDED_BADLY,
     ENDED_WELL,
     GROWTH,
     IN_SYSTEM_S,
     OPENED,
-    STUCK,
-    USERS,
-    Text,
     Window,
-    run,
 )
-from loadpath.model.program import Compiled, Floats
-from loadpath.model.state import UNENDED, fresh_state
 
 TOKENS_MAX = 1 << 16
 """Requests, tries and background work in the system at once, beyond which it is overloaded."""
