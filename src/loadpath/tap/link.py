@@ -6,6 +6,9 @@ import math
 import time
 from typing import Protocol
 
+from loadpath.tap.chain import Chain
+from loadpath.tap.gates import Gate
+from loadpath.tap.orders import Direction
 from loadpath.tap.pieces import Pieces
 from loadpath.tap.side import Side
 from loadpath.wire import Conversation, Exchange
@@ -38,15 +41,18 @@ class Link:
     """One connection of the service through a tap. `number` counts them; times are monotonic.
 
     `ending` says how it came to its end: `client closed`, `client reset`, `server closed`, `server
-    reset`, `not connected` (the server took no connection), `loadpath` (the tap was closed); empty
-    while it is open. What one end does is passed on to the other: bytes, their end, a reset. A
-    connection that the server refuses has been accepted by then, so the client sees a reset.
+    reset`, `not connected` (the server took no connection), `fault` (an order to the tap ended it),
+    `loadpath` (the tap was closed); empty while it is open. What one end does is passed on to the
+    other: bytes, their end, a reset. A connection that the server refuses has been accepted by
+    then, so the client sees a reset.
     """
 
     __slots__ = (
+        "_chains",
         "_early",
         "_early_end",
         "_keeper",
+        "_passed_end",
         "_pieces",
         "client",
         "closed_s",
@@ -85,6 +91,8 @@ class Link:
         self._pieces = pieces
         self._early: list[bytes] = []
         self._early_end = False
+        self._passed_end: Side | None = None
+        self._chains: dict[Side, Chain] = {}
         self.client = Side(self, self._hold, pieces.add)
         self.server = Side(self, self.client.send, pieces.add)
         if conversation is not None:
@@ -99,13 +107,14 @@ class Link:
             self._keeper.opened(self)
             return
         self.connected_s = time.monotonic()
-        self.client.forward = self.server.send
+        chain = self._chains.get(self.client)
+        self.client.forward = self.server.send if chain is None else chain.feed
         for data in self._early:
-            self.server.send(data)
+            self.client.forward(data)
         self._early.clear()
         if self._early_end:
-            self.server.send_end()
-        elif not self.server.has_unsent():
+            self._end_came(self.client)
+        elif not self.server.has_unsent() and not (chain is not None and chain.holding):
             self.client.resume()
 
     def not_connected(self) -> None:
@@ -116,19 +125,14 @@ class Link:
 
     def ended(self, side: Side) -> None:
         """Called by a side: its peer will send nothing more, but may still be sent to."""
-        other = self._other(side)
         if side.broken:
             self.lost(side, ConnectionResetError())
-        elif other.at_end:
-            self._end(f"{self._name(other)} closed")
-            self.client.close()
-            self.server.close()
-        elif side is self.client and math.isnan(self.connected_s):
+            return
+        self._end_began(side)
+        if side is self.client and math.isnan(self.connected_s):
             self._early_end = True
-            self._end_began(side)
         else:
-            self._end_began(side)
-            other.send_end()
+            self._end_came(side)
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """Called by a side: its connection is gone, and the other one goes the same way."""
@@ -145,8 +149,39 @@ class Link:
         other = self._other(side)
         if blocked:
             other.pause()
-        else:
+        elif not ((chain := self._chains.get(other)) is not None and chain.holding):
             other.resume()
+
+    def sever(self, reset: bool) -> None:
+        """End both as a fault does; not `reset`: in order, after what is still to be sent."""
+        self._end("fault")
+        for side in (self.client, self.server):
+            if reset:
+                side.reset()
+            else:
+                side.close()
+        if reset:
+            self._settle()
+
+    def chain(self, direction: Direction) -> Chain:
+        """What stands in a direction, to put gates into."""
+        side = self.client if direction == "requests" else self.server
+        chain = self._chains.get(side)
+        if chain is None:
+            chain = self._chains[side] = Chain(self, side)
+            chain.link(self._other(side).send, lambda: self._pass_end(side))
+            if not (side is self.client and math.isnan(self.connected_s)):
+                side.forward = chain.feed
+        return chain
+
+    def unchain(self, gate: Gate) -> None:
+        """Take a gate out, wherever it stands; the last one leaves the bytes their straight way."""
+        for side, chain in list(self._chains.items()):
+            chain.remove(gate)
+            if not chain.gates:
+                del self._chains[side]
+                if side.forward == chain.feed:
+                    side.forward = self._other(side).send
 
     def end(self) -> None:
         """Close both, as the tap does when it is closed itself."""
@@ -212,6 +247,22 @@ class Link:
 
     # Its end
 
+    def _end_came(self, side: Side) -> None:
+        chain = self._chains.get(side)
+        if chain is None:
+            self._pass_end(side)
+        else:
+            chain.end()
+
+    def _pass_end(self, side: Side) -> None:
+        """Tell the other one that this one has ended; close both once each has been told."""
+        if self._passed_end is None or self._passed_end is side:
+            self._passed_end = side
+            self._other(side).send_end()
+        else:
+            self.client.close()
+            self.server.close()
+
     def _end_began(self, side: Side) -> None:
         """Remember who closed first, should the other close in order too."""
         if not self.ending:
@@ -232,6 +283,9 @@ class Link:
         self.closed_s = time.monotonic()
         if self.conversation is not None:
             self._close_conversation(self.conversation)
+        for chain in self._chains.values():
+            chain.discard()
+        self._chains.clear()
         for side in (self.client, self.server):  # no cycles for the collector to find
             side.read = None
             side.forward = _drop

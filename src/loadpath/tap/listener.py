@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from loadpath.tap.door import BACKLOG, Door
 from loadpath.tap.link import SENT_WHILE_NOBODY_READ, Link
+from loadpath.tap.ordered import Ordered
 from loadpath.tap.pieces import Pieces
 from loadpath.tap.plan import Place, Tap, TapState
 from loadpath.tap.readers import Reader
 from loadpath.tap.side import Side
+from loadpath.tap.standing import Standing
 from loadpath.wire import Exchange
 
-BACKLOG = 4096
 _OUR_OWN = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -74,6 +76,8 @@ class Listener:
         self._unread: Counter[str] = Counter()
         self._connecting: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._door: Door | None = None
+        self._ordered: Ordered | None = None
 
     async def open(self) -> Place:
         """Listen; where. Raises `OSError`."""
@@ -82,10 +86,9 @@ class Listener:
         if where.path is not None:
             self._server = await loop.create_unix_server(self._accept, where.path, backlog=BACKLOG)
         else:
-            self._server = await loop.create_server(
-                self._accept, where.host, where.port, backlog=BACKLOG
-            )
-            self.place = Place(where.host, self._server.sockets[0].getsockname()[1])
+            self._door = Door(where.host, where.port, self._accept)
+            await self._door.open()
+            self.place = Place(where.host, self._door.port)
         return self.place
 
     def close(self) -> None:
@@ -96,6 +99,10 @@ class Listener:
             if self.place.path is not None:
                 with contextlib.suppress(FileNotFoundError):
                     Path(self.place.path).unlink()
+        if self._ordered is not None:
+            self._ordered.close()
+        if self._door is not None:
+            self._door.close()
         for task in self._connecting:
             task.cancel()
         for link in list(self.links):
@@ -125,9 +132,29 @@ class Listener:
             unread=dict(self._unread),
         )
 
+    # What it is ordered to do to what passes
+
+    async def order(self, standing: Standing) -> None:
+        """Do what an order says from now on. Raises `LoadpathError` when it cannot be done here."""
+        if self._ordered is None:
+            self._ordered = Ordered(self, self._door)
+        await self._ordered.add(standing)
+
+    async def withdraw(self, standing: Standing) -> None:
+        """Do it no more; without orders, bytes take their straight way again."""
+        if self._ordered is not None:
+            await self._ordered.remove(standing)
+            if not self._ordered.standing:
+                self._ordered = None
+
     # What its links tell
 
     def opened(self, link: Link) -> None:
+        """Connect a client to the target, unless an order keeps it out."""
+        if self._ordered is None or self._ordered.enters(link):
+            self.connect(link)
+
+    def connect(self, link: Link) -> None:
         """Connect a client to the target."""
         task = asyncio.get_running_loop().create_task(self._connect(link))
         self._connecting.add(task)

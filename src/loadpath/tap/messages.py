@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 
 LENGTH_BYTES = 4
@@ -34,6 +35,25 @@ class AskStats(msgspec.Struct, frozen=True, tag=True):
     """Answered by `Told`."""
 
 
+class GiveOrder(msgspec.Struct, frozen=True, tag=True):
+    """Obey an order at the tap of that name; answered by `Ordered`."""
+
+    tap: str
+    order: AnyOrder
+
+
+class WithdrawOrder(msgspec.Struct, frozen=True, tag=True):
+    """Obey it no more; answered by `Came`."""
+
+    number: int
+
+
+class AskOrder(msgspec.Struct, frozen=True, tag=True):
+    """Answered by `Came`."""
+
+    number: int
+
+
 class Opened(msgspec.Struct, frozen=True, tag=True):
     """It listens there."""
 
@@ -56,6 +76,18 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     stats: Stats
 
 
+class Ordered(msgspec.Struct, frozen=True, tag=True):
+    """The order stands, under that number."""
+
+    number: int
+
+
+class Came(msgspec.Struct, frozen=True, tag=True):
+    """What an order has come to."""
+
+    state: OrderState
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """What was asked could not be done. `kind` names a `LoadpathError` when it was expected."""
 
@@ -64,8 +96,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     advice: str | None = None
 
 
-Command: TypeAlias = OpenTap | BeginWindow | EndWindow | AskStats
-Answer: TypeAlias = Opened | Begun | Ended | Told | Failed
+Command: TypeAlias = (
+    OpenTap | BeginWindow | EndWindow | AskStats | GiveOrder | WithdrawOrder | AskOrder
+)
+Answer: TypeAlias = Opened | Begun | Ended | Told | Ordered | Came | Failed
 
 
 def _encode_other(value: Any) -> Any:

@@ -21,16 +21,21 @@ from loadpath.tap import messages
 from loadpath.tap.messages import (
     CONTROL_FD,
     Answer,
+    AskOrder,
     AskStats,
     BeginWindow,
     Begun,
+    Came,
     Command,
     Ended,
     EndWindow,
     Failed,
+    GiveOrder,
     Opened,
     OpenTap,
+    Ordered,
     Told,
+    WithdrawOrder,
 )
 from loadpath.tap.relays import Relays
 
@@ -78,6 +83,12 @@ async def answer(relays: Relays, command: Command) -> Answer:
                 return Ended(await relays.end())
             case AskStats():
                 return Told(relays.stats())
+            case GiveOrder(tap, order):
+                return Ordered(await relays.order(tap, order))
+            case WithdrawOrder(number):
+                return Came(await relays.withdraw(number))
+            case AskOrder(number):
+                return Came(relays.order_state(number))
     except LoadpathError as error:
         return Failed(type(error).__name__, error.message, error.advice)
     except Exception as error:  # noqa: BLE001  a fault in here

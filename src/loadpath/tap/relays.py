@@ -13,10 +13,12 @@ from pathlib import Path
 from loadpath.errors import LoadpathError
 from loadpath.tap.link import Link
 from loadpath.tap.listener import Listener
+from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.pieces import Pieces
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 from loadpath.tap.readers import READERS, Reader
 from loadpath.tap.recorder import Block, ConnectionRow, Recorder
+from loadpath.tap.standing import Standing
 from loadpath.tap.tables import Meaning, Tables
 from loadpath.wire import Exchange
 
@@ -40,6 +42,8 @@ class Relays:
         self._window: Window | None = None
         self._began_s = 0.0
         self._cpu_before_s = 0.0
+        self._orders: dict[int, Standing] = {}
+        self._order_numbers = itertools.count(1)
 
     async def open(self, tap: Tap) -> Place:
         """Listen for one tap; where. A tap of the same name is closed. Raises `LoadpathError`."""
@@ -116,6 +120,38 @@ class Relays:
                 for index, counts in self._recorder.unread.items()
             },
         )
+
+    async def order(self, tap: str, order: AnyOrder) -> int:
+        """Have a tap obey an order from now on; the order's number. Raises `LoadpathError`."""
+        listener = self._open.get(tap)
+        if listener is None:
+            raise LoadpathError(f"there is no tap {tap}; there are: {', '.join(self._open)}")
+        self._pieces.read_all()  # what a conversation knows is what has passed
+        number = next(self._order_numbers)
+        standing = Standing(number, tap, order, self._has_hit)
+        await listener.order(standing)
+        self._orders[number] = standing
+        return number
+
+    async def withdraw(self, number: int) -> OrderState:
+        """Have an order obeyed no more; what it has come to. Raises `LoadpathError`."""
+        standing = self._standing(number)
+        listener = self._open.get(standing.tap)
+        if listener is not None:
+            await listener.withdraw(standing)
+        return standing.state()
+
+    def order_state(self, number: int) -> OrderState:
+        """What an order has come to so far, also once it is withdrawn. Raises `LoadpathError`."""
+        return self._standing(number).state()
+
+    def _standing(self, number: int) -> Standing:
+        if number not in self._orders:
+            raise LoadpathError(f"no order {number} was ever given to the taps")
+        return self._orders[number]
+
+    def _has_hit(self, number: int) -> bool:
+        return number in self._orders and self._orders[number].hits > 0
 
     def stats(self) -> Stats:
         """How the process and its taps stand."""

@@ -20,17 +20,23 @@ from loadpath.tap import messages
 from loadpath.tap.messages import (
     CONTROL_FD,
     Answer,
+    AskOrder,
     AskStats,
     BeginWindow,
     Begun,
+    Came,
     Command,
     Ended,
     EndWindow,
     Failed,
+    GiveOrder,
     Opened,
     OpenTap,
+    Ordered,
     Told,
+    WithdrawOrder,
 )
+from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 
 SERVICE = "service"
@@ -38,7 +44,7 @@ SERVICE = "service"
 
 END_TIMEOUT_S = 5.0
 
-_A = TypeVar("_A", Opened, Begun, Ended, Told)
+_A = TypeVar("_A", Opened, Begun, Ended, Told, Ordered, Came)
 
 
 class Child(Protocol):
@@ -182,6 +188,21 @@ class Taps:
     async def stats(self) -> Stats:
         """What the process has used, and what each tap has seen."""
         return (await self._ask(AskStats(), Told)).stats
+
+    async def order(self, tap: str, order: AnyOrder) -> int:
+        """Have the tap of that name obey an order from now on; the order's number.
+
+        Raises `LoadpathError` when there is no such tap or it cannot obey.
+        """
+        return (await self._ask(GiveOrder(tap, order), Ordered)).number
+
+    async def withdraw(self, number: int) -> OrderState:
+        """Have an order obeyed no more; what it has come to."""
+        return (await self._ask(WithdrawOrder(number), Came)).state
+
+    async def order_state(self, number: int) -> OrderState:
+        """What an order has come to so far."""
+        return (await self._ask(AskOrder(number), Came)).state
 
     async def died(self) -> LoadpathError:
         """Wait until the tap process ends by itself; the error that says so."""
