@@ -65,7 +65,9 @@ class Deployment:
         self._lingering: tuple[Connection, ...] = ()
         self._used: set[str] = set()
         self._logs: dict[str, Log] = {}
-        self._watchers: list[asyncio.Task[None]] = []
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._may_end: set[str] = set()
+        self._values: dict[str, Mapping[str, str]] = {}
         self._running: set[str] = set()
         self._flooding: set[str] = set()
 
@@ -143,19 +145,18 @@ class Deployment:
         self._given = GivenServers(
             {name: running.address for name, running in every.items() if not running.embedded}
         )
-        values = {}
         for name, running in every.items():
             reached = running.address
             if self._wrap is not None:
                 reached = await self._wrap(name, reached)
             self._reached[name] = (running.address, reached)
-            values[name] = running.values(reached)
+            self._values[name] = running.values(reached)
         self._lingering = peers.lingering_connections()
         self._logs[SERVICE] = Log(self._log_folder / f"{SERVICE}.log")
         try:
             self._service = await start_service(
                 self.setup,
-                values,
+                self._values,
                 guard=self._guard,
                 log=self._logs[SERVICE],
                 emit=self._emit,
@@ -176,7 +177,7 @@ class Deployment:
         self.check_peers()
 
     async def _stop(self) -> None:
-        for watcher in self._watchers:
+        for watcher in self._watchers.values():
             watcher.cancel()
         try:
             if self._service is not None:
@@ -206,6 +207,40 @@ class Deployment:
         """Wait until the service or a dependency ends by itself; the error that says so."""
         return await asyncio.shield(self._death)
 
+    def let_end(self, name: str) -> None:
+        """The part may end from now on, until `start_again`: it is about to be made to."""
+        self._may_end.add(name)
+
+    async def start_again(self, name: str) -> None:
+        """Start a part again, whatever is left of it: where it was, a dependency on its data.
+
+        Returns once it serves. Raises `WouldNotRunError` when it does not.
+        """
+        self.let_end(name)
+        if name == SERVICE:
+            assert self._service is not None, "the deployment is not running"
+            await self._guard.end(self._service.child, timeout_s=0.0)
+            self._forget_watcher(name)
+            self._service = await start_service(
+                self.setup,
+                self._values,
+                guard=self._guard,
+                log=self._logs[SERVICE],
+                emit=self._emit,
+                port=self._service.address.port,
+            )
+        else:
+            await self._dependencies.servers[name].start_again()
+            self._forget_watcher(name)
+        self._may_end.discard(name)
+        self._watch()
+
+    def _forget_watcher(self, name: str) -> None:
+        """Of a child that is no more the part."""
+        if (watcher := self._watchers.pop(name, None)) is not None:
+            watcher.cancel()
+        self._ended(name, expected=True)
+
     def _children(self) -> dict[str, GuardedChild]:
         servers = self._dependencies.servers
         declared = (dependency.name for dependency in self.setup.service.dependencies)
@@ -219,7 +254,7 @@ class Deployment:
         for name, child in self._children().items():
             if name not in self._running:
                 self._running.add(name)
-                self._watchers.append(asyncio.create_task(self._watch_part(name, child)))
+                self._watchers[name] = asyncio.create_task(self._watch_part(name, child))
 
     async def _watch_part(self, name: str, child: GuardedChild) -> None:
         while child.returncode is None or (child.returncode == 0 and self._guard.roots(child)):
@@ -232,8 +267,9 @@ class Deployment:
                 else:
                     # Its first process has ended and left a daemon.
                     await asyncio.sleep(_WATCH_S)
-        self._ended(name, expected=False)
-        if not self._death.done():
+        expected = name in self._may_end
+        self._ended(name, expected=expected)
+        if not expected and not self._death.done():
             what = "the service" if name == SERVICE else name
             how = self._guard.lost or f"{what} {exit_words(child.returncode)} while it was needed"
             self._death.set_result(WouldNotRunError(str(how), last_lines=self.log_tail(name)))

@@ -65,6 +65,28 @@ class EmbeddedServer:
             return
         await guard.end(self.child, sig=self.kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
 
+    async def start_again(self) -> None:
+        """Start it again where it was, on the data that it left, and wait until it serves.
+
+        What is left of the former one is ended first. Raises `WouldNotRunError`.
+        """
+        guard, place = self.place.guard, self.place
+        await guard.end(self.child, sig=self.kind.stop_signal, timeout_s=_STOP_TIMEOUT_S)
+        what = f"{self.kind.title} ({place.dependency.name})"
+        child = await _spawn(self.kind, place)
+        try:
+            if await _ready(self.kind, place, child) is None:
+                raise WouldNotRunError(
+                    f"{what} did not serve again at {place.address}"
+                    + (f": it {exit_words(child.returncode)}" if child.returncode else ""),
+                    last_lines=place.log.tail(secrets=(place.password,)),
+                )
+        except BaseException:
+            await _give_up(self.kind, place, child)
+            raise
+        guard.note_memory(child)
+        self.child = child
+
     async def stop_to_keep(self) -> SavedData:
         """Stop it so that its data can be copied. Raises `WouldNotRunError` when it does not."""
         killed = await self.place.guard.end(
