@@ -23,7 +23,8 @@ def aimed(fault: Fault, setup: Setup) -> Fault:
     """
     if fault.target:
         return fault
-    kind = kind_of(getattr(fault, "match", ""))
+    match = getattr(fault, "match", "")
+    kind = kind_of(match) if match else min(fault.kinds())
     names = [d.name for d in setup.service.dependencies if d.kind == kind]
     if len(names) == 1:
         return msgspec.structs.replace(fault, target=names[0])
@@ -51,9 +52,10 @@ def refusal(fault: Fault, setup: Setup, *, tapped: bool, root: bool) -> str | No
         dependency = _dependency(target, setup.service.dependencies)
         if dependency is None:
             return _unknown(target, setup)
-        if (needs.kinds or not needs.tap) and dependency.kind not in needs.kinds:
-            kinds = " or ".join(_TITLES[kind] for kind in sorted(needs.kinds)) or "the service"
-            return f"{fault.name}: only {kinds} can be hit by that; {target} is {dependency.kind}"
+        if (needs.kinds or not needs.tap) and dependency.kind not in fault.kinds():
+            kinds = " or ".join(_TITLES[kind] for kind in sorted(fault.kinds())) or "the service"
+            is_a = _TITLES[dependency.kind]
+            return f"{fault.name}: only {kinds} can be hit by that, and {target} is {is_a}"
         if needs.started and dependency.url is not None:
             return (
                 f"{fault.name}: {target} is given by URL, and what others use too is never hit "

@@ -68,6 +68,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         """The fault that the words behind the keyword say. Raises `ConfigurationError`."""
         return cls(target=target)
 
+    def kinds(self) -> frozenset[DependencyKind]:
+        """The kinds of dependency that it can be aimed at; empty: any that `NEEDS` allows."""
+        return self.NEEDS.kinds
+
     def details(self) -> str:
         """The words behind the keyword; `read` takes them back."""
         return ""

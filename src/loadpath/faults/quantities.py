@@ -9,14 +9,14 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|kB|KB|MB)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)/s")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+_IN_A_MINUTE = {"us": 60e6, "ms": 60e3, "s": 60.0, "min": 1.0}
 _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000}
 
 
 def duration_s(word: str) -> float | None:
     """`200ms` → 0.2; None when it is no duration."""
     found = _DURATION.fullmatch(word)
-    return float(found[1]) * _SECONDS[found[2]] if found else None
+    return float(found[1]) * 60 / _IN_A_MINUTE[found[2]] if found else None
 
 
 def size_bytes(word: str) -> int | None:

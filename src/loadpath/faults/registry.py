@@ -10,6 +10,11 @@ from loadpath.faults.capped import Capped
 from loadpath.faults.closed import Closed
 from loadpath.faults.crash_loop import CrashLoop
 from loadpath.faults.cut import Cut
+from loadpath.faults.delay import DelayedUnit
+from loadpath.faults.drop_ack import DropAck
+from loadpath.faults.drop_request import DropRequest
+from loadpath.faults.duplicate import Duplicated
+from loadpath.faults.error import ErrorReply
 from loadpath.faults.fault import Fault
 from loadpath.faults.half_open import HalfOpen
 from loadpath.faults.killed import Killed
@@ -45,5 +50,10 @@ FAULTS: tuple[type[Fault], ...] = (
     Closed,
     Reset,
     Cut,
+    DropRequest,
+    DropAck,
+    DelayedUnit,
+    Duplicated,
+    ErrorReply,
 )
 """In the order in which they are listed: by layer, the plainest first."""

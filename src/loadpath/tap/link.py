@@ -183,6 +183,21 @@ class Link:
                 if side.forward == chain.feed:
                     side.forward = self._other(side).send
 
+    def read_up(self) -> Conversation | None:
+        """The conversation, with all that has passed read; None: nobody understands it."""
+        self._pieces.read_all()
+        return self.conversation
+
+    def hear_apart(self, apart: bool) -> None:
+        """Read what `heard` is told instead of what the server sends, or that again."""
+        read = self.conversation is not None and not apart
+        self.server.read = self._read_received if read else None
+
+    def heard(self, data: bytes) -> None:
+        """The client is told this."""
+        if self.conversation is not None:
+            self._pieces.add(self._read_received, data, time.monotonic())
+
     def end(self) -> None:
         """Close both, as the tap does when it is closed itself."""
         self._end("loadpath")

@@ -137,7 +137,7 @@ class Listener:
     async def order(self, standing: Standing) -> None:
         """Do what an order says from now on. Raises `LoadpathError` when it cannot be done here."""
         if self._ordered is None:
-            self._ordered = Ordered(self, self._door)
+            self._ordered = Ordered(self, self.tap.kind, self._door)
         await self._ordered.add(standing)
 
     async def withdraw(self, standing: Standing) -> None:

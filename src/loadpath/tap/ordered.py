@@ -9,6 +9,7 @@ from loadpath.errors import LoadpathError
 from loadpath.tap import orders
 from loadpath.tap.door import Door
 from loadpath.tap.gates import Gate, StallGate, gate_of
+from loadpath.tap.inline.reading import CORES, InLine
 from loadpath.tap.link import Link
 from loadpath.tap.standing import Standing
 
@@ -28,10 +29,12 @@ class Owner(Protocol):
 class Ordered:
     """What stands at a tap. `standing` are the orders, in the order in which they came."""
 
-    def __init__(self, owner: Owner, door: Door | None) -> None:
+    def __init__(self, owner: Owner, kind: str, door: Door | None) -> None:
         self.standing: list[Standing] = []
         self._owner = owner
+        self._kind = kind
         self._door = door
+        self._read_in_line: dict[Link, InLine] = {}
         self._gates: dict[Standing, list[tuple[Link, Gate]]] = {}
         self._kept_out: list[Link] = []
         self._knocked: set[int] = set()
@@ -47,6 +50,11 @@ class Ordered:
                     advice="Withdraw it first: of two, only one could be obeyed.",
                 )
             await self._close_door(standing)
+        if isinstance(order, orders.UnitOrder) and self._kind not in CORES:
+            raise LoadpathError(
+                f"nobody reads {self._kind} in line: {standing.tap} can only be disturbed as a "
+                "whole, by its connections and bytes"
+            )
         self.standing.append(standing)
         self._gates[standing] = []
         if isinstance(order, orders.Cap):
@@ -65,6 +73,8 @@ class Ordered:
             link.unchain(gate)
         if isinstance(standing.order, orders.ConnectOrder):
             await self._open_door()
+        for reading in list(self._read_in_line.values()):
+            reading.leave_if_done()
 
     def close(self) -> None:
         """The tap is closed."""
@@ -91,7 +101,7 @@ class Ordered:
                         self._kept_out.append(link)
                         return False
                 case _:
-                    self._cover_new(link, standing)
+                    self._cover_new(link, standing, fresh=True)
         return True
 
     # Connections that are open
@@ -113,8 +123,16 @@ class Ordered:
             case _:
                 self._cover_new(link, standing)
 
-    def _cover_new(self, link: Link, standing: Standing) -> None:
+    def _cover_new(self, link: Link, standing: Standing, *, fresh: bool = False) -> None:
         order = standing.order
+        if isinstance(order, orders.UnitOrder) and link not in self._read_in_line:
+            links = self._owner.links
+            self._read_in_line = {k: v for k, v in self._read_in_line.items() if k in links}
+            reading = self._read_in_line[link] = InLine(
+                link, self._kind, self._units, lambda: self._read_in_line.pop(link, None)
+            )
+            if fresh:
+                reading.begin()
         if not isinstance(order, orders.StreamOrder):
             return
         for direction in ("requests", "replies"):
@@ -122,6 +140,9 @@ class Ordered:
                 line = link.chain(direction)
                 gate = gate_of(order, line, standing.taken, standing.draw)
                 self._put(link, direction, standing, gate)
+
+    def _units(self) -> list[Standing]:
+        return [each for each in self.standing if isinstance(each.order, orders.UnitOrder)]
 
     def _put(self, link: Link, direction: orders.Direction, standing: Standing, gate: Gate) -> None:
         link.chain(direction).add(gate)

@@ -52,6 +52,10 @@ class Standing:
             self._first_hit_s = now_s
         self._last_hit_s = now_s
 
+    def unhit(self) -> None:
+        """What was taken was not hit after all."""
+        self.hits -= 1
+
     def state(self) -> OrderState:
         """What it has come to."""
         return OrderState(

@@ -75,6 +75,11 @@ class Conversation(Protocol):
     finished: list[Exchange]
     unread: str | None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: what comes next begins something, on either side."""
+        ...
+
     def sent(self, data: bytes, at_s: float) -> None:
         """The client sent this; pieces may be cut anywhere."""
         ...

@@ -45,6 +45,11 @@ class HttpConversation:
         self._requests = MessageReader(self._begin_request)
         self._replies = MessageReader(self._begin_reply, b"HTTP/")
 
+    @property
+    def idle(self) -> bool:
+        """Whether every request has its reply, and no new one has begun."""
+        return not self._turns and self._requests.between and self._replies.between
+
     def sent(self, data: bytes, at_s: float) -> None:
         """The client sent this; pieces may be cut anywhere."""
         if self.unread is not None:

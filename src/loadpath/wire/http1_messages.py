@@ -76,6 +76,11 @@ class MessageReader:
         self._trailers = 0
 
     @property
+    def between(self) -> bool:
+        """Whether nothing of a message has come that is not whole."""
+        return self._first_s is None and not self._held
+
+    @property
     def in_body(self) -> bool:
         """Whether something of a body has come, which is not whole."""
         return self._phase is not _Phase.HEAD and bool(self._held or self._digest.value)

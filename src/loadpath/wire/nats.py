@@ -51,6 +51,11 @@ class NatsConversation:
         # A server is verbose to who has not said otherwise; nobody speaks before CONNECT.
         self._verbose = True
 
+    @property
+    def idle(self) -> bool:
+        """Whether both sides are between messages; answers may still be to come."""
+        return self._asked.between and self._told.between
+
     def sent(self, data: bytes, at_s: float) -> None:
         """The client sent this; pieces may be cut anywhere."""
         if self.unread is not None:

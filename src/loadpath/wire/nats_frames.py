@@ -44,6 +44,11 @@ class FrameReader:
         self._first_s: float | None = None
         self._begin()
 
+    @property
+    def between(self) -> bool:
+        """Whether nothing of a message has come that is not whole."""
+        return self._first_s is None and not self._held
+
     def _begin(self) -> None:
         self._frame: tuple[bytes, list[bytes], bytes] | None = None
         self._digest = Digest()

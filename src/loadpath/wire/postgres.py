@@ -76,6 +76,17 @@ class PostgresConversation:
         self._completed = 0  # of them
         self._complete = False  # the last of them, which is finished by what comes next
 
+    @property
+    def idle(self) -> bool:
+        """Whether the server waits for the client, in whatever transaction."""
+        begun = self._startup is None or self._startup.exchange is not None
+        between = self._sent.between and self._received.between
+        return begun and between and not self._pending and not self._requests.copying_in
+
+    def prepared(self) -> dict[bytes, str]:
+        """The statements that are prepared, by name."""
+        return self._requests.statements.all()
+
     # ---- what the client sends
 
     def sent(self, data: bytes, at_s: float) -> None:

@@ -61,6 +61,10 @@ class Statements:
             self._size -= len(text)
         return text
 
+    def all(self) -> dict[bytes, str]:
+        """Every one that is remembered."""
+        return dict(self._texts)
+
     def restore(self, name: bytes, text: str | None) -> None:
         """Undo a `put` that returned `text`: the server refused the statement."""
         if text is None:

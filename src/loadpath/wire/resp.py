@@ -76,6 +76,13 @@ class RedisConversation:
         self._muted = False
         self._mute_next = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, no transaction either, and no messages can come."""
+        between = self._requests.between and self._replies.between
+        listens = any(self._subscribed.values()) or self._muted or self._mute_next
+        return between and not self._pending and self._transaction == "none" and not listens
+
     def sent(self, data: bytes, at_s: float) -> None:
         """The client sent this; pieces may be cut anywhere."""
         if self.unread is not None or not data:

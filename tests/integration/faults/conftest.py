@@ -76,6 +76,7 @@ class World:
         self.deployment = await self._stack.enter_async_context(
             Deployment(self.setup, guard=self.guard, wrap=wrap)
         )
+        self.places["service"] = await self.taps.wrap_service(self.deployment.address)
         self.events: list[Any] = []
         self.stage = Stage(
             self.deployment, guard=self.guard, taps=self.taps, emit=self.events.append
@@ -132,6 +133,16 @@ class World:
             password=server.password,
             **{"allow_reconnect": False, "connect_timeout": 5, **options},
         )
+
+    async def get(self, path: str = "/") -> bytes:
+        """What the service answers through the tap before it; empty when it only closes."""
+        place = self.places["service"]
+        reader, writer = await asyncio.open_connection(place.host, place.port)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode())
+            return await reader.readline()
+        finally:
+            writer.close()
 
     async def truth(self, query: str, *arguments: Any) -> Any:
         """What the database itself says, past the tap."""

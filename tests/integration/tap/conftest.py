@@ -39,6 +39,10 @@ class LineConversation:
         self._sent = b""
         self._received = b""
 
+    @property
+    def idle(self) -> bool:
+        return not (self._asked or self._sent or self._received)
+
     def sent(self, data: bytes, at_s: float) -> None:
         *lines, self._sent = (self._sent + data).split(b"\n")
         for line in lines:
