@@ -15,6 +15,7 @@ from loadpath.deploy.address import Address
 from loadpath.deploy.data import Snapshot
 from loadpath.deploy.dependencies import Dependencies
 from loadpath.deploy.dependency import RunningDependency
+from loadpath.deploy.embedded import EmbeddedServer
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
 from loadpath.deploy.kept import Kept
 from loadpath.deploy.listeners import GivenServers
@@ -82,6 +83,10 @@ class Deployment:
     def dependencies(self) -> Mapping[str, RunningDependency]:
         """Every dependency by name, as it is itself reached (not its relay)."""
         return self._dependencies.running
+
+    def server(self, name: str) -> EmbeddedServer:
+        """A dependency that Loadpath started. Raises `KeyError` for one given by URL."""
+        return self._dependencies.servers[name]
 
     def parts(self) -> dict[str, tuple[int, ...]]:
         """The pids that all processes of each part descend from. May be called from any thread.

@@ -18,7 +18,7 @@ from loadpath.deploy import processes
 from loadpath.deploy.family import Family
 from loadpath.deploy.folders import new_name, temporary_root
 from loadpath.deploy.guard_link import Link
-from loadpath.deploy.leftovers import SharedMemory, remove_path
+from loadpath.deploy.leftovers import SharedMemory, remove_path, unmount
 from loadpath.deploy.orphans import end_orphans
 from loadpath.errors import LoadpathError, WouldNotRunError
 
@@ -89,6 +89,7 @@ class Guard:
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._endings: dict[int, list[asyncio.Future[int]]] = {}
         self._paths: dict[Path, None] = {}
+        self._mounts: dict[Path, None] = {}
         self._fault: str | None = None
         self._closing = False
 
@@ -247,6 +248,14 @@ class Guard:
             self._paths.pop(path, None)
             self.post({"do": "forget", "path": str(path)})
 
+    def unmount_at_end(self, path: Path) -> None:
+        """Have the guard unmount what is mounted there when Loadpath ends, whatever ends it.
+
+        Told before it is mounted: Loadpath may be killed between the two.
+        """
+        self._mounts[path.absolute()] = None
+        self.post({"do": "mount", "path": str(path.absolute())})
+
     def raise_if_lost(self) -> None:
         """Raise `WouldNotRunError` when the guard process has ended before its time."""
         if self.lost is not None:
@@ -297,7 +306,7 @@ class Guard:
                 advice="Run it again. Ending Loadpath itself ends all that it started.",
             )
             self._process.wait()
-            end_orphans(self._family, self._memory, reversed(self._paths))
+            end_orphans(self._family, self._memory, reversed(self._paths), reversed(self._mounts))
         for child in self._children.values():
             child.exit_is(-signal.SIGKILL)
         for ended in [future for futures in self._endings.values() for future in futures]:
@@ -319,5 +328,7 @@ class Guard:
         finally:
             await asyncio.to_thread(self._process.wait)
             processes.adopt_orphans(self._adopted_before)
+            for mount in reversed(self._mounts):
+                unmount(str(mount))
             for path in self._paths:
                 remove_path(str(path))

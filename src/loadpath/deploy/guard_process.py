@@ -25,7 +25,7 @@ from typing import Any
 
 from loadpath.deploy.family import Family
 from loadpath.deploy.guard_child import HANDLED, Failure, start
-from loadpath.deploy.leftovers import SharedMemory, remove_path
+from loadpath.deploy.leftovers import SharedMemory, remove_path, unmount
 from loadpath.deploy.processes import (
     adopt_orphans,
     children_of,
@@ -60,6 +60,7 @@ class _Guard:
         self.family = Family(token, os.getpid())
         self.memory = SharedMemory()
         self.paths: dict[str, None] = {}
+        self.mounts: dict[str, None] = {}
         self.endings: list[_Ending] = []
         self.buffer = bytearray()
         self.descriptors: list[int] = []
@@ -114,6 +115,8 @@ class _Guard:
                 self.paths[message["path"]] = None
             case "forget":
                 self.paths.pop(message["path"], None)
+            case "mount":
+                self.mounts[message["path"]] = None
             case "note":
                 self.note(message["child"])
             case "finish":
@@ -223,6 +226,8 @@ class _Guard:
             time.sleep(_TICK_S)
             self.reap()
         self.memory.remove(self.family.seen)
+        for path in reversed(self.mounts):
+            unmount(path)
         for path in reversed(self.paths):
             remove_path(path)
 

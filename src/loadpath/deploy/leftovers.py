@@ -17,6 +17,7 @@ from collections.abc import Iterable
 _SHARED_MEMORY = "/dev/shm/"
 _REMOVE_SEGMENT = 0
 _SIDE_BY_SIDE = 8
+_DETACH = 2  # out of sight at once; gone when its last file is closed
 
 
 class SharedMemory:
@@ -92,6 +93,12 @@ def _remove_segments(pids: set[int], since_s: int) -> None:
         ):
             libc = ctypes.CDLL(None, use_errno=True)
             libc.shmctl(int(row[at["shmid"]]), _REMOVE_SEGMENT, None)
+
+
+def unmount(path: str) -> None:
+    """Take a file system away that is mounted there; nothing is done where none is."""
+    if os.path.ismount(path):
+        ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(path), _DETACH)
 
 
 def remove_path(path: str, *, patience_s: float = 1.0) -> bool:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from loadpath.deploy import processes
 from loadpath.deploy.family import Family
-from loadpath.deploy.leftovers import SharedMemory, remove_path
+from loadpath.deploy.leftovers import SharedMemory, remove_path, unmount
 
 GRACE_S = 1.5
 _TICK_S = 0.02
 
 
-def end_orphans(family: Family, memory: SharedMemory, paths: Iterable[Path]) -> None:
+def end_orphans(
+    family: Family, memory: SharedMemory, paths: Iterable[Path], mounts: Iterable[Path] = ()
+) -> None:
     """End every process of `family`, whose guard is gone, and remove what it leaves.
 
     Only processes that show to be of the family are ended: Loadpath may have children of its own.
@@ -38,6 +40,8 @@ def end_orphans(family: Family, memory: SharedMemory, paths: Iterable[Path]) -> 
         _reap(ours)
     _reap(ours)
     memory.remove(family.seen)
+    for path in mounts:
+        unmount(str(path))
     for path in paths:
         remove_path(str(path))
 

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from loadpath.deploy.processes import Entry
@@ -38,6 +39,8 @@ class Injection:
         self.orders: list[int] = []
         self.states: dict[int, OrderState] = {}
         self.restart: asyncio.Task[None] | None = None
+        self.small: Path | None = None
+        self.log_from = 0
         self._undo: list[tuple[str, Undo]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,10 +79,7 @@ class Injection:
 
         What cannot be undone is told as a warning, and the rest is undone all the same.
         """
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self.stop_meanwhile()
         while self._undo:
             what, undo = self._undo.pop()
             try:
@@ -94,6 +94,13 @@ class Injection:
                 )
 
     # For faults
+
+    async def stop_meanwhile(self) -> None:
+        """End what is done beside the load."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     def undo(self, what: str, how: Undo) -> None:
         """Have `how` called when it heals or is given up, the last first. `what` reads "could not
