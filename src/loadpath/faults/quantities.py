@@ -9,14 +9,17 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|kB|KB|MB)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)/s")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 
-_IN_A_MINUTE = {"us": 60e6, "ms": 60e3, "s": 60.0, "min": 1.0}
+_UNITS = {"us": (1, 1_000_000), "ms": (1, 1000), "s": (1, 1), "min": (60, 1)}
 _BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000}
 
 
 def duration_s(word: str) -> float | None:
     """`200ms` → 0.2; None when it is no duration."""
     found = _DURATION.fullmatch(word)
-    return float(found[1]) * 60 / _IN_A_MINUTE[found[2]] if found else None
+    if found is None:
+        return None
+    times, parts = _UNITS[found[2]]
+    return float(found[1]) * times / parts
 
 
 def size_bytes(word: str) -> int | None:
