@@ -24,7 +24,7 @@ from loadpath.deploy.processes import tree
 from loadpath.deploy.service import SERVICE, RunningService, start_service, stop_service
 from loadpath.deploy.sockets import Connection
 from loadpath.errors import WouldNotRunError
-from loadpath.events import EventSink, PartStopped, Warned, discard
+from loadpath.events import EventSink, PartReady, PartStarting, PartStopped, Warned, discard
 from loadpath.spec import Setup
 
 Wrap: TypeAlias = Callable[[str, Address], Awaitable[Address]]
@@ -216,6 +216,10 @@ class Deployment:
         """The part may end from now on, until `start_again`: it is about to be made to."""
         self._may_end.add(name)
 
+    def keep(self, name: str) -> None:
+        """The part has to stay from now on, as before `let_end`: it has come through."""
+        self._may_end.discard(name)
+
     async def start_again(self, name: str) -> None:
         """Start a part again, whatever is left of it: where it was, a dependency on its data.
 
@@ -235,8 +239,19 @@ class Deployment:
                 port=self._service.address.port,
             )
         else:
-            await self._dependencies.servers[name].start_again()
+            began_s = time.monotonic()
+            server = self._dependencies.servers[name]
+            self._emit(PartStarting(at_s=time.time(), part=name, detail=server.kind.title))
+            await server.start_again()
             self._forget_watcher(name)
+            self._emit(
+                PartReady(
+                    at_s=time.time(),
+                    part=name,
+                    address=str(server.place.address),
+                    took_s=time.monotonic() - began_s,
+                )
+            )
         self._may_end.discard(name)
         self._watch()
 

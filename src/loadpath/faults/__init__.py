@@ -34,6 +34,8 @@ ends what was started and unmounts what was mounted, and the taps and sessions t
 with Loadpath. What a fault makes a part do is let happen (`Deployment.let_end`), so
 `Deployment.raise_if_died` goes on to tell of deaths that nobody ordered.
 
+**What there is.** `rows` has a row for every kind, for `--list-faults`; `FAULTS` are the classes.
+
 **Who restarts.** A dependency that was ended is started again by `heal`, at its port and on the
 data that it left. The service is started again a second after it was ended, as its supervisor
 would; its workers are the business of its own.
@@ -43,6 +45,7 @@ from loadpath.faults.explain import aimed, check, refusal
 from loadpath.faults.fault import Fault, Hits, Layer, Needs
 from loadpath.faults.injection import Injection, inject
 from loadpath.faults.language import parse_fault
+from loadpath.faults.listing import Row, rows
 from loadpath.faults.registry import FAULTS
 from loadpath.faults.stage import Stage
 from loadpath.faults.trigger import Trigger, is_due
@@ -54,6 +57,7 @@ __all__ = [
     "Injection",
     "Layer",
     "Needs",
+    "Row",
     "Stage",
     "Trigger",
     "aimed",
@@ -62,4 +66,5 @@ __all__ = [
     "is_due",
     "parse_fault",
     "refusal",
+    "rows",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +22,7 @@ ROOM_BYTES = 256 << 20
 """What is free before the onset: the control run must not fill it."""
 _FILLER = "filler"
 _REFILL_S = 0.02
+_COME_THROUGH_S = 10.0
 _SAYS = ("no space left on device",)
 
 
@@ -94,8 +96,11 @@ class DiskFull(Fault, frozen=True, kw_only=True):
         await injection.stop_meanwhile()
         if injection.small is not None:
             (injection.small / _FILLER).unlink(missing_ok=True)
-        # Not only where it has ended: PostgreSQL may be on its way, and comes up in one way only.
-        await injection.stage.deployment.start_again(self.target)
+        deployment = injection.stage.deployment
+        if await _comes_through(injection):
+            deployment.keep(self.target)
+        else:
+            await deployment.start_again(self.target)
 
     async def hits(self, injection: Injection) -> Hits:
         if injection.healed_s != injection.healed_s:  # nan: it has not healed
@@ -128,6 +133,17 @@ async def _keep_full(filler: Path) -> None:
     while True:
         await asyncio.sleep(_REFILL_S)
         fill(filler)
+
+
+async def _comes_through(injection: Injection) -> bool:
+    """Whether the server serves by itself once there is room; False as soon as it has ended."""
+    server = injection.stage.deployment.server(injection.fault.target)
+    deadline_s = time.monotonic() + _COME_THROUGH_S
+    while server.child.returncode is None and time.monotonic() < deadline_s:
+        if await server.kind.answers(server.place) is not None:
+            return True
+        await asyncio.sleep(_REFILL_S)
+    return False
 
 
 def _complaints(injection: Injection) -> int:

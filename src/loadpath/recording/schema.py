@@ -254,7 +254,7 @@ CONNECTIONS = TableSchema(
             "text",
             "",
             "Who ended it: `client closed`, `client reset`, `server closed`, `server reset`, "
-            "`not connected`, `loadpath`; empty: open.",
+            "`not connected`, `fault`, `loadpath`; empty: open.",
         ),
         Column("sent_bytes", "u8", "B", "Bytes from the client since it was opened."),
         Column("received_bytes", "u8", "B", "Bytes from the dependency since it was opened."),

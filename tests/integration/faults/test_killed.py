@@ -50,7 +50,7 @@ def test_an_interrupted_loadpath_undoes_every_fault_before_it_ends(
 def test_a_loadpath_killed_before_the_last_onset_leaves_nothing(
     start: Callable[..., Any], open_folder: Path
 ) -> None:
-    victim = start("", services=HERE)
+    victim = start("early", services=HERE)
     victim.until("FAULT service stopped")
     victim.kill()
     assert victim.left_in_the_end() == []

@@ -13,14 +13,19 @@ from loadpath.faults import Stage, check, inject, parse_fault
 from loadpath.spec import Dependency, OpenArrivals, Service, Setup, Workload
 from loadpath.tap import Taps
 
+EARLY = "early" in sys.argv
 FAULTS = (
-    "service stopped",
-    "cache stopped",
-    "cache refused",
-    "database locked pg_class rows relname = 'pg_class'",
-    *(["database disk full"] if os.geteuid() == 0 else []),
-    "database drop ack of INSERT",
-    "database stopped",
+    ("service stopped",)
+    if EARLY
+    else (
+        "service stopped",
+        "cache stopped",
+        "cache refused",
+        "database locked pg_class rows relname = 'pg_class'",
+        *(["database disk full"] if os.geteuid() == 0 else []),
+        "database drop ack of INSERT",
+        "database stopped",
+    )
 )
 
 
@@ -35,7 +40,7 @@ async def main() -> None:
             directory=Path(__file__).parents[1] / "deploy" / "services",
             start=(sys.executable, "service.py", "workers", "{port}"),
             dependencies=(
-                Dependency(name="database", kind="postgres", env={}),
+                *(() if EARLY else (Dependency(name="database", kind="postgres", env={}),)),
                 Dependency(name="cache", kind="valkey", env={}),
             ),
             stop_timeout_s=1.0,

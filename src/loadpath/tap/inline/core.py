@@ -60,8 +60,12 @@ class Core(Protocol):
         """The server sent this."""
         ...
 
-    def held(self) -> tuple[bytes, bytes]:
-        """What has come and not been passed on: of requests, of replies. It is forgotten."""
+    def unsent(self) -> bytes:
+        """What has come of requests and was not passed on, for good."""
+        ...
+
+    def unsaid(self) -> bytes:
+        """What has come of replies and is to be passed on as it is, for good."""
         ...
 
 

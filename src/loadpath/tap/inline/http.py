@@ -60,8 +60,13 @@ class HttpCore:
     def idle(self) -> bool:
         return not self._due and not len(self._requests) and not len(self._replies)
 
-    def held(self) -> tuple[bytes, bytes]:
-        return self._requests.take(), self._replies.take()
+    def unsent(self) -> bytes:
+        return self._requests.take()
+
+    def unsaid(self) -> bytes:
+        rest = self._replies.take()
+        # A reply may end with its connection: one that was to be dropped still is.
+        return rest if not self._due or self._due[0].then is _Then.PASS else b""
 
     def requests(self, data: bytes) -> None:
         self._requests.add(data)

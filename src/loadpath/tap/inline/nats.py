@@ -33,8 +33,11 @@ class NatsCore:
     def idle(self) -> bool:
         return not len(self._requests) and not len(self._replies) and not self._muted
 
-    def held(self) -> tuple[bytes, bytes]:
-        return self._requests.take(), self._replies.take()
+    def unsent(self) -> bytes:
+        return self._requests.take()
+
+    def unsaid(self) -> bytes:
+        return self._replies.take()
 
     def requests(self, data: bytes) -> None:
         self._requests.add(data)

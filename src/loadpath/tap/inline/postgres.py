@@ -102,12 +102,15 @@ class PostgresCore:
             self._started and between and not self._cycles and self._commit_due is None
         )
 
-    def held(self) -> tuple[bytes, bytes]:
-        kept = bytes(self._kept)
-        self._kept.clear()
+    def unsent(self) -> bytes:
         packets = bytes(self._packets)
         self._packets.clear()
-        return packets + self._requests.take(), kept + self._replies.take()
+        return packets + self._requests.take()
+
+    def unsaid(self) -> bytes:
+        kept = bytes(self._kept)
+        self._kept.clear()
+        return kept + self._replies.take()
 
     # What the client sends
 

@@ -106,11 +106,10 @@ class InLine:
     def ended(self, gate: Gate) -> None:
         """One end has said all: nothing that was begun there will be whole."""
         if self._core is not None and not self._closed:
-            sent, received = self._core.held()
             if gate is self._requests:
-                self._requests.pass_on(sent)
+                self._requests.pass_on(self._core.unsent())
             else:
-                self._say(received)
+                self._say(self._core.unsaid())
 
     def leave_if_done(self) -> None:
         """Take it out of the way when no order needs it any more."""
@@ -131,9 +130,8 @@ class InLine:
         for standing in self._units():
             standing.uncovered[reason] += 1
         if self._core is not None:
-            sent, received = self._core.held()
-            self._requests.pass_on(sent)
-            self._say(received)
+            self._requests.pass_on(self._core.unsent())
+            self._say(self._core.unsaid())
         self._leave()
 
     def _leave(self) -> None:

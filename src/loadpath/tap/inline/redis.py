@@ -84,8 +84,11 @@ class RedisCore:
         between = self._asked.between and self._told.between
         return between and not self._due and not self._in_multi
 
-    def held(self) -> tuple[bytes, bytes]:
-        return self._requests.take(), self._replies.take()
+    def unsent(self) -> bytes:
+        return self._requests.take()
+
+    def unsaid(self) -> bytes:
+        return self._replies.take()
 
     def requests(self, data: bytes) -> None:
         self._requests.add(data)

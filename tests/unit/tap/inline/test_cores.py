@@ -258,7 +258,24 @@ def test_an_encrypted_connection_is_given_up_with_all_that_it_said() -> None:
     with pytest.raises(UnreadableError, match="TLS"):
         core.replies(b"S\x16\x03")
     assert wire.said == b"S"
-    assert core.held() == (b"", b"\x16\x03")
+    assert (core.unsent(), core.unsaid()) == (b"", b"\x16\x03")
+
+
+def test_a_client_that_has_said_all_still_gets_its_reply_whole() -> None:
+    core = HttpCore(wire := FakeWire("http"))
+    asked, answered = HTTP[0]
+    core.requests(asked)
+    core.replies(answered[:20])
+    assert core.unsent() == b""
+    core.replies(answered[20:])
+    assert wire.said == answered
+
+
+def test_a_reply_that_ends_with_its_connection_is_dropped_all_the_same() -> None:
+    core = HttpCore(wire := FakeWire("http", orders.DropReply()))
+    core.requests(HTTP[0][0])
+    core.replies(b"HTTP/1.0 200 OK\r\n\r\nsome")
+    assert core.unsaid() == wire.said == b""
 
 
 @settings(max_examples=60, deadline=None)
