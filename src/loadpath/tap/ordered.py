@@ -13,7 +13,7 @@ from loadpath.tap.inline.reading import CORES, InLine
 from loadpath.tap.link import Link
 from loadpath.tap.standing import Standing
 
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 
 
 class Owner(Protocol):
