@@ -82,7 +82,7 @@ def test_a_generated_code_has_the_length_asked_for(shortener: Shortener) -> None
         ({"longUrl": "https://example.com/", "tags": ["ok", " "]}, "tags"),
         ({"longUrl": "https://example.com/", "tags": "news"}, "tags"),
         ({"longUrl": "https://example.com/", "title": "a\0b"}, "title"),
-        ({"longUrl": "https://example.com/", "domain": "other.example"}, "domain"),
+        ({"longUrl": "https://example.com/", "domain": "no domain"}, "domain"),
         ({}, "longUrl"),
     ],
 )
@@ -271,6 +271,7 @@ def test_visits_show_what_was_clicked(shortener: Shortener) -> None:
         "visitLocation": None,
         "potentialBot": False,
         "visitedUrl": f"https://sho.rt/{code}",
+        "redirectUrl": None,
     }
     assert (bot["potentialBot"], bot["referer"]) == (True, "")
     assert bot["visitedUrl"] == f"https://sho.rt/{code}?utm=1&x=%20"

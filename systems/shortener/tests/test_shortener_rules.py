@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shortener.addresses import LONG_URL_LENGTH_MAX, check_long_url, location_of, with_query
 from shortener.codes import RESERVED, clean_slug, random_code
-from shortener.schemas import PAGE_ITEMS_MAX, moment_of, paging
+from shortener.drafts import moment_of
+from shortener.schemas import PAGE_ITEMS_MAX, paging
 from shortener.visits import browser_of
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["EPOCH_MS", "WORKERS", "IdGenerator", "time_of_id_s"]
+__all__ = ["EPOCH_MS", "WORKERS", "IdGenerator", "first_id_at", "time_of_id_s"]
 
 EPOCH_MS = 1_704_067_200_000
 WORKERS = 1 << 12
@@ -47,3 +47,8 @@ class IdGenerator:
 def time_of_id_s(identifier: int) -> float:
     """When the id was given, Unix time in seconds (to the millisecond)."""
     return ((identifier >> _TIME_SHIFT) + EPOCH_MS) / 1000
+
+
+def first_id_at(moment_ms: int) -> int:
+    """The smallest id of that millisecond (Unix time); negative before 2024."""
+    return (moment_ms - EPOCH_MS) << _TIME_SHIFT

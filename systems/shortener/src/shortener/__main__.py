@@ -13,8 +13,8 @@ from systems_common.database import DatabaseUnavailableError, connect
 from systems_common.migrations import MigrationError, migrate, read_migrations
 from systems_common.settings import SettingsError, from_environment
 
+from shortener.drafts import moment_of
 from shortener.keys import add_key, new_key
-from shortener.schemas import moment_of
 from shortener.seed import SeedError, seed
 from shortener.settings import DatabaseSettings
 

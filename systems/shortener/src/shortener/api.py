@@ -1,96 +1,108 @@
-"""The REST API under /rest/v3, in Litestar."""
+"""The REST API under /rest/v3, in Litestar: links and their rules; api_*.py have the rest."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Router, get, post
-from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
+from litestar import Router, delete, get, patch, post
 from litestar.params import Parameter
 from litestar.response import Response
 from systems_common.health import examine
 
 from shortener import __version__, problems
-from shortener.links import Author, LinkFilter, Order, create_link, find_link, list_links
-from shortener.schemas import (
-    PAGE_ITEMS_MAX,
+from shortener.api_domains import DOMAIN_HANDLERS
+from shortener.api_parts import (
+    AnyRequest,
+    DomainQuery,
+    EndDate,
+    ItemsPerPage,
+    PageNumber,
+    SearchTerm,
+    StartDate,
+    answers,
+    check_text,
+    domain_of,
+    moments,
+    require_key,
+    service_of,
+)
+from shortener.api_tags import TAG_HANDLERS
+from shortener.api_visits import VISIT_HANDLERS
+from shortener.drafts import (
     CreateShortUrl,
+    EditShortUrl,
+    SetRedirectRules,
+    draft_of,
+    edit_of,
+    rules_of,
+)
+from shortener.link_lists import LinkFilter, Order, list_links
+from shortener.link_rules import list_rules, set_rules
+from shortener.links import Author, create_link, delete_link, edit_link, find_link
+from shortener.schemas import (
+    RedirectRules,
     ShortUrl,
     ShortUrlList,
-    VisitList,
-    draft_of,
     link_list,
-    moment_of,
     paging,
+    redirect_rules,
     short_url,
-    visit_list,
 )
-from shortener.service import Service
-from shortener.visits import page_of_visits
 
 __all__ = ["health", "rest"]
 
 _IDEMPOTENCY_KEY_MAX = 255
 _LINKS_A_PAGE = 10
 
-_Request = Request[Any, Any, Any]
 _Tags = Annotated[list[str] | None, Parameter(query="tags[]")]
-_StartDate = Annotated[str | None, Parameter(query="startDate", description="ISO 8601")]
-_EndDate = Annotated[str | None, Parameter(query="endDate", description="ISO 8601")]
+_TagsMode = Annotated[Literal["any", "all"], Parameter(query="tagsMode")]
 
 
-async def _require_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    key = connection.headers.get("x-api-key")
-    if not key:
-        raise problems.missing_key()
-    owner = await _service(connection).keys.owner(key)
-    if owner is None:
-        raise problems.invalid_key()
-    connection.state.api_key_id = owner
-
-
-def _service(connection: ASGIConnection[Any, Any, Any, Any]) -> Service:
-    service: Service = connection.app.state.service
-    return service
-
-
-def _moments(**texts: str | None) -> list[Any]:
-    moments = {name: moment_of(text) if text else None for name, text in texts.items()}
-    wrong = [name for name, text in texts.items() if text and moments[name] is None]
-    if wrong:
-        raise problems.invalid_data(wrong, f"Not an ISO 8601 date: {', '.join(wrong)}.")
-    return list(moments.values())
-
-
-@get("/short-urls", name="listShortUrls")
+@get(
+    "/short-urls",
+    operation_id="listShortUrls",
+    tags=["Short URLs"],
+    responses=answers(_400="A parameter is not what it can be"),
+)
 async def list_short_urls(
-    request: _Request,
+    request: AnyRequest,
     *,
-    page: int | None = None,
-    items_per_page: Annotated[int | None, Parameter(query="itemsPerPage")] = None,
-    search_term: Annotated[str | None, Parameter(query="searchTerm")] = None,
+    page: PageNumber = None,
+    items_per_page: ItemsPerPage = None,
+    search_term: SearchTerm = None,
     tags: _Tags = None,
-    tags_mode: Annotated[Literal["any", "all"], Parameter(query="tagsMode")] = "any",
+    tags_mode: _TagsMode = "any",
+    exclude_tags: Annotated[list[str] | None, Parameter(query="excludeTags[]")] = None,
+    exclude_tags_mode: Annotated[Literal["any", "all"], Parameter(query="excludeTagsMode")] = "any",
     order_by: Annotated[Order, Parameter(query="orderBy")] = "dateCreated-DESC",
-    start_date: _StartDate = None,
-    end_date: _EndDate = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    exclude_max_visits_reached: Annotated[bool, Parameter(query="excludeMaxVisitsReached")] = False,
+    exclude_past_valid_until: Annotated[bool, Parameter(query="excludePastValidUntil")] = False,
+    domain: DomainQuery = None,
+    api_key_name: Annotated[str | None, Parameter(query="apiKeyName")] = None,
 ) -> ShortUrlList:
     """List links, newest first unless ordered otherwise."""
-    service = _service(request)
+    service = service_of(request)
     number, length = paging(page, items_per_page, default_items=_LINKS_A_PAGE)
-    since, until = _moments(startDate=start_date, endDate=end_date)
-    if search_term is not None and "\0" in search_term:
-        raise problems.invalid_data(["searchTerm"], "A search term holds no NUL.")
-    if any("\0" in tag for tag in tags or ()):
-        raise problems.invalid_data(["tags"], "A tag holds no NUL.")
+    since, until = moments(startDate=start_date, endDate=end_date)
+    check_text(searchTerm=search_term, tags=tags, excludeTags=exclude_tags, apiKeyName=api_key_name)
+    on_domain = domain_of(service, domain) if domain else None
+    if domain and on_domain is None:
+        return link_list([], 0, number, length, service.base_url)
     wanted = LinkFilter(
-        search=search_term,
+        search=search_term or None,
         tags=tuple(tags or ()),
         all_tags=tags_mode == "all",
+        exclude_tags=tuple(exclude_tags or ()),
+        exclude_all_tags=exclude_tags_mode == "all",
         since=since,
         until=until,
+        domain=on_domain,
+        api_key_name=api_key_name or None,
+        exclude_max_visits_reached=exclude_max_visits_reached,
+        exclude_past_valid_until=exclude_past_valid_until,
         order=order_by,
     )
     rows, of_all = await list_links(
@@ -99,88 +111,176 @@ async def list_short_urls(
     return link_list(rows, of_all, number, length, service.base_url)
 
 
-@post("/short-urls", name="createShortUrl", status_code=200)
+@post(
+    "/short-urls",
+    operation_id="createShortUrl",
+    tags=["Short URLs"],
+    status_code=200,
+    responses=answers(
+        _400="Some of the data does not fit, or the slug is taken",
+        _413="The body is longer than 64 KiB",
+        _422="The Idempotency-Key was used before with another body",
+    ),
+)
 async def create_short_url(
-    request: _Request,
+    request: AnyRequest,
     data: CreateShortUrl,
     idempotency_key: Annotated[
         str | None, Parameter(header="Idempotency-Key", max_length=_IDEMPOTENCY_KEY_MAX)
     ] = None,
 ) -> ShortUrl:
     """Make a link. The same Idempotency-Key and body again returns the link made before."""
-    service = _service(request)
+    service = service_of(request)
     draft = draft_of(data, default_domain=service.default_domain)
     author = Author(request.state.api_key_id, idempotency_key or None)
     return short_url(await create_link(service.database, draft, author), service.base_url)
 
 
-@get("/short-urls/{code:str}", name="getShortUrl")
-async def get_short_url(request: _Request, code: str, domain: str | None = None) -> ShortUrl:
+_NOT_FOUND = "No link has this code"
+
+
+@get(
+    "/short-urls/{code:str}",
+    operation_id="getShortUrl",
+    tags=["Short URLs"],
+    responses=answers(_404=_NOT_FOUND),
+)
+async def get_short_url(request: AnyRequest, code: str, domain: DomainQuery = None) -> ShortUrl:
     """One link and its visit counts."""
-    service = _service(request)
-    _check_domain(service, code, domain)
-    return short_url(await find_link(service.database, code), service.base_url)
+    service = service_of(request)
+    row = await find_link(service.database, code, _domain(request, code, domain))
+    return short_url(row, service.base_url)
 
 
-@get("/short-urls/{code:str}/visits", name="getShortUrlVisits")
-async def get_visits(
-    request: _Request,
-    code: str,
-    *,
-    domain: str | None = None,
-    page: int | None = None,
-    items_per_page: Annotated[int | None, Parameter(query="itemsPerPage")] = None,
-    start_date: _StartDate = None,
-    end_date: _EndDate = None,
-    exclude_bots: Annotated[bool, Parameter(query="excludeBots")] = False,
-) -> VisitList:
-    """Visits of a link, newest first."""
-    service = _service(request)
-    _check_domain(service, code, domain)
-    since, until = _moments(startDate=start_date, endDate=end_date)
-    number, length = paging(page, items_per_page, default_items=PAGE_ITEMS_MAX)
-    link = await find_link(service.database, code)
-    rows, of_all = await page_of_visits(
-        service.database,
-        link["id"],
-        offset=(number - 1) * length,
-        limit=length,
-        since=since,
-        until=until,
-        exclude_bots=exclude_bots,
+@patch(
+    "/short-urls/{code:str}",
+    operation_id="editShortUrl",
+    tags=["Short URLs"],
+    responses=answers(
+        _400="Some of the data does not fit",
+        _404=_NOT_FOUND,
+        _413="The body is longer than 64 KiB",
+    ),
+)
+async def edit_short_url(
+    request: AnyRequest, code: str, data: EditShortUrl, domain: DomainQuery = None
+) -> ShortUrl:
+    """Change what is given of a link."""
+    service = service_of(request)
+    edit = edit_of(data)
+    row = await edit_link(service.database, code, _domain(request, code, domain), edit)
+    return short_url(row, service.base_url)
+
+
+@delete(
+    "/short-urls/{code:str}",
+    operation_id="deleteShortUrl",
+    tags=["Short URLs"],
+    responses=answers(_404=_NOT_FOUND, _422="The link has too many visits to be deleted"),
+)
+async def delete_short_url(request: AnyRequest, code: str, domain: DomainQuery = None) -> None:
+    """Delete a link and its visits."""
+    service = service_of(request)
+    on_domain = _domain(request, code, domain)
+    await delete_link(
+        service.database, code, on_domain, visits_max=service.delete_visits_max or None
     )
-    plain_url = short_url(link, service.base_url).short_url
-    return visit_list(rows, of_all, number, length, plain_url)
 
 
-def _check_domain(service: Service, code: str, domain: str | None) -> None:
-    if domain and domain.lower() not in (service.default_domain.lower(), "default"):
-        raise problems.link_not_found(code)
+@get(
+    "/short-urls/{code:str}/redirect-rules",
+    operation_id="listShortUrlRedirectRules",
+    tags=["Redirect rules"],
+    responses=answers(_404=_NOT_FOUND),
+)
+async def get_rules(request: AnyRequest, code: str, domain: DomainQuery = None) -> RedirectRules:
+    """The redirect rules of a link, in the order in which they are tried."""
+    database = service_of(request).database
+    link = await find_link(database, code, _domain(request, code, domain))
+    return redirect_rules(link, await list_rules(database, link["id"]))
 
 
-@get("/health", name="health")
-async def health(request: _Request) -> Response[dict[str, Any]]:
+@post(
+    "/short-urls/{code:str}/redirect-rules",
+    operation_id="setShortUrlRedirectRules",
+    tags=["Redirect rules"],
+    status_code=200,
+    responses=answers(
+        _400="A rule that cannot be", _404=_NOT_FOUND, _413="The body is longer than 64 KiB"
+    ),
+)
+async def post_rules(
+    request: AnyRequest, code: str, data: SetRedirectRules, domain: DomainQuery = None
+) -> RedirectRules:
+    """Put these rules in place of those there are; they are tried in this order."""
+    database = service_of(request).database
+    rules = rules_of(data)
+    link = await find_link(database, code, _domain(request, code, domain))
+    await set_rules(database, link, rules)
+    return redirect_rules(link, await list_rules(database, link["id"]))
+
+
+def _domain(request: AnyRequest, code: str, domain: str | None) -> str:
+    found = domain_of(service_of(request), domain)
+    if found is None:
+        raise problems.link_not_found(code, domain or "")
+    return found
+
+
+@get(
+    "/mercure-info",
+    operation_id="mercureInfo",
+    tags=["Integrations"],
+    status_code=200,
+    responses=answers(_501="There is no Mercure hub"),
+)
+async def mercure_info(request: AnyRequest) -> None:
+    """Always 501: there is no Mercure hub."""
+    raise problems.no_mercure()
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the service can do its work, and each of what it depends on."""
+
+    status: Literal["pass", "fail"]
+    version: str
+    links: dict[str, str]
+    checks: dict[str, str]
+
+
+@get("/health", tags=["Monitoring"])
+async def health(request: AnyRequest) -> Response[Health]:
     """Whether the service can do its work; 503 when it cannot."""
-    found = await examine(_service(request).checks)
+    found = await examine(service_of(request).checks)
     return Response(
-        {
-            "status": "pass" if found.passes else "fail",
-            "version": __version__,
-            "links": {"about": "https://shlink.io/documentation/api-docs/"},
-            "checks": msgspec.to_builtins(found.checks),
-        },
+        Health(
+            "pass" if found.passes else "fail",
+            __version__,
+            {"about": "https://shlink.io/documentation/api-docs/"},
+            found.checks,
+        ),
         status_code=200 if found.passes else 503,
     )
 
+
+_HANDLERS: list[Any] = [
+    list_short_urls,
+    create_short_url,
+    get_short_url,
+    edit_short_url,
+    delete_short_url,
+    get_rules,
+    post_rules,
+    mercure_info,
+    *VISIT_HANDLERS,
+    *TAG_HANDLERS,
+    *DOMAIN_HANDLERS,
+]
 
 rest = Router(
     "/rest/v3",
     route_handlers=[
         health,
-        Router(
-            "/",
-            route_handlers=[list_short_urls, create_short_url, get_short_url, get_visits],
-            guards=[_require_key],
-        ),
+        Router("/", route_handlers=_HANDLERS, guards=[require_key], security=[{"ApiKey": []}]),
     ],
 )

@@ -18,6 +18,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.response import Response
 from systems_common import logs
 from systems_common.batching import OverloadedError
@@ -49,7 +50,16 @@ def create_app(settings: Settings) -> Asgi:
         [rest, health],
         exception_handlers={Exception: _answer_exception},
         openapi_config=OpenAPIConfig(
-            title="Link shortener", version=__version__, path="/rest/v3/docs"
+            title="Link shortener",
+            version=__version__,
+            path="/rest/v3/docs",
+            components=Components(
+                security_schemes={
+                    "ApiKey": SecurityScheme(
+                        type="apiKey", name="X-Api-Key", security_scheme_in="header"
+                    )
+                }
+            ),
         ),
         logging_config=None,
         request_max_body_size=_BODY_BYTES_MAX,

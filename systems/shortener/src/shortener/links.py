@@ -1,60 +1,57 @@
-"""Links in the database: create, find, list."""
+"""Links in the database: create, find, change, delete."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+import asyncpg
 import msgspec
 from systems_common.database import Database, transaction
 
 from shortener import problems
 from shortener.codes import CODE_LENGTH, random_code
+from shortener.tags import ENSURE_TAGS
+from shortener.tally import TALLY_COUNTED
 
-__all__ = ["Author", "LinkDraft", "LinkFilter", "Order", "create_link", "find_link", "list_links"]
+__all__ = [
+    "LINK_COLUMNS",
+    "LINK_TAGS",
+    "Author",
+    "LinkDraft",
+    "LinkEdit",
+    "create_link",
+    "delete_link",
+    "delete_visits_of",
+    "edit_link",
+    "find_link",
+]
 
-_COLUMNS = """
-l.id, l.code, l.long_url, l.title, l.tags, l.valid_since, l.valid_until, l.max_visits,
-l.crawlable, l.forward_query, l.created_at"""
-_COUNTS = "c.total, c.bots"
+LINK_COLUMNS = """
+l.id, l.domain, l.code, l.long_url, l.title, l.valid_since, l.valid_until, l.max_visits,
+l.crawlable, l.forward_query, l.has_redirect_rules, l.created_at"""
+"""What the API shows of a link itself, from link AS l."""
+LINK_TAGS = """ARRAY(
+    SELECT tag.name FROM link_tag JOIN tag ON tag.id = link_tag.tag_id
+    WHERE link_tag.link_id = {} ORDER BY tag.name)"""
+"""The names of the tags of a link, to be formatted with its id."""
+_COLUMNS = f"{LINK_COLUMNS}, c.total, c.bots, {LINK_TAGS.format('l.id')} AS tags"
 _ATTEMPTS_AT_A_LENGTH = 5
 _ATTEMPTS_MAX = 50
-
-Order = Literal[
-    "dateCreated-ASC",
-    "dateCreated-DESC",
-    "longUrl-ASC",
-    "longUrl-DESC",
-    "nonBotVisits-ASC",
-    "nonBotVisits-DESC",
-    "shortCode-ASC",
-    "shortCode-DESC",
-    "title-ASC",
-    "title-DESC",
-    "visits-ASC",
-    "visits-DESC",
-]
-_ORDER_COLUMNS = {
-    "dateCreated": "l.created_at",
-    "longUrl": "l.long_url",
-    "nonBotVisits": "(c.total - c.bots)",
-    "shortCode": "l.code",
-    "title": "l.title",
-    "visits": "c.total",
-}
-_ORDERS = {
-    order: (_ORDER_COLUMNS[order.partition("-")[0]], order.partition("-")[2])
-    for order in get_args(Order)
-}
+_TAGS_GONE_MAX = 3
+_VISITS_A_STATEMENT = 20_000
 
 
 class LinkDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A link that somebody wants, already checked. `slug` None: a random code of `code_length`."""
+    """A link that somebody wants, already checked.
+
+    `slug` None: a random code of `code_length`; `domain` "" is the default one.
+    """
 
     long_url: str
     slug: str | None = None
+    domain: str = ""
     code_length: int = CODE_LENGTH
     title: str | None = None
     tags: tuple[str, ...] = ()
@@ -66,6 +63,18 @@ class LinkDraft(msgspec.Struct, frozen=True, kw_only=True):
     find_if_exists: bool = False
 
 
+LinkColumn = Literal[
+    "long_url", "title", "valid_since", "valid_until", "max_visits", "crawlable", "forward_query"
+]
+
+
+class LinkEdit(msgspec.Struct, frozen=True):
+    """What is to change in a link, already checked; `tags` None leaves them."""
+
+    columns: dict[LinkColumn, Any]
+    tags: tuple[str, ...] | None = None
+
+
 class Author(msgspec.Struct, frozen=True):
     """Who asks, and the key under which a repeated request is known again."""
 
@@ -73,54 +82,53 @@ class Author(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
 
 
-class LinkFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which links to list; `tags` any of them unless `all_tags`."""
-
-    search: str | None = None
-    tags: tuple[str, ...] = ()
-    all_tags: bool = False
-    since: datetime | None = None
-    until: datetime | None = None
-    order: Order = "dateCreated-DESC"
-
+_ENSURE_DOMAIN = """
+INSERT INTO domain (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM domain WHERE name = $1)
+ON CONFLICT (name) DO NOTHING"""
 
 _INSERT = f"""
 WITH made AS (
     INSERT INTO link (
-        code, long_url, title, tags, valid_since, valid_until, max_visits, crawlable,
-        forward_query, api_key_id, idempotency_digest, request_digest
+        code, long_url, title, valid_since, valid_until, max_visits, crawlable,
+        forward_query, api_key_id, idempotency_digest, request_digest, domain
     ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT DO NOTHING
     RETURNING *
+), named AS (
+    SELECT id FROM tag WHERE name = ANY ($13)
+), tagged AS (
+    INSERT INTO link_tag (link_id, tag_id) SELECT made.id, named.id FROM made, named
 ), counter AS (
-    INSERT INTO link_counter (link_id) SELECT id FROM made
+    INSERT INTO link_counter (link_id, scopes)
+    SELECT made.id, (SELECT id FROM domain WHERE name = $12)
+        || ARRAY(SELECT id FROM named ORDER BY id)
+    FROM made
 )
-SELECT {_COLUMNS}, 0 AS total, 0 AS bots FROM made AS l"""
+SELECT {LINK_COLUMNS}, 0 AS total, 0 AS bots, $13::text[] AS tags FROM made AS l"""
 
-_BY_CODE = f"""
-SELECT {_COLUMNS}, {_COUNTS} FROM link AS l JOIN link_counter AS c ON c.link_id = l.id
-WHERE l.code = $1 AND l.domain = ''"""
-
+_LINK = f"SELECT {_COLUMNS} FROM link AS l JOIN link_counter AS c ON c.link_id = l.id"
+_BY_CODE = f"{_LINK} WHERE l.code = $1 AND l.domain = $2"
 _BY_IDEMPOTENCY = f"""
-SELECT {_COLUMNS}, {_COUNTS}, l.request_digest
+SELECT {_COLUMNS}, l.request_digest
 FROM link AS l JOIN link_counter AS c ON c.link_id = l.id WHERE l.idempotency_digest = $1"""
 
-_MATCHING = f"""
-SELECT {_COLUMNS}, {_COUNTS} FROM link AS l JOIN link_counter AS c ON c.link_id = l.id
-WHERE l.long_url = $1 AND l.domain = ''
+_MATCHING = f"""{_LINK}
+WHERE l.long_url = $1 AND l.domain = $7
   AND ($2::text IS NULL OR l.code = $2)
-  AND (cardinality($3::text[]) = 0 OR (l.tags @> $3 AND l.tags <@ $3))
+  AND (cardinality($3::text[]) = 0 OR $3 = ARRAY(
+      SELECT tag.name FROM link_tag JOIN tag ON tag.id = link_tag.tag_id
+      WHERE link_tag.link_id = l.id ORDER BY tag.name))
   AND ($4::timestamptz IS NULL OR l.valid_since = $4)
   AND ($5::timestamptz IS NULL OR l.valid_until = $5)
   AND ($6::integer IS NULL OR l.max_visits = $6)
 ORDER BY l.created_at DESC, l.id DESC LIMIT 1"""
 
 
-async def find_link(database: Database, code: str) -> Any:
+async def find_link(database: Database, code: str, domain: str = "") -> Any:
     """The row of a link with its counts. Raises the problem of an unknown code."""
-    row = await database.fetchrow(_BY_CODE, code) if code.isprintable() else None
+    row = await database.fetchrow(_BY_CODE, code, domain) if code.isprintable() else None
     if row is None:
-        raise problems.link_not_found(code)
+        raise problems.link_not_found(code, domain)
     return row
 
 
@@ -129,6 +137,17 @@ async def create_link(database: Database, draft: LinkDraft, author: Author) -> A
 
     Raises the problem of a slug that is taken, or of an Idempotency-Key used for something else.
     """
+    for attempt in range(1, _TAGS_GONE_MAX + 1):
+        try:
+            return await _create(database, draft, author)
+        except asyncpg.ForeignKeyViolationError:
+            # A tag was deleted between our looking for it and its use; it is made anew.
+            if attempt == _TAGS_GONE_MAX:
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+async def _create(database: Database, draft: LinkDraft, author: Author) -> Any:
     if not draft.find_if_exists:
         async with database.connection() as connection:
             return await _insert(connection, draft, author)
@@ -141,16 +160,21 @@ async def create_link(database: Database, draft: LinkDraft, author: Author) -> A
             _MATCHING,
             draft.long_url,
             draft.slug,
-            list(draft.tags),
+            sorted(draft.tags),
             draft.valid_since,
             draft.valid_until,
             draft.max_visits,
+            draft.domain,
         )
         return row if row is not None else await _insert(connection, draft, author)
 
 
 async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
     idempotency, request = _digests(draft, author)
+    if draft.domain:
+        await connection.execute(_ENSURE_DOMAIN, draft.domain)
+    if draft.tags:
+        await connection.execute(ENSURE_TAGS, list(draft.tags))
     for attempt in range(_ATTEMPTS_MAX):
         # Codes of a length may be used up some day; the next length has 62 times as many.
         length = draft.code_length + attempt // _ATTEMPTS_AT_A_LENGTH
@@ -159,7 +183,6 @@ async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
             draft.slug or random_code(length),
             draft.long_url,
             draft.title,
-            list(draft.tags),
             draft.valid_since,
             draft.valid_until,
             draft.max_visits,
@@ -168,6 +191,8 @@ async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
             author.api_key_id,
             idempotency,
             request,
+            draft.domain,
+            sorted(draft.tags),
         )
         if row is not None:
             return row
@@ -178,7 +203,7 @@ async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
                     raise problems.key_reused()
                 return earlier
         if draft.slug is not None:
-            raise problems.slug_taken(draft.slug)
+            raise problems.slug_taken(draft.slug, draft.domain)
     raise RuntimeError(f"no free code after {_ATTEMPTS_MAX} attempts")
 
 
@@ -189,42 +214,99 @@ def _digests(draft: LinkDraft, author: Author) -> tuple[bytes | None, bytes | No
     return hashlib.sha256(key).digest(), hashlib.sha256(msgspec.json.encode(draft)).digest()
 
 
-async def list_links(
-    database: Database, wanted: LinkFilter, *, offset: int, limit: int
-) -> tuple[list[Any], int]:
-    """A page of links and how many fit in all."""
-    conditions, arguments = _conditions(wanted)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    column, direction = _ORDERS[wanted.order]
-    nulls = "NULLS LAST" if column == "l.title" else ""
-    rows = await database.fetch(
-        f"""SELECT n.of_all, page.* FROM (SELECT count(*) AS of_all FROM link AS l {where}) AS n
-            LEFT JOIN LATERAL (
-                SELECT {_COLUMNS}, {_COUNTS}
-                FROM link AS l JOIN link_counter AS c ON c.link_id = l.id {where}
-                ORDER BY {column} {direction} {nulls}, l.id {direction}
-                LIMIT {int(limit)} OFFSET {int(offset)}
-            ) AS page ON true""",
-        *arguments,
+# Locks the link first, then its counter, in the order of whoever stores a visit.
+_LOCK = "SELECT id FROM link WHERE code = $1 AND domain = $2 FOR NO KEY UPDATE"
+_LOCK_COUNTER = "SELECT FROM link_counter WHERE link_id = $1 FOR UPDATE"
+
+_SET_TAGS = """
+WITH named AS (
+    SELECT id FROM tag WHERE name = ANY ($2)
+), removed AS (
+    DELETE FROM link_tag WHERE link_id = $1 AND tag_id NOT IN (SELECT id FROM named)
+), added AS (
+    INSERT INTO link_tag (link_id, tag_id) SELECT $1, id FROM named ON CONFLICT DO NOTHING
+)
+UPDATE link_counter
+SET scopes = (SELECT domain.id FROM domain JOIN link ON link.domain = domain.name
+              WHERE link.id = $1) || ARRAY(SELECT id FROM named ORDER BY id)
+WHERE link_id = $1"""
+
+
+async def edit_link(database: Database, code: str, domain: str, edit: LinkEdit) -> Any:
+    """Change a link and return its row. Raises the problem of an unknown code."""
+    assignments = [f"{column} = ${n}" for n, column in enumerate(edit.columns, start=3)]
+    update = (
+        f"UPDATE link SET {', '.join(assignments)} WHERE code = $1 AND domain = $2"
+        if assignments
+        else None
     )
-    return [row for row in rows if row["id"] is not None], rows[0]["of_all"]
+    if not code.isprintable():
+        raise problems.link_not_found(code, domain)
+    if edit.tags is None:
+        if update is not None:
+            async with database.connection() as connection:
+                await connection.execute(update, code, domain, *edit.columns.values())
+        return await find_link(database, code, domain)
+    if edit.tags:
+        async with database.connection() as connection:
+            await connection.execute(ENSURE_TAGS, list(edit.tags))
+    async with transaction(database) as connection:
+        link_id = await connection.fetchval(_LOCK, code, domain)
+        if link_id is None:
+            raise problems.link_not_found(code, domain)
+        if update is not None:
+            await connection.execute(update, code, domain, *edit.columns.values())
+        await connection.execute(_LOCK_COUNTER, link_id)
+        await connection.execute(_SET_TAGS, link_id, list(edit.tags))
+        return await connection.fetchrow(_BY_CODE, code, domain)
 
 
-def _conditions(wanted: LinkFilter) -> tuple[list[str], list[Any]]:
-    conditions: list[str] = []
-    arguments: list[Any] = []
+_DELETE_VISITS = f"""
+WITH alive AS MATERIALIZED (
+    SELECT id FROM link WHERE id = $1 FOR KEY SHARE
+), gone AS (
+    DELETE FROM visit WHERE id IN (
+        SELECT visit.id FROM visit JOIN alive ON alive.id = visit.link_id
+        WHERE link_id = $1 AND visit.id <= $2 ORDER BY visit.id LIMIT $3)
+    RETURNING bot
+), number AS (
+    SELECT -count(*) AS total, -count(*) FILTER (WHERE bot) AS bots FROM gone
+), counted AS (
+    UPDATE link_counter AS c SET total = c.total + number.total, bots = c.bots + number.bots
+    FROM number WHERE c.link_id = $1 AND number.total < 0
+    RETURNING c.scopes, number.total, number.bots
+), tallied AS ({TALLY_COUNTED})
+SELECT -total FROM number"""
 
-    def add(condition: str, argument: Any) -> None:
-        arguments.append(argument)
-        conditions.append(condition.format(f"${len(arguments)}"))
 
-    if wanted.search:
-        pattern = re.sub(r"([\\%_])", r"\\\1", wanted.search)
-        add("concat_ws(' ', l.code, l.long_url, l.title) ILIKE {}", f"%{pattern}%")
-    if wanted.tags:
-        add("l.tags @> {}" if wanted.all_tags else "l.tags && {}", list(wanted.tags))
-    if wanted.since is not None:
-        add("l.created_at >= {}", wanted.since)
-    if wanted.until is not None:
-        add("l.created_at <= {}", wanted.until)
-    return conditions, arguments
+async def delete_visits_of(database: Database, link_id: int) -> int:
+    """Delete the visits a link has now, and the counts with them; returns how many.
+
+    In statements of 20,000: one for ten million would hold the counter, and with it every click
+    on the link, until it ends.
+    """
+    last = await database.fetchval("SELECT max(id) FROM visit WHERE link_id = $1", link_id)
+    deleted = 0
+    while last is not None:
+        gone: int = await database.fetchval(_DELETE_VISITS, link_id, last, _VISITS_A_STATEMENT)
+        deleted += gone
+        if gone < _VISITS_A_STATEMENT:
+            break
+    return deleted
+
+
+async def delete_link(
+    database: Database, code: str, domain: str, *, visits_max: int | None
+) -> None:
+    """Delete a link and its visits.
+
+    Raises the problem of an unknown code, or of a link with more than `visits_max` visits.
+    """
+    link = await find_link(database, code, domain)
+    if visits_max is not None and link["total"] > visits_max:
+        raise problems.too_visited(code, domain, visits_max)
+    # What a single statement cannot delete in its time goes before; the rest goes with the link.
+    if link["total"] > _VISITS_A_STATEMENT:
+        await delete_visits_of(database, link["id"])
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM link WHERE id = $1", link["id"])

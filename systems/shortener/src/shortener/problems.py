@@ -2,30 +2,101 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from systems_common.problems import ProblemError
 
 __all__ = [
+    "domain_not_found",
     "invalid_data",
     "invalid_key",
     "key_reused",
     "link_not_found",
     "missing_key",
+    "no_mercure",
     "not_found",
     "slug_taken",
+    "tag_not_found",
+    "tag_taken",
+    "too_visited",
     "unavailable",
 ]
 
 _TYPES = "https://shlink.io/api/error/"
 
 
-def link_not_found(code: str) -> ProblemError:
+def _of(domain: str) -> dict[str, Any]:
+    return {"domain": domain} if domain else {}
+
+
+def link_not_found(code: str, domain: str = "") -> ProblemError:
     """404: no link has this code, or it is not valid now."""
+    on_domain = f' for domain "{domain}"' if domain else ""
     return ProblemError(
         404,
         f"{_TYPES}short-url-not-found",
         "Short URL not found",
-        f'No URL found with short code "{code}"',
+        f'No URL found with short code "{code}"{on_domain}',
         shortCode=code,
+        **_of(domain),
+    )
+
+
+def too_visited(code: str, domain: str, visits_max: int) -> ProblemError:
+    """422: a link with more visits than this is not deleted (DELETE_VISITS_MAX)."""
+    return ProblemError(
+        422,
+        f"{_TYPES}invalid-short-url-deletion",
+        "Cannot delete short URL",
+        f'Impossible to delete short URL with short code "{code}", since it has more than '
+        f'"{visits_max}" visits.',
+        shortCode=code,
+        threshold=visits_max,
+        **_of(domain),
+    )
+
+
+def tag_not_found(name: str) -> ProblemError:
+    """404: there is no such tag."""
+    return ProblemError(
+        404,
+        f"{_TYPES}tag-not-found",
+        "Tag not found",
+        f'Tag with name "{name}" could not be found',
+        tag=name,
+    )
+
+
+def tag_taken(old: str, new: str) -> ProblemError:
+    """409: another tag has the new name."""
+    return ProblemError(
+        409,
+        f"{_TYPES}tag-conflict",
+        "Tag conflict",
+        f"You cannot rename tag {old} to {new}, because it already exists",
+        oldName=old,
+        newName=new,
+    )
+
+
+def domain_not_found(authority: str) -> ProblemError:
+    """404: there is no such domain."""
+    return ProblemError(
+        404,
+        f"{_TYPES}domain-not-found",
+        "Domain not found",
+        f'Domain with authority "{authority}" could not be found',
+        authority=authority,
+    )
+
+
+def no_mercure() -> ProblemError:
+    """501: there is no Mercure hub."""
+    return ProblemError(
+        501,
+        f"{_TYPES}mercure-not-configured",
+        "Mercure integration not configured",
+        "This service is not integrated with a Mercure hub.",
     )
 
 
@@ -43,14 +114,16 @@ def invalid_data(elements: list[str], detail: str) -> ProblemError:
     )
 
 
-def slug_taken(slug: str) -> ProblemError:
-    """400: another link has this slug."""
+def slug_taken(slug: str, domain: str = "") -> ProblemError:
+    """400: another link of the domain has this slug."""
+    on_domain = f' for domain "{domain}"' if domain else ""
     return ProblemError(
         400,
         f"{_TYPES}non-unique-slug",
         "Invalid custom slug",
-        f'Provided slug "{slug}" is already in use.',
+        f'Provided slug "{slug}" is already in use{on_domain}.',
         customSlug=slug,
+        **_of(domain),
     )
 
 

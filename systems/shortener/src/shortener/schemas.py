@@ -1,57 +1,51 @@
-"""The JSON that goes in and out, in Shlink's shapes, and how a request becomes a draft."""
+"""The JSON that goes out, in Shlink's shapes."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from shortener import problems
-from shortener.addresses import check_long_url
-from shortener.codes import CODE_LENGTH, CODE_LENGTH_MAX, CODE_LENGTH_MIN, clean_slug
-from shortener.links import LinkDraft
+from shortener.drafts import RedirectCondition
+from shortener.orphans import OrphanType
+from shortener.visit_lists import Overview
 
 __all__ = [
     "PAGE_ITEMS_MAX",
-    "CreateShortUrl",
+    "DeletedVisits",
+    "DomainList",
+    "DomainRedirects",
+    "OrphanVisitList",
+    "RedirectRules",
     "ShortUrl",
     "ShortUrlList",
+    "TagList",
+    "TagStatsList",
     "VisitList",
-    "draft_of",
+    "VisitsOverview",
+    "domain_list",
+    "domain_redirects",
     "link_list",
-    "moment_of",
+    "orphan_list",
+    "page_of",
     "paging",
+    "redirect_rules",
     "short_url",
+    "short_url_of",
+    "tag_stats_list",
     "visit_list",
+    "visits_overview",
 ]
 
 PAGE_ITEMS_MAX = 5_000
 """No page is longer, whatever is asked for; -1, all of them, means this many."""
 _PAGE_MAX = 1_000_000
-_TITLE_MAX = 512
-_TAGS_MAX = 100
-_TAG_LENGTH_MAX = 256
-_VISITS_MAX = 2**31 - 1
+_PATH_SAFE = "-._~!$&'()*+,;=:@"
 
-
-class CreateShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The body of POST /short-urls; members that are not here are ignored, as Shlink does."""
-
-    long_url: str
-    custom_slug: str | None = None
-    short_code_length: int | None = None
-    domain: str | None = None
-    find_if_exists: bool = False
-    title: str | None = None
-    tags: list[str] = []
-    valid_since: str | None = None
-    valid_until: str | None = None
-    max_visits: int | None = None
-    crawlable: bool = False
-    forward_query: bool = True
+T = TypeVar("T")
 
 
 class VisitsSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,7 +65,7 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A link."""
+    """A link; `domain` is null for the default one."""
 
     short_code: str
     short_url: str
@@ -80,11 +74,11 @@ class ShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     visits_summary: VisitsSummary
     tags: list[str]
     meta: Meta
-    domain: str | None = None
+    domain: str | None
     title: str | None
     crawlable: bool
     forward_query: bool
-    has_redirect_rules: bool = False
+    has_redirect_rules: bool
 
 
 class Pagination(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,108 +91,132 @@ class Pagination(msgspec.Struct, frozen=True, rename="camel"):
     total_items: int
 
 
-class ShortUrlPage(msgspec.Struct, frozen=True):
-    """A page of links."""
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list."""
 
-    data: list[ShortUrl]
+    data: list[T]
     pagination: Pagination
 
 
 class ShortUrlList(msgspec.Struct, frozen=True, rename="camel"):
     """The answer of GET /short-urls."""
 
-    short_urls: ShortUrlPage
+    short_urls: Page[ShortUrl]
 
 
-class ClickedVisit(msgspec.Struct, frozen=True, rename="camel"):
+class RegularVisit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A visit. Where the visitor was is not looked up, so `visit_location` is null."""
 
     referer: str
     date: str
     user_agent: str
-    visit_location: None
+    visit_location: None = None
     potential_bot: bool
     visited_url: str
+    redirect_url: str | None
 
 
-class VisitPage(msgspec.Struct, frozen=True):
-    """A page of visits."""
+class OrphanVisit(RegularVisit, frozen=True, kw_only=True, rename="camel"):
+    """A visit that found no link."""
 
-    data: list[ClickedVisit]
-    pagination: Pagination
+    type: OrphanType
 
 
 class VisitList(msgspec.Struct, frozen=True):
-    """The answer of GET /short-urls/{code}/visits."""
+    """The answer of the lists of visits."""
 
-    visits: VisitPage
-
-
-def draft_of(wanted: CreateShortUrl, *, default_domain: str) -> LinkDraft:
-    """The checked draft of a request. Raises the problem that names every element that is wrong."""
-    wrong: list[str] = []
-    long_url = check_long_url(wanted.long_url)
-    if long_url is None:
-        wrong.append("longUrl")
-    slug = None
-    if wanted.custom_slug:
-        slug = clean_slug(wanted.custom_slug)
-        if slug is None:
-            wrong.append("customSlug")
-    length = CODE_LENGTH if wanted.short_code_length is None else wanted.short_code_length
-    if not CODE_LENGTH_MIN <= length <= CODE_LENGTH_MAX:
-        wrong.append("shortCodeLength")
-    # Links of other domains are refused rather than silently made on this one.
-    if (wanted.domain or default_domain).lower() != default_domain.lower():
-        wrong.append("domain")
-    if wanted.max_visits is not None and not 1 <= wanted.max_visits <= _VISITS_MAX:
-        wrong.append("maxVisits")
-    title = None if wanted.title is None else wanted.title.strip() or None
-    if title is not None and (len(title) > _TITLE_MAX or "\0" in title):
-        wrong.append("title")
-    tags = tuple(dict.fromkeys(_tag(tag) for tag in wanted.tags))
-    if len(tags) > _TAGS_MAX or any(not _is_tag(tag) for tag in tags):
-        wrong.append("tags")
-    moments: dict[str, datetime | None] = {}
-    for name, text in (("validSince", wanted.valid_since), ("validUntil", wanted.valid_until)):
-        moments[name] = moment_of(text) if text else None
-        if text and moments[name] is None:
-            wrong.append(name)
-    if wrong or long_url is None:
-        raise problems.invalid_data(wrong, f"Provided data is not valid: {', '.join(wrong)}.")
-    return LinkDraft(
-        long_url=long_url,
-        slug=slug,
-        code_length=length,
-        title=title,
-        tags=tags,
-        valid_since=moments["validSince"],
-        valid_until=moments["validUntil"],
-        max_visits=wanted.max_visits,
-        crawlable=wanted.crawlable,
-        forward_query=wanted.forward_query,
-        find_if_exists=wanted.find_if_exists,
-    )
+    visits: Page[RegularVisit]
 
 
-def _tag(text: str) -> str:
-    return re.sub(r"\s+", "-", text.strip().lower())
+class OrphanVisitList(msgspec.Struct, frozen=True):
+    """The answer of GET /visits/orphan."""
+
+    visits: Page[OrphanVisit]
 
 
-def _is_tag(tag: str) -> bool:
-    return 0 < len(tag) <= _TAG_LENGTH_MAX and tag.isprintable()
+class DeletedVisits(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of deleting visits."""
+
+    deleted_visits: int
 
 
-def moment_of(text: str) -> datetime | None:
-    """An ISO 8601 date or time, in UTC unless it says otherwise; None when it is neither.
+class VisitsSums(msgspec.Struct, frozen=True, rename="camel"):
+    """All visits; the two counts are what older clients read."""
 
-    A `+` that a query string turned into a blank is put back.
-    """
-    try:
-        moment = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip()))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    non_orphan_visits: VisitsSummary
+    orphan_visits: VisitsSummary
+    visits_count: int
+    orphan_visits_count: int
+
+
+class VisitsOverview(msgspec.Struct, frozen=True):
+    """The answer of GET /visits."""
+
+    visits: VisitsSums
+
+
+class TagList(msgspec.Struct, frozen=True):
+    """The answer of GET /tags."""
+
+    tags: Page[str]
+
+
+class TagStats(msgspec.Struct, frozen=True, rename="camel"):
+    """A tag, and how many links and visits it has."""
+
+    tag: str
+    short_urls_count: int
+    visits_summary: VisitsSummary
+
+
+class TagStatsList(msgspec.Struct, frozen=True):
+    """The answer of GET /tags/stats."""
+
+    tags: Page[TagStats]
+
+
+class DomainRedirects(msgspec.Struct, frozen=True):
+    """Where visitors of a domain go who find no link; null: nowhere, they get a 404."""
+
+    base_url_redirect: str | None = msgspec.field(name="baseUrlRedirect")
+    regular_404_redirect: str | None = msgspec.field(name="regular404Redirect")
+    invalid_short_url_redirect: str | None = msgspec.field(name="invalidShortUrlRedirect")
+
+
+class Domain(msgspec.Struct, frozen=True, rename="camel"):
+    """A domain."""
+
+    domain: str
+    is_default: bool
+    redirects: DomainRedirects
+
+
+class Domains(msgspec.Struct, frozen=True, rename="camel"):
+    """All domains."""
+
+    data: list[Domain]
+    default_redirects: DomainRedirects
+
+
+class DomainList(msgspec.Struct, frozen=True):
+    """The answer of GET /domains."""
+
+    domains: Domains
+
+
+class RedirectRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A redirect rule; the lowest priority is tried first."""
+
+    priority: int
+    long_url: str
+    conditions: list[RedirectCondition]
+
+
+class RedirectRules(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of GET and POST /short-urls/{code}/redirect-rules."""
+
+    default_long_url: str
+    redirect_rules: list[RedirectRule]
 
 
 def paging(page: int | None, items: int | None, *, default_items: int) -> tuple[int, int]:
@@ -209,8 +227,26 @@ def paging(page: int | None, items: int | None, *, default_items: int) -> tuple[
     return min(max(page or 1, 1), _PAGE_MAX), min(length, PAGE_ITEMS_MAX)
 
 
+def page_of(
+    rows: Sequence[Any], shown: Callable[[Any], T], of_all: int, page: int, length: int
+) -> Page[T]:
+    """A page of a list of `of_all` as the API shows it."""
+    data = [shown(row) for row in rows]
+    return Page(data, Pagination(page, -(-of_all // length), length, len(data), of_all))
+
+
 def _date(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
+
+
+def _summary(row: Any) -> VisitsSummary:
+    return VisitsSummary(row["total"], row["total"] - row["bots"], row["bots"])
+
+
+def short_url_of(code: str, domain: str, base_url: str) -> str:
+    """The address of a link; `domain` "" is that of the base URL."""
+    base = urlsplit(base_url)._replace(netloc=domain).geturl() if domain else base_url
+    return f"{base}/{quote(code, safe=_PATH_SAFE)}"
 
 
 def short_url(row: Any, base_url: str) -> ShortUrl:
@@ -218,42 +254,111 @@ def short_url(row: Any, base_url: str) -> ShortUrl:
     since, until = row["valid_since"], row["valid_until"]
     return ShortUrl(
         short_code=row["code"],
-        short_url=f"{base_url}/{quote(row['code'], safe=_PATH_SAFE)}",
+        short_url=short_url_of(row["code"], row["domain"], base_url),
         long_url=row["long_url"],
         date_created=_date(row["created_at"]),
-        visits_summary=VisitsSummary(row["total"], row["total"] - row["bots"], row["bots"]),
+        visits_summary=_summary(row),
         tags=row["tags"],
         meta=Meta(since and _date(since), until and _date(until), row["max_visits"]),
+        domain=row["domain"] or None,
         title=row["title"],
         crawlable=row["crawlable"],
         forward_query=row["forward_query"],
+        has_redirect_rules=row["has_redirect_rules"],
     )
-
-
-_PATH_SAFE = "-._~!$&'()*+,;=:@"
-
-
-def _pagination(page: int, length: int, on_page: int, of_all: int) -> Pagination:
-    return Pagination(page, -(-of_all // length), length, on_page, of_all)
 
 
 def link_list(rows: list[Any], of_all: int, page: int, length: int, base_url: str) -> ShortUrlList:
     """A page of links as the API shows it."""
-    links = [short_url(row, base_url) for row in rows]
-    return ShortUrlList(ShortUrlPage(links, _pagination(page, length, len(rows), of_all)))
+    return ShortUrlList(page_of(rows, lambda row: short_url(row, base_url), of_all, page, length))
 
 
-def visit_list(rows: list[Any], of_all: int, page: int, length: int, plain_url: str) -> VisitList:
-    """A page of visits as the API shows it; `plain_url` is the link's own short URL."""
-    visits = [
-        ClickedVisit(
+def visit_list(rows: list[Any], of_all: int, page: int, length: int, base_url: str) -> VisitList:
+    """A page of visits as the API shows it."""
+
+    def shown(row: Any) -> RegularVisit:
+        # A link may be deleted while its visits are read; they go with it.
+        plain_url = short_url_of(row["code"] or "", row["domain"] or "", base_url)
+        return RegularVisit(
             referer=row["referer"] or "",
             date=_date(row["visited_at"]),
             user_agent=row["user_agent"] or "",
-            visit_location=None,
             potential_bot=row["bot"],
             visited_url=row["visited_url"] or plain_url,
+            redirect_url=row["redirect_url"],
         )
+
+    return VisitList(page_of(rows, shown, of_all, page, length))
+
+
+def orphan_list(rows: list[Any], of_all: int, page: int, length: int) -> OrphanVisitList:
+    """A page of orphan visits as the API shows it."""
+
+    def shown(row: Any) -> OrphanVisit:
+        return OrphanVisit(
+            referer=row["referer"] or "",
+            date=_date(row["visited_at"]),
+            user_agent=row["user_agent"] or "",
+            potential_bot=row["bot"],
+            visited_url=row["visited_url"],
+            redirect_url=row["redirect_url"],
+            type=row["type"],
+        )
+
+    return OrphanVisitList(page_of(rows, shown, of_all, page, length))
+
+
+def visits_overview(sums: Overview) -> VisitsOverview:
+    """All visits as the API shows them."""
+    orphans = sums.orphan_total - sums.orphan_bots
+    return VisitsOverview(
+        VisitsSums(
+            VisitsSummary(sums.total, sums.total - sums.bots, sums.bots),
+            VisitsSummary(sums.orphan_total, orphans, sums.orphan_bots),
+            sums.total,
+            sums.orphan_total,
+        )
+    )
+
+
+def tag_stats_list(rows: list[Any], of_all: int, page: int, length: int) -> TagStatsList:
+    """A page of tags with their counts as the API shows it."""
+
+    def shown(row: Any) -> TagStats:
+        return TagStats(row["name"], row["links"], _summary(row))
+
+    return TagStatsList(page_of(rows, shown, of_all, page, length))
+
+
+def domain_redirects(row: Any) -> DomainRedirects:
+    """The redirects of a domain as the API shows them."""
+    return DomainRedirects(
+        row["base_url_redirect"], row["regular_404_redirect"], row["invalid_short_url_redirect"]
+    )
+
+
+def domain_list(rows: list[Any], default_domain: str) -> DomainList:
+    """The domains as the API shows them; the first row is the default one."""
+    shown = [
+        Domain(row["name"] or default_domain, not row["name"], domain_redirects(row))
         for row in rows
     ]
-    return VisitList(VisitPage(visits, _pagination(page, length, len(rows), of_all)))
+    return DomainList(Domains(shown, shown[0].redirects))
+
+
+def redirect_rules(link: Any, rules: list[Any]) -> RedirectRules:
+    """The rules of a link as the API shows them."""
+    return RedirectRules(
+        link["long_url"],
+        [
+            RedirectRule(
+                priority=rule["priority"],
+                long_url=rule["long_url"],
+                conditions=_conditions(rule["conditions"]),
+            )
+            for rule in rules
+        ],
+    )
+
+
+_conditions = msgspec.json.Decoder(list[RedirectCondition]).decode

@@ -30,7 +30,7 @@ _BROWSERS = (
     ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0 Mobile", False),
     ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", True),
 )
-_LINK_COLUMNS = ("id", "code", "long_url", "title", "tags", "created_at")
+_LINK_COLUMNS = ("id", "code", "long_url", "title", "created_at")
 _VISIT_COLUMNS = ("id", "link_id", "visited_at", "bot", "referer", "user_agent")
 
 
@@ -63,17 +63,31 @@ async def seed(connection: Any, *, links: int, visits: int) -> None:
         await connection.copy_records_to_table(
             "visit", columns=_VISIT_COLUMNS, records=_visits(links, visits)
         )
+        tags = await connection.fetch(
+            "INSERT INTO tag (name) SELECT unnest($1::text[]) RETURNING id", list(_TAGS)
+        )
+        await connection.copy_records_to_table(
+            "link_tag",
+            columns=("link_id", "tag_id"),
+            records=_link_tags(links, [row["id"] for row in tags]),
+        )
         await connection.execute("SELECT setval(pg_get_serial_sequence('link', 'id'), $1)", links)
         await connection.execute(
-            """INSERT INTO link_counter (link_id, total, bots)
-               SELECT link.id, count(visit.id), count(visit.id) FILTER (WHERE visit.bot)
+            """INSERT INTO link_counter (link_id, total, bots, scopes)
+               SELECT link.id, count(visit.id), count(visit.id) FILTER (WHERE visit.bot),
+                      (SELECT id FROM domain WHERE name = '') || ARRAY(
+                          SELECT tag_id FROM link_tag WHERE link_id = link.id ORDER BY tag_id)
                FROM link LEFT JOIN visit ON visit.link_id = link.id
                GROUP BY link.id ORDER BY link.id"""
+        )
+        await connection.execute("DELETE FROM tally")
+        await connection.execute(
+            "INSERT INTO tally (scope, links, total, bots) SELECT * FROM recounted_tally()"
         )
         for statement in made_later:
             await connection.execute(statement)
     # Also sets the visibility map, without which counting links reads the table, not the index.
-    await connection.execute("VACUUM (ANALYZE) link, link_counter, visit")
+    await connection.execute("VACUUM (ANALYZE) link, link_counter, link_tag, tag, tally, visit")
 
 
 _SLOWING = """
@@ -81,6 +95,10 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) 
        format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
               pg_get_constraintdef(oid)) AS make
 FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY ($1::regclass[])
+UNION ALL
+SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),
+       format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
+FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY ($1::regclass[])
 UNION ALL
 SELECT format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid)
 FROM pg_index WHERE indrelid = ANY ($1::regclass[]) AND NOT EXISTS (
@@ -90,9 +108,10 @@ FROM pg_index WHERE indrelid = ANY ($1::regclass[]) AND NOT EXISTS (
 async def _drop_what_slows_loading(connection: Any) -> list[str]:
     """Drop foreign keys and secondary indexes; returns the statements that make them again.
 
-    Checked row by row they take more than half of the time; made afterwards, a tenth.
+    Checked row by row they take more than half of the time; made afterwards, a tenth. Triggers
+    sleep meanwhile.
     """
-    rows = await connection.fetch(_SLOWING, ["link", "link_counter", "visit"])
+    rows = await connection.fetch(_SLOWING, ["link", "link_counter", "link_tag", "visit"])
     for row in rows:
         await connection.execute(row["drop"])
     return [row["make"] for row in rows]
@@ -102,16 +121,21 @@ def _links(count: int) -> Iterator[tuple[Any, ...]]:
     first = BASE_TIME - timedelta(seconds=2 * _YEAR_S)
     step = timedelta(seconds=_YEAR_S / max(count, 1))
     for number in range(count):
-        tags = [_TAGS[number % 10], _TAGS[number // 10 % 10]] if number % 3 else []
         title = None if number % 2 else f"Article {number}"
         yield (
             number + 1,
             code_of(number),
             long_url_of(number),
             title,
-            list(dict.fromkeys(tags)),
             first + number * step,
         )
+
+
+def _link_tags(count: int, tags: list[int]) -> Iterator[tuple[int, int]]:
+    for number in range(count):
+        if number % 3:
+            for tag in sorted({number % 10, number // 10 % 10}):
+                yield number + 1, tags[tag]
 
 
 def _visits(links: int, count: int) -> Iterator[tuple[Any, ...]]:

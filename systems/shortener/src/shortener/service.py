@@ -57,6 +57,7 @@ class Service:
     ) -> None:
         self.base_url = settings.base_url.rstrip("/")
         self.default_domain = urlsplit(settings.base_url).netloc
+        self.delete_visits_max = settings.delete_visits_max
         self.database = database
         self.keys = keys
         self.redirector = redirector

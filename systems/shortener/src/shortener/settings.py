@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     visits: Literal["sync", "batch"] = "batch"
     visits_ack_wait_s: Annotated[float, msgspec.Meta(ge=0.5)] = 5.0
     nats_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    delete_visits_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
 

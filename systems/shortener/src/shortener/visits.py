@@ -11,14 +11,15 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import asyncpg
 import msgspec
 from systems_common.database import Database
 from systems_common.ids import time_of_id_s
 
-__all__ = ["Browser", "Visit", "browser_of", "page_of_visits", "store_one", "store_visits"]
+from shortener.tally import TALLY_COUNTED
+
+__all__ = ["Browser", "Visit", "browser_of", "store_one", "store_visits"]
 
 _USER_AGENT_MAX = 512
 _BOT = re.compile(
@@ -53,15 +54,20 @@ def browser_of(header: bytes) -> Browser:
     return Browser(text, _BOT.search(text) is not None)
 
 
-_STORE_MANY = """
-WITH fresh AS (
-    INSERT INTO visit (id, link_id, visited_at, bot, referer, user_agent, visited_url)
-    SELECT v.* FROM unnest(
+# Who stores visits locks their links first (against deletion only, as the foreign key would), then
+# counters. Who deletes a link locks it first too, so neither can wait for the other in a circle.
+_STORE_MANY = f"""
+WITH given AS (
+    SELECT * FROM unnest(
         $1::bigint[], $2::bigint[], $3::timestamptz[], $4::boolean[], $5::text[], $6::text[],
         $7::text[]
     ) AS v (id, link_id, visited_at, bot, referer, user_agent, visited_url)
-    JOIN link ON link.id = v.link_id
-    ORDER BY v.id
+), alive AS MATERIALIZED (
+    SELECT id FROM link WHERE id IN (SELECT link_id FROM given) ORDER BY id FOR KEY SHARE
+), fresh AS (
+    INSERT INTO visit (id, link_id, visited_at, bot, referer, user_agent, visited_url)
+    SELECT given.* FROM given JOIN alive ON alive.id = given.link_id
+    ORDER BY given.id
     ON CONFLICT (id) DO NOTHING
     RETURNING link_id, bot
 ), sums AS (
@@ -70,11 +76,14 @@ WITH fresh AS (
 ), locked AS (
     SELECT link_id FROM link_counter WHERE link_id IN (SELECT link_id FROM sums)
     ORDER BY link_id FOR UPDATE
+), counted AS (
+    UPDATE link_counter AS c
+    SET total = c.total + sums.total, bots = c.bots + sums.bots
+    FROM sums JOIN locked USING (link_id)
+    WHERE c.link_id = sums.link_id
+    RETURNING c.scopes, sums.total, sums.bots
 )
-UPDATE link_counter AS c
-SET total = c.total + sums.total, bots = c.bots + sums.bots
-FROM sums JOIN locked USING (link_id)
-WHERE c.link_id = sums.link_id"""
+{TALLY_COUNTED}"""
 
 
 async def store_visits(database: Database, visits: Sequence[Visit]) -> None:
@@ -94,23 +103,19 @@ async def store_visits(database: Database, visits: Sequence[Visit]) -> None:
         [visit.user_agent for visit in visits],
         [visit.visited_url for visit in visits],
     )
-    async with database.connection() as connection:
-        try:
-            await connection.fetch(_STORE_MANY, *columns)
-        except asyncpg.ForeignKeyViolationError:
-            # A link went away between the join and the insert; the second look leaves it out.
-            await connection.fetch(_STORE_MANY, *columns)
+    await database.fetch(_STORE_MANY, *columns)
 
 
-_STORE_ONE = """
-WITH counted AS (
+_STORE_ONE = f"""
+WITH alive AS MATERIALIZED (
+    SELECT id, max_visits FROM link WHERE id = $2 FOR KEY SHARE
+), counted AS (
     UPDATE link_counter AS c
     SET total = c.total + 1, bots = c.bots + CASE WHEN $4::boolean THEN 1 ELSE 0 END
-    FROM link
-    WHERE c.link_id = $2 AND link.id = $2
-      AND (link.max_visits IS NULL OR c.total < link.max_visits)
-    RETURNING c.link_id
-)
+    FROM alive
+    WHERE c.link_id = alive.id AND (alive.max_visits IS NULL OR c.total < alive.max_visits)
+    RETURNING c.link_id, c.scopes, 1 AS total, CASE WHEN $4::boolean THEN 1 ELSE 0 END AS bots
+), tallied AS ({TALLY_COUNTED})
 INSERT INTO visit (id, link_id, visited_at, bot, referer, user_agent, visited_url)
 SELECT $1, link_id, $3, $4, $5, $6, $7 FROM counted
 RETURNING id"""
@@ -137,40 +142,3 @@ async def store_one(database: Database, visit: Visit) -> bool:
         # It was stored after all, by the attempt that this one repeats.
         return True
     return row is not None
-
-
-async def page_of_visits(
-    database: Database,
-    link_id: int,
-    *,
-    offset: int,
-    limit: int,
-    since: datetime | None,
-    until: datetime | None,
-    exclude_bots: bool,
-) -> tuple[list[Any], int]:
-    """A page of a link's visits, newest first, and how many there are in all.
-
-    Without dates the number is the link's counter, which costs nothing to read.
-    """
-    conditions, arguments = ["link_id = $1"], [link_id]
-    for comparison, moment in ((">=", since), ("<=", until)):
-        if moment is not None:
-            arguments.append(moment)  # type: ignore[arg-type]
-            conditions.append(f"visited_at {comparison} ${len(arguments)}")
-    if exclude_bots:
-        conditions.append("NOT bot")
-    where = " AND ".join(conditions)
-    if since is None and until is None:
-        counted = "total - bots" if exclude_bots else "total"
-        count = f"SELECT {counted} FROM link_counter WHERE link_id = $1"
-    else:
-        count = f"SELECT count(*) FROM visit WHERE {where}"
-    rows = await database.fetch(
-        f"""SELECT ({count}) AS of_all, v.* FROM (SELECT 1) AS always LEFT JOIN LATERAL (
-                SELECT id, visited_at, bot, referer, user_agent, visited_url
-                FROM visit WHERE {where} ORDER BY id DESC LIMIT {int(limit)} OFFSET {int(offset)}
-            ) AS v ON true""",
-        *arguments,
-    )
-    return [row for row in rows if row["id"] is not None], rows[0]["of_all"] or 0
