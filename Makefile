@@ -8,7 +8,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell pwd | cksum | cut -d' ' -f1)
 # The Express service of the tests; node and npm come from a Python wheel.
 EXPRESS := tests/e2e/apps/express_todo
-EXPRESS_STAMP := $(EXPRESS)/node_modules/.installed
+# Shlink's own SDK, which the shortener's tests drive.
+SDK := systems/shortener/tests/sdk
+NODE_STAMPS := $(EXPRESS)/node_modules/.installed $(SDK)/node_modules/.installed
 TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener
 
@@ -32,7 +34,7 @@ review: $(STAMP) ## measure the link shortener that ships here, and say what giv
 	  *) exit $$? ;; \
 	esac
 
-test: lint types $(EXPRESS_STAMP) ## every check there is: lint, types, layers, all tests; what CI runs
+test: lint types $(NODE_STAMPS) ## every check there is: lint, types, layers, all tests; what CI runs
 	$(BIN)/pytest
 
 check: lint types unit ## the fast checks: lint, types, layers, unit tests
@@ -45,9 +47,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy $(TYPED)
 
-$(EXPRESS_STAMP): $(EXPRESS)/package-lock.json tools/npm.py | $(STAMP)
-	@echo "Installing the packages of $(EXPRESS)"
-	@$(BIN)/python tools/npm.py ci --silent --no-audit --no-fund --ignore-scripts --prefix $(EXPRESS)
+$(NODE_STAMPS): %/node_modules/.installed: %/package-lock.json tools/npm.py | $(STAMP)
+	@echo "Installing the packages of $*"
+	@$(BIN)/python tools/npm.py ci --silent --no-audit --no-fund --ignore-scripts --prefix $*
 	@touch $@
 
 unit: $(STAMP)
@@ -66,6 +68,6 @@ lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UP
 	@PATH="$(BIN):$$PATH" $(BIN)/python tools/lock.py $(UPGRADE)
 
 clean: ## remove .venv/ and every cache; keeps .loadpath/, where the recordings are
-	rm -rf $(VENV) $(EXPRESS)/node_modules .bench
+	rm -rf $(VENV) $(EXPRESS)/node_modules $(SDK)/node_modules .bench
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.loadpath/*' -type d -prune -exec rm -rf {} +

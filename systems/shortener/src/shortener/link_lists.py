@@ -22,6 +22,7 @@ __all__ = [
     "count_statement",
     "list_links",
     "page_statement",
+    "where_statement",
 ]
 
 LINKS_COUNTED_MAX = 10_000
@@ -60,6 +61,10 @@ _ORDERS = {
 _BY_COUNT = frozenset(order for order in get_args(Order) if "isits" in order)
 
 
+# OFFSET 0 keeps it a lookup: a join might read all counters.
+_COUNTER_OF = "SELECT * FROM link_counter WHERE link_id = {} OFFSET 0"
+
+
 class LinkFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which links to list; `tags` any of them unless `all_tags`, and so for those excluded.
 
@@ -96,7 +101,7 @@ async def list_links(
     `LINKS_COUNTED_MAX`. Behind the first million links there are no pages.
     """
     tags = await tag_ids(database, {*wanted.tags, *wanted.exclude_tags})
-    where = _where(wanted, tags)
+    where = where_statement(wanted, tags)
     if where is None:
         return [], 0
     count = count_statement(wanted, where, tags)
@@ -114,9 +119,7 @@ def page_statement(wanted: LinkFilter, where: Statement, *, offset: int, limit: 
             FROM (
                 SELECT {LINK_COLUMNS} FROM {_tables(wanted)} {where.sql}
                 ORDER BY {_ORDERS[wanted.order]} LIMIT {int(limit)} OFFSET {int(offset)}
-            ) AS page CROSS JOIN LATERAL (
-                SELECT total, bots FROM link_counter WHERE link_id = page.id OFFSET 0
-            ) AS c""",
+            ) AS page CROSS JOIN LATERAL ({_COUNTER_OF.format("page.id")}) AS c""",
         where.arguments,
     )
 
@@ -134,27 +137,38 @@ def count_statement(wanted: LinkFilter, where: Statement, tags: Mapping[str, int
         return Statement(
             "SELECT sum(links)::bigint FROM tally WHERE scope IN (SELECT id FROM domain)", []
         )
-    if len(wanted.tags) == 1 and wanted == LinkFilter(
-        order=wanted.order, tags=wanted.tags, all_tags=wanted.all_tags
-    ):
+    only_tags = LinkFilter(order=wanted.order, tags=wanted.tags, all_tags=wanted.all_tags)
+    if wanted == only_tags and len(wanted.tags) == 1:
         return Statement(
             "SELECT sum(links)::bigint FROM tally WHERE scope = $1", [tags[wanted.tags[0]]]
         )
+    if wanted == only_tags and not wanted.all_tags:
+        return Statement(
+            f"""SELECT count(*) FROM (
+                    SELECT DISTINCT link_id FROM link_tag WHERE tag_id = ANY ($1)
+                    LIMIT {LINKS_COUNTED_MAX}
+                ) AS some_links""",
+            where.arguments,
+        )
     return Statement(
         f"""SELECT count(*) FROM (
-                SELECT FROM {_tables(wanted, ordered=False)} {where.sql} LIMIT {LINKS_COUNTED_MAX}
+                SELECT FROM {_tables(wanted, ordered=False)} {where.sql}
+                ORDER BY {_ORDERS["dateCreated-DESC"]} LIMIT {LINKS_COUNTED_MAX}
             ) AS some_links""",
         where.arguments,
     )
 
 
 def _tables(wanted: LinkFilter, *, ordered: bool = True) -> str:
-    if wanted.exclude_max_visits_reached or (ordered and wanted.order in _BY_COUNT):
-        return "link AS l JOIN link_counter AS c ON c.link_id = l.id"
-    return "link AS l"
+    if not wanted.exclude_max_visits_reached and not (ordered and wanted.order in _BY_COUNT):
+        return "link AS l"
+    if wanted.search or (wanted.all_tags and len(wanted.tags) > 1):
+        # Few links meet these: their counters are looked up one by one.
+        return f"link AS l CROSS JOIN LATERAL ({_COUNTER_OF.format('l.id')}) AS c"
+    return "link AS l JOIN link_counter AS c ON c.link_id = l.id"
 
 
-def _where(wanted: LinkFilter, tags: Mapping[str, int]) -> Statement | None:
+def where_statement(wanted: LinkFilter, tags: Mapping[str, int]) -> Statement | None:
     """The conditions; None when no link can meet them."""
     conditions: list[str] = []
     arguments: list[Any] = []

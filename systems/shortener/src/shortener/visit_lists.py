@@ -34,6 +34,7 @@ __all__ = [
     "overview",
     "page_statement",
     "tag_visits",
+    "tally_statement",
 ]
 
 VISITS_COUNTED_MAX = 1_000_000
@@ -56,26 +57,29 @@ class VisitFilter(msgspec.Struct, frozen=True):
 class VisitSource(msgspec.Struct, frozen=True, kw_only=True):
     """Whose visits: a table and conditions on its rows, `v`, and what knows their number.
 
-    `arguments` are those of `conditions`; `total` is SQL for the number of all, with its own
-    `total_arguments`, None when only counting tells.
+    `arguments` are those of `conditions`. `links` is SQL for the ids of the links whose visits
+    they are, where there are several. `tally` is SQL for what has their number, with its own
+    `tally_arguments`; it `is_exact` unless a condition more has to be met.
     """
 
     table: str
     conditions: tuple[str, ...]
     arguments: tuple[Any, ...]
     columns: str
-    total: str | None
-    total_arguments: tuple[Any, ...]
-    counted_max: int
+    links: str | None = None
+    tally: str
+    tally_arguments: tuple[Any, ...]
+    is_exact: bool = True
+    counted_max: int = VISITS_COUNTED_MAX
 
 
 _VISIT_COLUMNS = "v.id, v.visited_at, v.bot, v.referer, v.user_agent, v.visited_url, v.redirect_url"
 _WITH_LINK = f"""{_VISIT_COLUMNS},
     (SELECT code FROM link WHERE link.id = v.link_id) AS code,
     (SELECT domain FROM link WHERE link.id = v.link_id) AS domain"""
-_TAGGED = "EXISTS (SELECT FROM link_tag AS t WHERE t.link_id = v.link_id AND t.tag_id = ${})"
-_OF_DOMAIN = "EXISTS (SELECT FROM link AS l WHERE l.id = v.link_id AND l.domain = ${})"
-_DOMAIN_TALLY = "tally WHERE scope = (SELECT id FROM domain WHERE name = $1)"
+# Scalar subqueries, because these stay lookups; EXISTS may become a join that reads all links.
+_TAGGED = "(SELECT true FROM link_tag AS t WHERE t.link_id = v.link_id AND t.tag_id = $1)"
+_OF_DOMAIN = "(SELECT l.domain FROM link AS l WHERE l.id = {}) = ${}"
 
 
 def link_visits(link_id: int) -> VisitSource:
@@ -85,9 +89,8 @@ def link_visits(link_id: int) -> VisitSource:
         conditions=("v.link_id = $1",),
         arguments=(link_id,),
         columns=_WITH_LINK,
-        total="link_counter WHERE link_id = $1",
-        total_arguments=(link_id,),
-        counted_max=VISITS_COUNTED_MAX,
+        tally="link_counter WHERE link_id = $1",
+        tally_arguments=(link_id,),
     )
 
 
@@ -98,9 +101,8 @@ def all_visits() -> VisitSource:
         conditions=(),
         arguments=(),
         columns=_WITH_LINK,
-        total="tally WHERE scope IN (SELECT id FROM domain)",
-        total_arguments=(),
-        counted_max=VISITS_COUNTED_MAX,
+        tally="tally WHERE scope IN (SELECT id FROM domain)",
+        tally_arguments=(),
     )
 
 
@@ -108,26 +110,36 @@ def domain_visits(domain: str) -> VisitSource:
     """The visits of the links of a domain, "" the default one."""
     return VisitSource(
         table="visit",
-        conditions=(_OF_DOMAIN.format(1),),
+        conditions=(_OF_DOMAIN.format("v.link_id", 1),),
         arguments=(domain,),
         columns=_WITH_LINK,
-        total=_DOMAIN_TALLY,
-        total_arguments=(domain,),
+        links="SELECT id FROM link WHERE domain = $1",
+        tally="tally WHERE scope = (SELECT id FROM domain WHERE name = $1)",
+        tally_arguments=(domain,),
         counted_max=SCOPE_VISITS_COUNTED_MAX,
     )
 
 
 def tag_visits(tag_id: int, domain: str | None = None) -> VisitSource:
     """The visits of the links with a tag, all or those of a domain."""
-    everywhere = domain is None
-    return VisitSource(
+    source = VisitSource(
         table="visit",
-        conditions=(_TAGGED.format(1), *(() if everywhere else (_OF_DOMAIN.format(2),))),
-        arguments=(tag_id, *(() if everywhere else (domain,))),
+        conditions=(_TAGGED,),
+        arguments=(tag_id,),
         columns=_WITH_LINK,
-        total="tally WHERE scope = $1" if everywhere else None,
-        total_arguments=(tag_id,),
+        links="SELECT link_id AS id FROM link_tag WHERE tag_id = $1",
+        tally="tally WHERE scope = $1",
+        tally_arguments=(tag_id,),
         counted_max=SCOPE_VISITS_COUNTED_MAX,
+    )
+    if domain is None:
+        return source
+    return msgspec.structs.replace(
+        source,
+        conditions=(_TAGGED, _OF_DOMAIN.format("v.link_id", 2)),
+        arguments=(tag_id, domain),
+        links=f"{source.links} AND {_OF_DOMAIN.format('link_id', 2)}",
+        is_exact=False,
     )
 
 
@@ -141,9 +153,9 @@ def orphan_visits(kind: OrphanType | None, domain: str | None) -> VisitSource:
         conditions=tuple(condition.format(n) for n, (condition, _) in enumerate(given, start=1)),
         arguments=tuple(value for _, value in given),
         columns=f"{_VISIT_COLUMNS}, v.type",
-        total="tally WHERE scope = ANY ($1)" if domain is None else None,
-        total_arguments=(scopes,),
-        counted_max=VISITS_COUNTED_MAX,
+        tally="tally WHERE scope = ANY ($1)",
+        tally_arguments=(scopes,),
+        is_exact=domain is None,
     )
 
 
@@ -152,52 +164,104 @@ async def list_visits(
 ) -> tuple[list[Any], int]:
     """A page of visits and how many there are in all.
 
-    The number is exact without dates (for orphan visits of a domain and visits of a tag within
-    a domain it is counted too); otherwise up to the bound of its source.
+    The number is exact without dates, but for orphan visits of a domain and visits of a tag within
+    a domain; what has to be counted is counted up to the bound of its source.
     """
-    count = count_statement(source, wanted)
-    of_all: int = await database.fetchval(count.sql, *count.arguments) or 0
+    tally = tally_statement(source)
+    total, bots, links = await database.fetchrow(tally.sql, *tally.arguments)
+    of_all: int = total - bots if wanted.exclude_bots else total
     if not of_all or offset >= VISITS_REACHED_MAX:
         return [], of_all
-    page = page_statement(source, wanted, offset=offset, limit=limit)
-    return await database.fetch(page.sql, *page.arguments), of_all
+    is_counted = not source.is_exact or wanted.since is not None or wanted.until is not None
+    everything = 0
+    if source.links is not None:
+        everything = await database.fetchval(*_call(tally_statement(all_visits()))) or 0
+    if is_counted:
+        by_link = _is_cheaper_by_link(source.counted_max, total, links, everything)
+        of_all = await database.fetchval(*_call(count_statement(source, wanted, by_link=by_link)))
+    by_link = _is_cheaper_by_link(offset + limit, total, links, everything)
+    page = page_statement(source, wanted, offset=offset, limit=limit, by_link=by_link)
+    return await database.fetch(*_call(page)), of_all
+
+
+def _is_cheaper_by_link(wanted: int, total: int, links: int, everything: int) -> bool:
+    """Whether to gather the newest visits of each link rather than to walk down all visits.
+
+    Gathering reads what there is. How far the walk goes is known only if these visits are spread
+    evenly over time, so it must promise to be three times as short. Most visits are walked.
+    """
+    if 2 * total > everything:
+        return False
+    gathered = links + min(total, links * wanted)
+    walked = wanted * everything / max(total, 1)
+    return gathered < 3 * walked
+
+
+def _call(statement: Statement) -> tuple[Any, ...]:
+    return (statement.sql, *statement.arguments)
+
+
+def tally_statement(source: VisitSource) -> Statement:
+    """What knows the number of visits: total, those of bots, and links."""
+    links = "0" if source.tally.startswith("link_counter") else "sum(links)"
+    return Statement(
+        f"""SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(bots), 0)::bigint,
+                   coalesce({links}, 0)::bigint FROM {source.tally}""",
+        list(source.tally_arguments),
+    )
 
 
 def page_statement(
-    source: VisitSource, wanted: VisitFilter, *, offset: int, limit: int
+    source: VisitSource, wanted: VisitFilter, *, offset: int, limit: int, by_link: bool = False
 ) -> Statement:
-    """What reads a page."""
-    where, arguments = _where(source, wanted)
-    start = ""
+    """What reads a page: down the index of the visits, or (`by_link`) of each link's visits."""
+    conditions, arguments = _conditions(source, wanted)
+    if by_link:
+        return Statement(
+            f"""SELECT {source.columns} FROM (
+                    {_gathered(source, conditions, offset + limit)}
+                    ORDER BY id DESC LIMIT {int(limit)} OFFSET {int(offset)}
+                ) AS page CROSS JOIN LATERAL (
+                    SELECT * FROM visit WHERE visit.id = page.id OFFSET 0
+                ) AS v ORDER BY v.id DESC""",
+            arguments,
+        )
     if offset:
-        start = f"""{"AND" if where else "WHERE"} v.id <= (
-            SELECT v.id FROM {source.table} AS v {where}
-            ORDER BY v.id DESC OFFSET {int(offset)} LIMIT 1)"""
+        # Skipped in the index alone.
+        first = f"""SELECT v.id FROM {source.table} AS v {_where(conditions)}
+            ORDER BY v.id DESC OFFSET {int(offset)} LIMIT 1"""
+        conditions = [*conditions, f"v.id <= ({first})"]
     return Statement(
-        f"""SELECT {source.columns} FROM {source.table} AS v {where} {start}
+        f"""SELECT {source.columns} FROM {source.table} AS v {_where(conditions)}
             ORDER BY v.id DESC LIMIT {int(limit)}""",
         arguments,
     )
 
 
-def count_statement(source: VisitSource, wanted: VisitFilter) -> Statement:
-    """What counts: the counter that knows, otherwise the visits up to the bound."""
-    if source.total is not None and wanted.since is None and wanted.until is None:
-        counted = "total - bots" if wanted.exclude_bots else "total"
-        return Statement(
-            f"SELECT sum({counted})::bigint FROM {source.total}", list(source.total_arguments)
-        )
-    where, arguments = _where(source, wanted)
+def count_statement(
+    source: VisitSource, wanted: VisitFilter, *, by_link: bool = False
+) -> Statement:
+    """What counts visits up to the bound of their source."""
+    conditions, arguments = _conditions(source, wanted)
+    counted = f"SELECT FROM {source.table} AS v {_where(conditions)} ORDER BY v.id DESC"
+    if by_link:
+        counted = _gathered(source, conditions, source.counted_max)
     return Statement(
-        f"""SELECT count(*) FROM (
-                SELECT FROM {source.table} AS v {where}
-                ORDER BY v.id DESC LIMIT {source.counted_max}
-            ) AS some_visits""",
-        arguments,
+        f"SELECT count(*) FROM ({counted} LIMIT {source.counted_max}) AS some_visits", arguments
     )
 
 
-def _where(source: VisitSource, wanted: VisitFilter) -> tuple[str, list[Any]]:
+def _gathered(source: VisitSource, conditions: list[str], most: int) -> str:
+    own = _where(["v.link_id = one.id", *conditions[len(source.conditions) :]])
+    return f"""SELECT newest.id FROM ({source.links}) AS one CROSS JOIN LATERAL (
+        SELECT v.id FROM visit AS v {own} ORDER BY v.id DESC LIMIT {int(most)}) AS newest"""
+
+
+def _where(conditions: list[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _conditions(source: VisitSource, wanted: VisitFilter) -> tuple[list[str], list[Any]]:
     conditions = list(source.conditions)
     arguments = list(source.arguments)
     if wanted.since is not None:
@@ -209,7 +273,7 @@ def _where(source: VisitSource, wanted: VisitFilter) -> tuple[str, list[Any]]:
         conditions.append(f"v.id < ${len(arguments)}")
     if wanted.exclude_bots:
         conditions.append("NOT v.bot")
-    return f"WHERE {' AND '.join(conditions)}" if conditions else "", arguments
+    return conditions, arguments
 
 
 def _first_id(moment_ms: float) -> int:
