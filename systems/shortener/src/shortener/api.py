@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post, route
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Response
 from systems_common.health import examine
@@ -63,7 +65,7 @@ _TagsMode = Annotated[Literal["any", "all"], Parameter(query="tagsMode")]
     "/short-urls",
     operation_id="listShortUrls",
     tags=["Short URLs"],
-    responses=answers(_400="A parameter is not what it can be"),
+    responses=answers(),
 )
 async def list_short_urls(
     request: AnyRequest,
@@ -248,7 +250,13 @@ class Health(msgspec.Struct, frozen=True):
     checks: dict[str, str]
 
 
-@get("/health", tags=["Monitoring"])
+@get(
+    "/health",
+    tags=["Monitoring"],
+    responses={
+        503: ResponseSpec(data_container=Health, description="Something needed does not answer")
+    },
+)
 async def health(request: AnyRequest) -> Response[Health]:
     """Whether the service can do its work; 503 when it cannot."""
     found = await examine(service_of(request).checks)
@@ -277,10 +285,30 @@ _HANDLERS: list[Any] = [
     *DOMAIN_HANDLERS,
 ]
 
+
+def _options(handlers: list[Any]) -> Iterator[Any]:
+    """Handlers of OPTIONS that name every method of a path; the framework's name the first."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    for path, allowed in methods.items():
+        yield _options_of(path, ", ".join(sorted(allowed)))
+
+
+def _options_of(path: str, allowed: str) -> Any:
+    @route(path, http_method="OPTIONS", status_code=204, include_in_schema=False)
+    async def options() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": allowed})
+
+    return options
+
+
 rest = Router(
     "/rest/v3",
     route_handlers=[
         health,
+        *_options(_HANDLERS),
         Router("/", route_handlers=_HANDLERS, guards=[require_key], security=[{"ApiKey": []}]),
     ],
 )

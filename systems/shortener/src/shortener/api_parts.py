@@ -61,6 +61,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 _ALWAYS = {
+    400: "A parameter or the body is not what it can be",
     401: "No API key, or one that is not valid",
     503: "Something that the service needs does not answer",
 }
@@ -68,7 +69,7 @@ _ALWAYS = {
 
 def answers(**problems_by_status: str) -> dict[int, ResponseSpec]:
     """The problems an operation answers with, documented; `_404="…"` is one."""
-    described = {int(name[1:]): text for name, text in problems_by_status.items()} | _ALWAYS
+    described = _ALWAYS | {int(name[1:]): text for name, text in problems_by_status.items()}
     return {
         status: ResponseSpec(
             data_container=Problem,

@@ -50,7 +50,6 @@ from shortener.visit_lists import (
 
 __all__ = ["VISIT_HANDLERS"]
 
-_BAD_QUERY = "A parameter is not what it can be"
 _NO_LINK = "No link has this code"
 
 
@@ -58,7 +57,7 @@ _NO_LINK = "No link has this code"
     "/short-urls/{code:str}/visits",
     operation_id="getShortUrlVisits",
     tags=["Visits"],
-    responses=answers(_400=_BAD_QUERY, _404=_NO_LINK),
+    responses=answers(_404=_NO_LINK),
 )
 async def get_short_url_visits(
     request: AnyRequest,
@@ -96,7 +95,7 @@ async def delete_short_url_visits(
     "/tags/{tag:str}/visits",
     operation_id="getTagVisits",
     tags=["Visits"],
-    responses=answers(_400=_BAD_QUERY, _404="There is no such tag"),
+    responses=answers(_404="There is no such tag"),
 )
 async def get_tag_visits(
     request: AnyRequest,
@@ -120,7 +119,7 @@ async def get_tag_visits(
     "/domains/{domain:str}/visits",
     operation_id="getDomainVisits",
     tags=["Visits"],
-    responses=answers(_400=_BAD_QUERY, _404="There is no such domain"),
+    responses=answers(_404="There is no such domain"),
 )
 async def get_domain_visits(
     request: AnyRequest,
@@ -157,7 +156,7 @@ async def get_visits(request: AnyRequest) -> VisitsOverview:
     "/visits/non-orphan",
     operation_id="getNonOrphanVisits",
     tags=["Visits"],
-    responses=answers(_400=_BAD_QUERY),
+    responses=answers(),
 )
 async def get_non_orphan_visits(
     request: AnyRequest,
@@ -180,7 +179,7 @@ async def get_non_orphan_visits(
     "/visits/orphan",
     operation_id="getOrphanVisits",
     tags=["Visits"],
-    responses=answers(_400=_BAD_QUERY),
+    responses=answers(),
 )
 async def get_orphan_visits(
     request: AnyRequest,

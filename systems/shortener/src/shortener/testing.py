@@ -84,7 +84,7 @@ class Shortener(msgspec.Struct, frozen=True):
         assert self.total(code) == expected
 
     def assert_no_drift(self) -> None:
-        """Every counter equals a recount of the visits."""
+        """Every counter equals a recount of the visits, and the tally one of the counters."""
         drifted = self.sql(
             """SELECT c.link_id, c.total, c.bots, count(v.id) AS visits
                FROM link_counter AS c LEFT JOIN visit AS v USING (link_id)
@@ -92,6 +92,12 @@ class Shortener(msgspec.Struct, frozen=True):
                    OR c.bots <> count(v.id) FILTER (WHERE v.bot)"""
         )
         assert drifted == []
+        # The ids of deleted tags stay in scopes and count for nothing.
+        tallies = """SELECT scope, sum(links), sum(total), sum(bots) FROM {}
+            WHERE scope <= 10 OR scope IN (SELECT id FROM tag UNION ALL SELECT id FROM domain)
+            GROUP BY scope HAVING (sum(links), sum(total), sum(bots)) <> (0, 0, 0) ORDER BY scope"""
+        kept, recounted = tallies.format("tally"), tallies.format("recounted_tally()")
+        assert self.sql(kept) == self.sql(recounted)
 
 
 def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:

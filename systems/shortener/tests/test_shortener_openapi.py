@@ -1,0 +1,44 @@
+"""What the service says of itself: Schemathesis tries to catch it out, and it is Shlink's API."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from shortener.testing import API_KEY, Starter
+
+EXAMPLES = int(os.environ.get("SHORTENER_SCHEMA_EXAMPLES", "2"))
+"""Made-up requests for each operation, beside those of its bounds; acceptance has more."""
+
+
+def test_no_request_breaks_the_schema_or_the_service(starter: Starter, tmp_path: Path) -> None:
+    """Every answer has a documented status, type and shape; none is a server error.
+
+    `mercure-info` is left out: its only answer is Shlink's 501. `positive_data_acceptance` is too:
+    that a long URL has a host, or a date a month, is more than a schema says.
+    """
+    with starter() as shortener:
+        done = subprocess.run(
+            [
+                Path(sys.executable).parent / "schemathesis",
+                "run",
+                f"{shortener.process.url}/rest/v3/docs/openapi.json",
+                f"--header=X-Api-Key: {API_KEY}",
+                "--seed=1",
+                f"--max-examples={EXAMPLES}",
+                "--phases=coverage,fuzzing",
+                "--generation-database=none",
+                "--exclude-operation-id=mercureInfo",
+                "--exclude-checks=positive_data_acceptance",
+                "--continue-on-failure",
+                "--no-color",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+        shortener.assert_no_drift()
