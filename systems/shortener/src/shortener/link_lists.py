@@ -14,6 +14,7 @@ from shortener.links import LINK_COLUMNS, LINK_TAGS
 from shortener.tags import tag_ids
 
 __all__ = [
+    "BY_COUNT_REACHED_MAX",
     "LINKS_COUNTED_MAX",
     "LINKS_REACHED_MAX",
     "LinkFilter",
@@ -29,6 +30,8 @@ LINKS_COUNTED_MAX = 10_000
 """Filtered links are counted up to here; more are said to be this many."""
 LINKS_REACHED_MAX = 1_000_000
 """Pages behind so many links are empty."""
+BY_COUNT_REACHED_MAX = 100_000
+"""The same for links by visits, where each skipped one is looked at."""
 
 Order = Literal[
     "dateCreated-ASC",
@@ -98,7 +101,7 @@ async def list_links(
     """A page of links and how many fit in all.
 
     The number is exact without filters, for a domain, or for one tag; otherwise up to
-    `LINKS_COUNTED_MAX`. Behind the first million links there are no pages.
+    `LINKS_COUNTED_MAX`. Pages behind `LINKS_REACHED_MAX` links are empty.
     """
     tags = await tag_ids(database, {*wanted.tags, *wanted.exclude_tags})
     where = where_statement(wanted, tags)
@@ -106,7 +109,8 @@ async def list_links(
         return [], 0
     count = count_statement(wanted, where, tags)
     of_all: int = await database.fetchval(count.sql, *count.arguments) or 0
-    if offset >= min(of_all, LINKS_REACHED_MAX) and of_all != LINKS_COUNTED_MAX:
+    reached_max = BY_COUNT_REACHED_MAX if wanted.order in _BY_COUNT else LINKS_REACHED_MAX
+    if offset >= reached_max:
         return [], of_all
     page = page_statement(wanted, where, offset=offset, limit=limit)
     return await database.fetch(page.sql, *page.arguments), of_all

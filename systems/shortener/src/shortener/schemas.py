@@ -110,7 +110,7 @@ class RegularVisit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     referer: str
     date: str
     user_agent: str
-    visit_location: None = None
+    visit_location: None
     potential_bot: bool
     visited_url: str
     redirect_url: str | None
@@ -283,6 +283,7 @@ def visit_list(rows: list[Any], of_all: int, page: int, length: int, base_url: s
             referer=row["referer"] or "",
             date=_date(row["visited_at"]),
             user_agent=row["user_agent"] or "",
+            visit_location=None,
             potential_bot=row["bot"],
             visited_url=row["visited_url"] or plain_url,
             redirect_url=row["redirect_url"],
@@ -299,6 +300,7 @@ def orphan_list(rows: list[Any], of_all: int, page: int, length: int) -> OrphanV
             referer=row["referer"] or "",
             date=_date(row["visited_at"]),
             user_agent=row["user_agent"] or "",
+            visit_location=None,
             potential_bot=row["bot"],
             visited_url=row["visited_url"],
             redirect_url=row["redirect_url"],

@@ -20,6 +20,7 @@ from shortener.orphans import ORPHAN_SCOPES, OrphanType
 
 __all__ = [
     "SCOPE_VISITS_COUNTED_MAX",
+    "SCOPE_VISITS_REACHED_MAX",
     "VISITS_COUNTED_MAX",
     "VISITS_REACHED_MAX",
     "Overview",
@@ -43,6 +44,8 @@ SCOPE_VISITS_COUNTED_MAX = 10_000
 """The same for visits of a tag or a domain, each of which has its link looked up."""
 VISITS_REACHED_MAX = 1_000_000
 """Pages behind so many visits are empty."""
+SCOPE_VISITS_REACHED_MAX = 100_000
+"""The same for visits of a tag or a domain, where each skipped one has its link looked up."""
 _ID_MAX = 2**63 - 1
 
 
@@ -170,7 +173,8 @@ async def list_visits(
     tally = tally_statement(source)
     total, bots, links = await database.fetchrow(tally.sql, *tally.arguments)
     of_all: int = total - bots if wanted.exclude_bots else total
-    if not of_all or offset >= VISITS_REACHED_MAX:
+    reached_max = VISITS_REACHED_MAX if source.links is None else SCOPE_VISITS_REACHED_MAX
+    if not of_all or offset >= reached_max:
         return [], of_all
     is_counted = not source.is_exact or wanted.since is not None or wanted.until is not None
     everything = 0
