@@ -18,6 +18,7 @@ from pathlib import Path
 
 import known
 import page
+import shortener
 import steps
 from commands import Broken, Skipped, run, timed
 
@@ -49,6 +50,8 @@ STEPS: dict[str, tuple[str, Step]] = {
         "known knees beside stress-ng on one core: said, and not wrong",
         lambda clone: known.stressed(clone, times=3),
     ),
+    "plans": ("no list of the shortener reads a whole table, 1,000,000 links", shortener.plans),
+    "schema": ("Schemathesis finds no fault in the shortener's API", shortener.schema),
     "test": ("`make test`", lambda clone: timed(["make", "test"], clone)),
 }
 

@@ -1,6 +1,11 @@
-"""No list reads a growing table from end to end, with 100,000 links and 200,000 visits."""
+"""No list reads a growing table from end to end, with 100,000 links and 200,000 visits.
+
+SHORTENER_PLAN_LINKS is another number of links.
+"""
 
 from __future__ import annotations
+
+import os
 
 import asyncpg
 import pytest
@@ -9,12 +14,14 @@ from shortener.plans import Query, add_what_is_rare, breaches, list_queries
 from shortener.testing import command, new_database, on_database
 from systems_common.testing import EmbeddedServer
 
+LINKS = os.environ.get("SHORTENER_PLAN_LINKS", "100000")
+
 
 @pytest.fixture(scope="module")
 def large_database(postgres: EmbeddedServer) -> str:
     url = new_database(postgres.url)
-    for arguments in (("migrate",), ("seed", "--links", "100000")):
-        done = command(url, *arguments, SEED_API_KEY="key")
+    for arguments in (("migrate",), ("seed", "--links", LINKS)):
+        done = command(url, *arguments, timeout_s=600, SEED_API_KEY="key")
         assert done.returncode == 0, done.stderr
     on_database(url, add_what_is_rare)
     return url

@@ -113,7 +113,9 @@ def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def command(database_url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def command(
+    database_url: str, *arguments: str, timeout_s: float = 60, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m shortener` as a deployment would."""
     return subprocess.run(
         [sys.executable, "-m", "shortener", *arguments],
@@ -125,7 +127,7 @@ def command(database_url: str, *arguments: str, **env: str) -> subprocess.Comple
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
 

@@ -1,0 +1,28 @@
+"""The promises about the shortener's API, by its tests with larger numbers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from commands import run
+
+LINKS = 1_000_000
+EXAMPLES = 200
+
+
+def plans(clone: Path) -> str:
+    """EXPLAIN of every list query with a million links: no sequential scan."""
+    return _test(clone, "test_shortener_plans.py", SHORTENER_PLAN_LINKS=str(LINKS))
+
+
+def schema(clone: Path) -> str:
+    """Schemathesis with many made-up requests for each operation."""
+    return _test(clone, "test_shortener_openapi.py", SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES))
+
+
+def _test(clone: Path, file: str, **more: str) -> str:
+    began_s = time.monotonic()
+    pytest = str(clone / ".venv/bin/pytest")
+    run([pytest, "-q", f"systems/shortener/tests/{file}"], clone, **more)
+    return f"{time.monotonic() - began_s:.0f} s"
