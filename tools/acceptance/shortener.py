@@ -8,7 +8,7 @@ from pathlib import Path
 from commands import run
 
 LINKS = 1_000_000
-EXAMPLES = 200
+EXAMPLES = 100
 
 
 def plans(clone: Path) -> str:
