@@ -72,9 +72,9 @@ CREATE INDEX link_search ON link
 -- among which the counts themselves decide (DECISIONS.md, 10).
 ALTER TABLE link_counter
     ADD COLUMN visits_band smallint NOT NULL
-        GENERATED ALWAYS AS (floor(2 * ln((total + 1)::float8) / ln(2::float8))) STORED,
+        GENERATED ALWAYS AS (floor(2 * ln((greatest(total, 0) + 1)::float8) / ln(2::float8))) STORED,
     ADD COLUMN people_band smallint NOT NULL
-        GENERATED ALWAYS AS (floor(2 * ln((total - bots + 1)::float8) / ln(2::float8))) STORED;
+        GENERATED ALWAYS AS (floor(2 * ln((greatest(total - bots, 0) + 1)::float8) / ln(2::float8))) STORED;
 CREATE INDEX link_counter_by_visits ON link_counter (visits_band);
 CREATE INDEX link_counter_by_people ON link_counter (people_band);
 
