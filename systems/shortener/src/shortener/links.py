@@ -214,9 +214,8 @@ def _digests(draft: LinkDraft, author: Author) -> tuple[bytes | None, bytes | No
     return hashlib.sha256(key).digest(), hashlib.sha256(msgspec.json.encode(draft)).digest()
 
 
-# Locks the link first, then its counter, in the order of whoever stores a visit.
+# The link first, then its counter, in the order of whoever stores a visit.
 _LOCK = "SELECT id FROM link WHERE code = $1 AND domain = $2 FOR NO KEY UPDATE"
-_LOCK_COUNTER = "SELECT FROM link_counter WHERE link_id = $1 FOR UPDATE"
 
 _SET_TAGS = """
 WITH named AS (
@@ -256,7 +255,6 @@ async def edit_link(database: Database, code: str, domain: str, edit: LinkEdit) 
             raise problems.link_not_found(code, domain)
         if update is not None:
             await connection.execute(update, code, domain, *edit.columns.values())
-        await connection.execute(_LOCK_COUNTER, link_id)
         await connection.execute(_SET_TAGS, link_id, list(edit.tags))
         return await connection.fetchrow(_BY_CODE, code, domain)
 
