@@ -14,7 +14,7 @@ from shortener.testing import Shortener, Starter, on_database
 from systems_common.testing import wait_until
 
 CACHES = ("off", "local", "valkey")
-MODES = ("sync", "batch")
+MODES = ("sync", "batch", "slotted")
 
 
 @pytest.fixture(scope="module", params=[(c, v) for c in CACHES for v in MODES], ids="-".join)

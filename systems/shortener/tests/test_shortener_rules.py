@@ -62,7 +62,7 @@ def test_a_slug_can_always_be_asked_for(text: str) -> None:
     "url",
     [
         "https://example.com",
-        "http://user@example.com:8080/a?b=c#d",
+        "http://example.com:8080/a@b?b=c#d",
         "https://[::1]/",
         "https://例え.jp/パス",
         "HTTPS://EXAMPLE.COM/",
@@ -88,6 +88,10 @@ def test_addresses_that_are_taken(url: str) -> None:
         "https://example.com/\x00",
         "https://example.com:99999/",
         "https://[::1/",
+        "https://user@example.com/",
+        "https://user:password@example.com/",
+        "https://bank.example%40@example.com/",
+        "https://@example.com/",
         "https://example.com/" + "x" * LONG_URL_LENGTH_MAX,
     ],
 )

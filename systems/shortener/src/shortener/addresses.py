@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
-__all__ = ["LONG_URL_LENGTH_MAX", "check_long_url", "location_of", "with_query"]
+__all__ = [
+    "LONG_URL_LENGTH_MAX",
+    "check_long_url",
+    "has_parameter",
+    "location_of",
+    "with_path",
+    "with_query",
+]
 
 LONG_URL_LENGTH_MAX = 8_192
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f<>\"\\^`{|}]")
 _RESERVED = ":/?#[]@!$&'()*+,;=%-._~"
+_QUERY = ":/?[]@!$&'()*+,;=%-._~"
+_PATH = ":/@!$&'()*+,;=%-._~"
 
 
 def check_long_url(text: str) -> str | None:
     """The address without surrounding blanks, or None when it is not one to redirect to.
 
     Only http and https with a host: a `javascript:` or `data:` address would run in the name of
-    whoever shared the short link, and a control character could end the Location header.
+    whoever shared the short link, and a control character could end the Location header. Without
+    a user or password: `https://bank.example@elsewhere.example/` leads elsewhere.
     """
     url = text.strip()
     if not url or len(url) > LONG_URL_LENGTH_MAX or _UNSAFE.search(url):
@@ -29,7 +39,7 @@ def check_long_url(text: str) -> str | None:
         return None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
         return None
-    return url
+    return None if "@" in parts.netloc else url
 
 
 def location_of(long_url: str) -> str:
@@ -45,8 +55,44 @@ def location_of(long_url: str) -> str:
     return quote(parts._replace(netloc=netloc).geturl(), _RESERVED)
 
 
-def with_query(location: str, query: str) -> str:
-    """The address with a query string added to its own, before its fragment."""
+def with_query(location: str, query: str, *, without: str | None = None) -> str:
+    """The address with the parameters of a query string, before its fragment.
+
+    As in Shlink a parameter that the address has too is replaced: the visitor's value stands, at
+    the place of the address's first one of that name. The parameter `without` is left out.
+    """
     address, hash_sign, fragment = location.partition("#")
-    separator = "&" if "?" in address else "?"
-    return f"{address}{separator}{quote(query, _RESERVED)}{hash_sign}{fragment}"
+    given = [part for part in query.split("&") if part and _name(part) != without]
+    if not given:
+        return location
+    address, question_mark, own = address.partition("?")
+    kept: list[str] = []
+    if question_mark:
+        names = {_name(part) for part in given}
+        for part in own.split("&"):
+            if (name := _name(part)) not in names:
+                kept.append(part)
+                continue
+            kept += [new for new in given if _name(new) == name]
+            # The address may have the name once more: that one is replaced by nothing.
+            given = [new for new in given if _name(new) != name]
+    merged = "&".join(part for part in (*kept, *given) if part)
+    return f"{address}?{quote(merged, _QUERY)}{hash_sign}{fragment}"
+
+
+def has_parameter(query: str, name: str) -> bool:
+    """Whether a query string has a parameter of that name."""
+    return any(_name(part) == name for part in query.split("&"))
+
+
+def with_path(location: str, extra: str) -> str:
+    """The address with more path, which begins with a slash, after its own.
+
+    The extra path stands after the host's slash and is quoted, so it cannot become another host.
+    """
+    end = min(at for mark in ("?", "#") if (at := (location + mark).find(mark)) >= 0)
+    return location[:end].rstrip("/") + quote(extra, _PATH) + location[end:]
+
+
+def _name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])

@@ -135,7 +135,9 @@ async def create_short_url(
     service = service_of(request)
     draft = draft_of(data, default_domain=service.default_domain)
     author = Author(request.state.api_key_id, idempotency_key or None)
-    return short_url(await create_link(service.database, draft, author), service.base_url)
+    row = await create_link(service.database, service.codes, draft, author)
+    service.made(row["domain"], row["code"])
+    return short_url(row, service.base_url)
 
 
 _NOT_FOUND = "No link has this code"

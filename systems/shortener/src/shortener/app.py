@@ -38,7 +38,8 @@ __all__ = ["app", "create_app"]
 log = logging.getLogger(__name__)
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
-_OWN_PATHS = frozenset({"/", *(f"/{name}" for name in RESERVED)})
+# What hangs below a code, and below the root, is the API's; all other paths are visitors'.
+_BELOW_A_CODE = ("/track", "/qr-code")
 _BODY_BYTES_MAX = 64 * 1024
 
 
@@ -89,13 +90,14 @@ def create_app(settings: Settings) -> Asgi:
     async def dispatch(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and redirector is not None:
             path: str = scope["path"]
-            if (
-                path.find("/", 1) == -1
-                and path not in _OWN_PATHS
-                and scope["method"] in ("GET", "HEAD")
-            ):
-                await redirector(scope, send)
-                return
+            name, slash, _ = path[1:].partition("/")
+            if name not in RESERVED and scope["method"] in ("GET", "HEAD"):
+                if name and not slash:
+                    await redirector(scope, send)
+                    return
+                if not path.endswith(_BELOW_A_CODE):
+                    await redirector.elsewhere(scope, send)
+                    return
         if scope["type"] == "lifespan":
             await live(receive, send)
         else:

@@ -1,4 +1,4 @@
-"""Hears of changed and deleted links from PostgreSQL (LISTEN) and has them forgotten."""
+"""Hears of new, changed and deleted links, and of domains, from PostgreSQL (LISTEN)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from systems_common.database import DatabaseUnavailableError, connect
 
+from shortener.domains import Domains
 from shortener.targets import Targets
 
 __all__ = ["listen_for_changes"]
@@ -20,15 +21,18 @@ _RETRY_S = 0.5
 _PROBE_S = 10.0
 
 
-async def listen_for_changes(url: str, targets: Targets) -> None:
+async def listen_for_changes(url: str, targets: Targets, domains: Domains) -> None:
     """Run until cancelled, over one connection of its own.
 
     The notification is part of the transaction that changed the link. What was missed while the
-    connection was down cannot be known, so then everything is forgotten.
+    connection was down cannot be known, so when it is up again everything is forgotten.
     """
 
-    def changed(connection: object, pid: int, channel: str, code: str) -> None:
-        targets.forget(code)
+    def link_changed(connection: object, pid: int, channel: str, key: str) -> None:
+        targets.forget(key)
+
+    def domain_changed(connection: object, pid: int, channel: str, payload: str) -> None:
+        domains.reload()
 
     while True:
         try:
@@ -37,12 +41,15 @@ async def listen_for_changes(url: str, targets: Targets) -> None:
             await asyncio.sleep(_RETRY_S)
             continue
         try:
-            await connection.add_listener("link_changed", changed)
-            targets.forget_all()
+            await connection.add_listener("link_changed", link_changed)
+            await connection.add_listener("domain_changed", domain_changed)
+            targets.changes_are_told(True)
+            domains.reload()
             await _until_broken(connection)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("not listening for changes", extra={"error": str(error) or repr(error)})
         finally:
+            targets.changes_are_told(False)
             connection.terminate()
         await asyncio.sleep(_RETRY_S)
 

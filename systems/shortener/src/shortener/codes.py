@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from shortener.permutation import digits, space
+
 __all__ = [
     "CODE_LENGTH",
     "CODE_LENGTH_MAX",
@@ -22,20 +24,14 @@ SLUG_LENGTH_MAX = 255
 RESERVED = frozenset({"rest", "health", "robots.txt", "favicon.ico", ".", ".."})
 """Paths of the service itself, which no slug may take."""
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SLUG = re.compile(r"[\w\-.~!$&'()*+,;=:@]+")
 
 
 def random_code(length: int = CODE_LENGTH) -> str:
     """A random code of base 62 digits; whether it is free only the database can say."""
-    # 16 bits a digit where log2(62) = 5.95 would do: the modulo then favors no digit by more
-    # than 62 / 2**16 = 0.1 %.
+    # 16 bits a digit where log2(62) = 5.95 would do: the modulo then favors no code noticeably.
     number = int.from_bytes(os.urandom(2 * length))
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        digits.append(_ALPHABET[digit])
-    return "".join(digits)
+    return digits(number % space(length), length)
 
 
 def clean_slug(text: str) -> str | None:

@@ -11,7 +11,8 @@ import msgspec
 from systems_common.database import Database, transaction
 
 from shortener import problems
-from shortener.codes import CODE_LENGTH, random_code
+from shortener.code_sources import CodeSource
+from shortener.codes import CODE_LENGTH
 from shortener.tags import ENSURE_TAGS
 from shortener.tally import TALLY_COUNTED
 
@@ -132,14 +133,16 @@ async def find_link(database: Database, code: str, domain: str = "") -> Any:
     return row
 
 
-async def create_link(database: Database, draft: LinkDraft, author: Author) -> Any:
+async def create_link(
+    database: Database, codes: CodeSource, draft: LinkDraft, author: Author
+) -> Any:
     """Make the link, or return the one that an earlier, equal request made.
 
     Raises the problem of a slug that is taken, or of an Idempotency-Key used for something else.
     """
     for attempt in range(1, _TAGS_GONE_MAX + 1):
         try:
-            return await _create(database, draft, author)
+            return await _create(database, codes, draft, author)
         except asyncpg.ForeignKeyViolationError:
             # A tag was deleted between our looking for it and its use; it is made anew.
             if attempt == _TAGS_GONE_MAX:
@@ -147,10 +150,12 @@ async def create_link(database: Database, draft: LinkDraft, author: Author) -> A
     raise AssertionError("the loop returns or raises")
 
 
-async def _create(database: Database, draft: LinkDraft, author: Author) -> Any:
+async def _create(
+    database: Database, codes: CodeSource, draft: LinkDraft, author: Author
+) -> Any:
     if not draft.find_if_exists:
         async with database.connection() as connection:
-            return await _insert(connection, draft, author)
+            return await _insert(connection, codes, draft, author)
     async with transaction(database) as connection:
         # Two equal requests at the same time: the second waits here, then finds the first's link.
         await connection.execute(
@@ -166,10 +171,10 @@ async def _create(database: Database, draft: LinkDraft, author: Author) -> Any:
             draft.max_visits,
             draft.domain,
         )
-        return row if row is not None else await _insert(connection, draft, author)
+        return row if row is not None else await _insert(connection, codes, draft, author)
 
 
-async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
+async def _insert(connection: Any, codes: CodeSource, draft: LinkDraft, author: Author) -> Any:
     idempotency, request = _digests(draft, author)
     if draft.domain:
         await connection.execute(_ENSURE_DOMAIN, draft.domain)
@@ -180,7 +185,7 @@ async def _insert(connection: Any, draft: LinkDraft, author: Author) -> Any:
         length = draft.code_length + attempt // _ATTEMPTS_AT_A_LENGTH
         row = await connection.fetchrow(
             _INSERT,
-            draft.slug or random_code(length),
+            draft.slug or await codes.propose(connection, draft.long_url, length, attempt),
             draft.long_url,
             draft.title,
             draft.valid_since,

@@ -14,12 +14,16 @@ from glide import GlideClient
 from systems_common import valkey
 from systems_common.broker import Broker
 from systems_common.consumer import PullConsumer
-from systems_common.database import Database
+from systems_common.database import Database, connect
 from systems_common.health import Check
 from systems_common.ids import IdGenerator
 
 from shortener.changes import listen_for_changes
+from shortener.code_sources import CodeSource, open_codes
+from shortener.domains import Domains
+from shortener.indexes import set_visit_index
 from shortener.keys import KeyRing
+from shortener.local_targets import LocalTargets
 from shortener.recording import (
     DURABLE,
     STREAM,
@@ -30,14 +34,19 @@ from shortener.recording import (
     store_batch,
 )
 from shortener.redirect import Redirector
+from shortener.remembering import UnknownKeys
 from shortener.settings import Settings
-from shortener.targets import DatabaseTargets, LocalTargets, Targets, ValkeyTargets
+from shortener.slots import SlottedRecorder, fold_slots, keep_folding
+from shortener.targets import DatabaseTargets, Targets, key_of
+from shortener.valkey_targets import ValkeyTargets
 
 __all__ = ["NotMigratedError", "Service", "open_service"]
 
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 5.0
+# Shorter than links are remembered for: nobody misses an unknown code's place in memory.
+_UNKNOWN_TTL_S = 10.0
 
 
 class NotMigratedError(Exception):
@@ -54,6 +63,8 @@ class Service:
         keys: KeyRing,
         redirector: Redirector,
         checks: Mapping[str, Check],
+        codes: CodeSource,
+        targets: Targets,
     ) -> None:
         self.base_url = settings.base_url.rstrip("/")
         self.default_domain = urlsplit(settings.base_url).netloc
@@ -62,6 +73,15 @@ class Service:
         self.keys = keys
         self.redirector = redirector
         self.checks = checks
+        self.codes = codes
+        self._targets = targets
+
+    def made(self, domain: str, code: str) -> None:
+        """A link was made: if its code was asked for before, it is unknown no more.
+
+        Other processes hear of it from the database; this one need not wait for that.
+        """
+        self._targets.forget(key_of(domain, code))
 
 
 @contextlib.asynccontextmanager
@@ -81,6 +101,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             raise NotMigratedError(
                 "the database has no tables of this service; run: python -m shortener migrate"
             ) from error
+        await _set_visit_index(settings)
+        codes = await open_codes(settings.codes, database)
         checks: dict[str, Check] = {
             "database": Check(partial(database.fetchval, "SELECT 1")),
         }
@@ -91,11 +113,21 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(cache.close)
             checks["cache"] = Check(cache.ping, needed=False)
         targets = _targets(settings, database, cache)
+        domains = Domains(database, urlsplit(settings.base_url).netloc)
+        stack.push_async_callback(domains.close)
+        await domains.load()
         await stack.enter_async_context(
-            _background("changes", partial(listen_for_changes, settings.database_url, targets))
+            _background(
+                "changes", partial(listen_for_changes, settings.database_url, targets, domains)
+            )
         )
 
+        # Also without VISITS=slotted, for slots that were left before the switch.
+        await fold_slots(database)
         recorder: Recorder = SyncRecorder(database)
+        if settings.visits == "slotted":
+            recorder = SlottedRecorder(database)
+            await stack.enter_async_context(_background("slots", partial(keep_folding, database)))
         if settings.nats_url:
             broker = Broker(
                 settings.nats_url,
@@ -120,27 +152,45 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
         redirector = Redirector(
             targets=targets,
+            domains=domains,
             recorder=recorder,
             database=database,
             ids=ids,
             base_url=settings.base_url.rstrip("/"),
             status=settings.redirect_status,
+            disable_track_param=settings.disable_track_param or None,
+            track_orphans=settings.track_orphan_visits,
+            extra_path=settings.redirect_extra_path_mode,
         )
         log.info("started", extra={"cache": settings.redirect_cache, "visits": settings.visits})
-        yield Service(settings, database, KeyRing(database), redirector, checks)
+        yield Service(settings, database, KeyRing(database), redirector, checks, codes, targets)
         log.info("stopping")
+
+
+async def _set_visit_index(settings: Settings) -> None:
+    # Over a connection of its own: it may take minutes, and a query of the pool may not.
+    connection = await connect(settings.database_url, name="shortener index")
+    try:
+        await set_visit_index(connection, settings.visit_index)
+    finally:
+        await connection.close()
 
 
 def _targets(settings: Settings, database: Database, cache: GlideClient | None) -> Targets:
     source = DatabaseTargets(database)
+    unknown = UnknownKeys(
+        entries=max(1, settings.redirect_cache_entries // 10),
+        ttl_s=min(_UNKNOWN_TTL_S, settings.redirect_cache_ttl_s),
+    )
     if settings.redirect_cache == "local":
         return LocalTargets(
             source,
             ttl_s=settings.redirect_cache_ttl_s,
             entries=settings.redirect_cache_entries,
+            unknown=unknown,
         )
     if settings.redirect_cache == "valkey" and cache is not None:
-        return ValkeyTargets(source, cache, ttl_s=settings.redirect_cache_ttl_s)
+        return ValkeyTargets(source, cache, ttl_s=settings.redirect_cache_ttl_s, unknown=unknown)
     return source
 
 

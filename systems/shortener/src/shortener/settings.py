@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 import msgspec
 from systems_common.settings import SECRET, SettingsError, from_environment
 
+from shortener.code_sources import CodeKind
+from shortener.indexes import VisitIndex
+from shortener.redirect import ExtraPath
+
 __all__ = ["DatabaseSettings", "Settings", "read_settings"]
 
 _Url = Annotated[str, SECRET]
@@ -34,7 +38,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redirect_cache_ttl_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
     redirect_cache_entries: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     redirect_status: Literal[301, 302, 307, 308] = 302
-    visits: Literal["sync", "batch"] = "batch"
+    redirect_extra_path_mode: ExtraPath = "default"
+    codes: CodeKind = "random"
+    visits: Literal["sync", "batch", "slotted"] = "batch"
+    visit_index: VisitIndex = "on"
+    track_orphan_visits: bool = True
+    disable_track_param: str = ""
     visits_ack_wait_s: Annotated[float, msgspec.Meta(ge=0.5)] = 5.0
     nats_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     delete_visits_max: Annotated[int, msgspec.Meta(ge=0)] = 0

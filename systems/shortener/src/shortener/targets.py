@@ -1,24 +1,19 @@
-"""Where a code leads, and the three ways to remember it (REDIRECT_CACHE)."""
+"""Where a code leads: what is known of it, and how it is read from the database.
+
+A target is asked for by its key: the code itself on the default domain, `domain/code` on another.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
-from glide import ExpirySet, ExpiryType, GlideClient, GlideError
-from systems_common.batching import Batcher, OverloadedError
 from systems_common.database import Database
 
 from shortener.addresses import location_of
+from shortener.rules import Condition, Rule
 
-__all__ = ["DatabaseTargets", "LocalTargets", "Target", "Targets", "ValkeyTargets"]
-
-log = logging.getLogger(__name__)
+__all__ = ["DatabaseTargets", "Target", "Targets", "key_of"]
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,31 +25,41 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     valid_until_s: float | None
     limited: bool
     forward_query: bool
+    rules: tuple[Rule, ...] = ()
 
 
 class Targets(Protocol):
     """A source of targets that may remember them."""
 
-    def peek(self, code: str) -> Target | None:
+    def peek(self, key: str) -> Target | None:
         """The target, when it can be had without waiting."""
         ...
 
-    async def find(self, code: str) -> Target | None:
-        """The target, or None when there is no such code. Raises `DatabaseUnavailableError`."""
+    async def find(self, key: str) -> Target | None:
+        """The target, or None when there is no such link. Raises `DatabaseUnavailableError`."""
         ...
 
-    def forget(self, code: str) -> None:
-        """The link of this code was changed or deleted."""
+    def forget(self, key: str) -> None:
+        """The link of this key was made, changed or deleted."""
         ...
 
-    def forget_all(self) -> None:
-        """Any link may have been changed unnoticed."""
+    def changes_are_told(self, told: bool) -> None:
+        """From now on changes are told, so forget what may have changed unnoticed; or no more."""
         ...
+
+
+def key_of(domain: str, code: str) -> str:
+    """The key of a code on a domain; '' is the default one. No code holds a slash."""
+    return f"{domain}/{code}" if domain else code
 
 
 _SELECT = """
-SELECT id, long_url, valid_since, valid_until, max_visits IS NOT NULL AS limited, forward_query
-FROM link WHERE code = $1 AND domain = ''"""
+SELECT id, long_url, valid_since, valid_until, max_visits IS NOT NULL AS limited, forward_query,
+    has_redirect_rules
+FROM link WHERE code = $1 AND domain = $2"""
+
+_SELECT_RULES = """
+SELECT long_url, conditions FROM redirect_rule WHERE link_id = $1 ORDER BY priority"""
 
 
 class DatabaseTargets:
@@ -63,16 +68,21 @@ class DatabaseTargets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def peek(self, code: str) -> Target | None:
+    def peek(self, key: str) -> Target | None:
         """Nothing is remembered."""
         return None
 
-    async def find(self, code: str) -> Target | None:
-        """Read the link."""
-        row = await self._database.fetchrow(_SELECT, code)
+    async def find(self, key: str) -> Target | None:
+        """Read the link, and its rules when it has some."""
+        domain, _, code = key.rpartition("/")
+        row = await self._database.fetchrow(_SELECT, code, domain)
         if row is None:
             return None
-        identifier, long_url, since, until, limited, forward_query = row
+        identifier, long_url, since, until, limited, forward_query, has_rules = row
+        rules: tuple[Rule, ...] = ()
+        if has_rules:
+            found = await self._database.fetch(_SELECT_RULES, identifier)
+            rules = tuple(_rule(long_url, conditions) for long_url, conditions in found)
         return Target(
             identifier,
             location_of(long_url),
@@ -80,134 +90,32 @@ class DatabaseTargets:
             None if until is None else until.timestamp(),
             limited,
             forward_query,
+            rules,
         )
 
-    def forget(self, code: str) -> None:
+    def forget(self, key: str) -> None:
         """Nothing is remembered."""
 
-    def forget_all(self) -> None:
+    def changes_are_told(self, told: bool) -> None:
         """Nothing is remembered."""
 
 
-class LocalTargets:
-    """REDIRECT_CACHE=local: a bounded dictionary in the process, the least recently used out first.
+class _StoredCondition(msgspec.Struct, frozen=True, rename="camel"):
+    """A condition as the API gives it."""
 
-    Unknown codes are not remembered, so a link that was just made works at once everywhere.
-    """
-
-    def __init__(self, source: Targets, *, ttl_s: float, entries: int) -> None:
-        self._source = source
-        self._ttl_s = ttl_s
-        self._entries = entries
-        self._known: OrderedDict[str, tuple[Target, float]] = OrderedDict()
-        self._changes = 0
-
-    def peek(self, code: str) -> Target | None:
-        """The target when it was remembered less than the time to live ago."""
-        entry = self._known.get(code)
-        if entry is None or entry[1] < time.monotonic():
-            return None
-        self._known.move_to_end(code)
-        return entry[0]
-
-    async def find(self, code: str) -> Target | None:
-        """Ask the source and remember the answer."""
-        changes = self._changes
-        target = await self._source.find(code)
-        # When a change was told while we asked, the answer may be the old one.
-        if target is not None and changes == self._changes:
-            self._known[code] = (target, time.monotonic() + self._ttl_s)
-            self._known.move_to_end(code)
-            if len(self._known) > self._entries:
-                self._known.popitem(last=False)
-        return target
-
-    def forget(self, code: str) -> None:
-        """Drop one entry."""
-        self._changes += 1
-        self._known.pop(code, None)
-
-    def forget_all(self) -> None:
-        """Drop all entries."""
-        self._changes += 1
-        self._known.clear()
+    type: str
+    match_value: str | None = None
+    match_key: str | None = None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Target).decode
+_decode_conditions = msgspec.json.Decoder(list[_StoredCondition]).decode
 
 
-class ValkeyTargets:
-    """REDIRECT_CACHE=valkey: shared by all processes. Lookups that arrive together are one MGET.
-
-    When Valkey fails, redirects go to the source, and Valkey is left alone for a second so that
-    not every one of them waits for a time-out.
-    """
-
-    _LEFT_ALONE_S = 1.0
-    _KEYS_MAX = 200
-    _CALLS_MAX = 4
-
-    def __init__(self, source: Targets, client: GlideClient, *, ttl_s: float) -> None:
-        self._source = source
-        self._client = client
-        self._expiry = ExpirySet(ExpiryType.MILLSEC, int(ttl_s * 1000))
-        self._batcher = Batcher[str, bytes | None](
-            self._get, size_max=self._KEYS_MAX, calls_max=self._CALLS_MAX
-        )
-        self._changes = 0
-        self._left_alone_until_s = 0.0
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def peek(self, code: str) -> Target | None:
-        """Always has to wait."""
-        return None
-
-    async def find(self, code: str) -> Target | None:
-        """Ask Valkey, then the source; Valkey is told without waiting for it."""
-        asked = time.monotonic() >= self._left_alone_until_s
-        if asked:
-            try:
-                value = await self._batcher.submit(code)
-                if value is not None:
-                    return _decode(value)
-            except (GlideError, OverloadedError, OSError, msgspec.DecodeError) as error:
-                self._fail(error)
-                asked = False
-        changes = self._changes
-        target = await self._source.find(code)
-        if target is not None and asked and changes == self._changes:
-            self._run(self._client.set(_key(code), _encode(target), expiry=self._expiry))
-        return target
-
-    def forget(self, code: str) -> None:
-        """Delete the key. Every process does, after its own writes, so none can put it back."""
-        self._changes += 1
-        self._run(self._client.delete([_key(code)]))
-
-    def forget_all(self) -> None:
-        """What was missed ends with its time to live; the keys are not this process's alone."""
-        self._changes += 1
-
-    async def _get(self, codes: list[str]) -> Sequence[bytes | None]:
-        return await self._client.mget([_key(code) for code in codes])
-
-    def _run(self, command: Any) -> None:
-        task = asyncio.get_running_loop().create_task(command)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        now_s = time.monotonic()
-        if now_s >= self._left_alone_until_s:
-            log.warning("Valkey is left alone", extra={"error": str(error) or repr(error)})
-        self._left_alone_until_s = now_s + self._LEFT_ALONE_S
-
-
-def _key(code: str) -> str:
-    return f"shortener:target:{code}"
+def _rule(long_url: str, conditions: str) -> Rule:
+    return Rule(
+        location_of(long_url),
+        tuple(
+            Condition(stored.type, stored.match_value or "", stored.match_key)
+            for stored in _decode_conditions(conditions)
+        ),
+    )

@@ -86,9 +86,15 @@ class Shortener(msgspec.Struct, frozen=True):
     def assert_no_drift(self) -> None:
         """Every counter equals a recount of the visits, and the tally one of the counters."""
         drifted = self.sql(
-            """SELECT c.link_id, c.total, c.bots, count(v.id) AS visits
-               FROM link_counter AS c LEFT JOIN visit AS v USING (link_id)
-               GROUP BY c.link_id HAVING c.total <> count(v.id)
+            """WITH counted AS (
+                   SELECT link_id, sum(total) AS total, sum(bots) AS bots FROM (
+                       SELECT link_id, total, bots FROM link_counter
+                       UNION ALL SELECT link_id, total, bots FROM link_counter_slot
+                   ) AS of_both GROUP BY link_id
+               )
+               SELECT c.link_id, c.total, c.bots, count(v.id) AS visits
+               FROM counted AS c LEFT JOIN visit AS v USING (link_id)
+               GROUP BY c.link_id, c.total, c.bots HAVING c.total <> count(v.id)
                    OR c.bots <> count(v.id) FILTER (WHERE v.bot)"""
         )
         assert drifted == []

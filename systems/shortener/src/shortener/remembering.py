@@ -1,0 +1,95 @@
+"""What the caches of targets have in common: reading once for all who wait, and unknown keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from shortener.targets import Target, Targets
+
+__all__ = ["SingleFlight", "UnknownKeys"]
+
+
+class SingleFlight:
+    """Reads a key from a source once for all who ask meanwhile.
+
+    `keep` is called with what was read, unless the key was forgotten while it was read: then the
+    answer may be the old one, and who asks after the change gets a read of his own.
+    """
+
+    def __init__(self, source: Targets, keep: Callable[[str, Target | None], None]) -> None:
+        self._source = source
+        self._keep = keep
+        self._flights: dict[str, asyncio.Task[Target | None]] = {}
+
+    async def find(self, key: str) -> Target | None:
+        """Read, or wait for the read that is under way. Raises what the source raises."""
+        flight = self._flights.get(key)
+        if flight is None:
+            # A task of its own, because the request that asked first may be canceled.
+            flight = asyncio.get_running_loop().create_task(self._read(key))
+            self._flights[key] = flight
+            flight.add_done_callback(_retrieved)
+        return await asyncio.shield(flight)
+
+    def forget(self, key: str) -> None:
+        """What is being read of this key may be old."""
+        self._flights.pop(key, None)
+
+    def forget_all(self) -> None:
+        """What is being read may be old."""
+        self._flights.clear()
+
+    async def _read(self, key: str) -> Target | None:
+        task = asyncio.current_task()
+        try:
+            target = await self._source.find(key)
+            if self._flights.get(key) is task:
+                self._keep(key, target)
+            return target
+        finally:
+            if self._flights.get(key) is task:
+                del self._flights[key]
+
+
+def _retrieved(flight: asyncio.Task[Target | None]) -> None:
+    # When all who waited have gone, an error is nobody's; asyncio would log it as forgotten.
+    if not flight.cancelled():
+        flight.exception()
+
+
+class UnknownKeys:
+    """Keys without a link, remembered for a while and apart from those that have one.
+
+    Apart, so that somebody who tries codes by the million pushes out only each other's. Only while
+    changes are told: without being told of a new link, its code would stay unknown for that while.
+    """
+
+    def __init__(self, *, entries: int, ttl_s: float) -> None:
+        self._entries = entries
+        self._ttl_s = ttl_s
+        self.told = False
+        self._until_s: OrderedDict[str, float] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        until_s = self._until_s.get(key)
+        return until_s is not None and time.monotonic() < until_s
+
+    def add(self, key: str) -> None:
+        """Remember a key; the one remembered longest goes when there are too many."""
+        if self.told:
+            self._until_s[key] = time.monotonic() + self._ttl_s
+            self._until_s.move_to_end(key)
+            if len(self._until_s) > self._entries:
+                self._until_s.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """The key has a link now, or lost it."""
+        self._until_s.pop(key, None)
+
+    def changes_are_told(self, told: bool) -> None:
+        """Begin anew; only when new links are told is anything remembered."""
+        self.told = told
+        self._until_s.clear()
