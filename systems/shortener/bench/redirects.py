@@ -173,6 +173,8 @@ def main() -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--links", type=int, default=100_000)
+    parser.add_argument("--visits", nargs="+", default=["batch", "sync", "slotted"])
+    parser.add_argument("--caches", nargs="+", default=["local", "valkey", "off"])
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         print("wrk is not installed", file=sys.stderr)
@@ -193,7 +195,7 @@ def main() -> int:
                     connections,
                     measure(bare, folder, connections, options.seconds, None),
                 )
-        for visits, cache in itertools.product(("batch", "sync"), ("local", "valkey", "off")):
+        for visits, cache in itertools.product(options.visits, options.caches):
             with start_shortener(
                 server_url, template, VISITS=visits, REDIRECT_CACHE=cache, DB_POOL="10"
             ) as running:

@@ -271,7 +271,7 @@ def test_visits_show_what_was_clicked(shortener: Shortener) -> None:
         "visitLocation": None,
         "potentialBot": False,
         "visitedUrl": f"https://sho.rt/{code}",
-        "redirectUrl": None,
+        "redirectUrl": "https://example.com/seen",
     }
     assert (bot["potentialBot"], bot["referer"]) == (True, "")
     assert bot["visitedUrl"] == f"https://sho.rt/{code}?utm=1&x=%20"

@@ -71,31 +71,10 @@ class Everything:
             body = {"longUrl": "https://example.com/", "customSlug": code, "maxVisits": limit}
             return client.post("/rest/v3/short-urls", json=body).status_code
         if draw < 0.94:
-            delete_visits(self.running, code)
-        elif draw < 0.98:
-            delete_link(self.running, code)
-        else:
-            client.get("/no-such-code")
-        return 0
-
-
-def delete_visits(running: Shortener, code: str) -> None:
-    running.sql(
-        """WITH gone AS (
-               DELETE FROM visit USING link
-               WHERE link.id = visit.link_id AND link.code = $1 RETURNING link_id, bot
-           ), sums AS (
-               SELECT link_id, count(*) AS total, count(*) FILTER (WHERE bot) AS bots
-               FROM gone GROUP BY link_id
-           )
-           UPDATE link_counter AS c SET total = c.total - sums.total, bots = c.bots - sums.bots
-           FROM sums WHERE c.link_id = sums.link_id""",
-        code,
-    )
-
-
-def delete_link(running: Shortener, code: str) -> None:
-    running.sql("DELETE FROM link WHERE code = $1", code)
+            return client.delete(f"/rest/v3/short-urls/{code}/visits").status_code
+        if draw < 0.98:
+            return client.delete(f"/rest/v3/short-urls/{code}").status_code
+        return client.get("/no-such-code").status_code
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -112,7 +91,7 @@ def test_counts_are_those_of_a_recount(counting: Shortener, seed: int) -> None:
         for one in done:
             one.result()
     assert everything.answers.get(302, 0) > 50
-    assert set(everything.answers) <= {0, 200, 302, 400, 404}, everything.answers
+    assert set(everything.answers) <= {200, 204, 302, 400, 404}, everything.answers
     # Visits that a killed worker had in hand come again after VISITS_ACK_WAIT_S, here a second.
     wait_until(lambda: is_settled(counting), timeout_s=10.0, what="all visits to be stored")
     counting.assert_no_drift()

@@ -14,6 +14,7 @@ from systems_common.migrations import MigrationError, migrate, read_migrations
 from systems_common.settings import SettingsError, from_environment
 
 from shortener.drafts import moment_of
+from shortener.indexes import set_visit_index
 from shortener.keys import add_key, new_key
 from shortener.seed import SeedError, seed
 from shortener.settings import DatabaseSettings
@@ -75,6 +76,7 @@ async def _run(options: argparse.Namespace, settings: DatabaseSettings) -> None:
     try:
         if options.command == "migrate":
             applied = await migrate(connection, read_migrations(files("shortener") / "migrations"))
+            await set_visit_index(connection, settings.visit_index)
             names = ", ".join(f"{done.number:04d}_{done.name}" for done in applied)
             print(f"applied {names}" if names else "nothing to apply")
         elif options.command == "seed":

@@ -150,9 +150,7 @@ async def create_link(
     raise AssertionError("the loop returns or raises")
 
 
-async def _create(
-    database: Database, codes: CodeSource, draft: LinkDraft, author: Author
-) -> Any:
+async def _create(database: Database, codes: CodeSource, draft: LinkDraft, author: Author) -> Any:
     if not draft.find_if_exists:
         async with database.connection() as connection:
             return await _insert(connection, codes, draft, author)

@@ -34,6 +34,9 @@ OrphanType = Literal["base_url", "invalid_short_url", "regular_404"]
 
 _REFERER_MAX = 1_024
 _URL_MAX = 2_048
+_VISITS_LEFT = """
+SELECT c.total < l.max_visits FROM link AS l JOIN link_counter AS c ON c.link_id = l.id
+WHERE l.id = $1"""
 _EMPTY_BODY = {"type": "http.response.body", "body": b""}
 _kept_address = lru_cache(maxsize=8_192)(anonymized)
 
@@ -216,11 +219,7 @@ class Redirector:
         )
 
     async def _has_visits_left(self, target: Target) -> bool:
-        found = await self._database.fetchval(
-            """SELECT c.total < l.max_visits FROM link AS l JOIN link_counter AS c
-               ON c.link_id = l.id WHERE l.id = $1""",
-            target.link_id,
-        )
+        found = await self._database.fetchval(_VISITS_LEFT, target.link_id)
         return found is not False
 
     async def _not_found(

@@ -24,6 +24,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: _Url
     seed_api_key: _Url = ""
+    visit_index: VisitIndex = "on"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,8 @@ SELECT $1, link_id, $3, $4, $5, $6, $7, $8, $9 FROM counted
 RETURNING id"""
 
 # Links first, as whoever stores a visit: so it and the deletion of a link wait in one order.
+# Arrays, because of a table that is empty most of the time the planner assumes thousands of rows,
+# and would read all links to find theirs.
 _FOLD = f"""
 WITH alive AS MATERIALIZED (
     SELECT id FROM link WHERE id = ANY (ARRAY(SELECT DISTINCT link_id FROM link_counter_slot))
