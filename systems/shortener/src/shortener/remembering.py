@@ -22,17 +22,36 @@ class SingleFlight:
     def __init__(self, source: Targets, keep: Callable[[str, Target | None], None]) -> None:
         self._source = source
         self._keep = keep
-        self._flights: dict[str, asyncio.Task[Target | None]] = {}
+        self._flights: dict[str, asyncio.Future[Target | None]] = {}
 
     async def find(self, key: str) -> Target | None:
         """Read, or wait for the read that is under way. Raises what the source raises."""
-        flight = self._flights.get(key)
-        if flight is None:
-            # A task of its own, because the request that asked first may be canceled.
-            flight = asyncio.get_running_loop().create_task(self._read(key))
-            self._flights[key] = flight
-            flight.add_done_callback(_retrieved)
-        return await asyncio.shield(flight)
+        while (flight := self._flights.get(key)) is not None:
+            try:
+                return await asyncio.shield(flight)
+            except asyncio.CancelledError:
+                if not flight.cancelled() or _is_canceled():
+                    raise
+                # The one that read was canceled, not we: somebody else reads.
+        # Who comes first reads in his own task: one more for each read would cost 15 µs.
+        flight = asyncio.get_running_loop().create_future()
+        self._flights[key] = flight
+        try:
+            target = await self._source.find(key)
+        except asyncio.CancelledError:
+            self._end(key, flight)
+            flight.cancel()
+            raise
+        except Exception as error:
+            self._end(key, flight)
+            flight.set_exception(error)
+            # When nobody waited it is not forgotten, as asyncio would log: it is raised here.
+            flight.exception()
+            raise
+        if self._end(key, flight):
+            self._keep(key, target)
+        flight.set_result(target)
+        return target
 
     def forget(self, key: str) -> None:
         """What is being read of this key may be old."""
@@ -42,22 +61,17 @@ class SingleFlight:
         """What is being read may be old."""
         self._flights.clear()
 
-    async def _read(self, key: str) -> Target | None:
-        task = asyncio.current_task()
-        try:
-            target = await self._source.find(key)
-            if self._flights.get(key) is task:
-                self._keep(key, target)
-            return target
-        finally:
-            if self._flights.get(key) is task:
-                del self._flights[key]
+    def _end(self, key: str, flight: asyncio.Future[Target | None]) -> bool:
+        """End the flight; False when its key was forgotten meanwhile."""
+        if self._flights.get(key) is not flight:
+            return False
+        del self._flights[key]
+        return True
 
 
-def _retrieved(flight: asyncio.Task[Target | None]) -> None:
-    # When all who waited have gone, an error is nobody's; asyncio would log it as forgotten.
-    if not flight.cancelled():
-        flight.exception()
+def _is_canceled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class UnknownKeys:
