@@ -163,8 +163,10 @@ def test_a_hundred_who_ask_at_once_are_one_read() -> None:
         await asyncio.sleep(0)
         asking[0].cancel()
         await asyncio.sleep(0)
-        source.gate.set()
         asking[50].cancel()
+        while len(source.asked) < 2:
+            await asyncio.sleep(0)
+        source.gate.set()
         answers = await asyncio.gather(*asking, return_exceptions=True)
         assert [isinstance(answers[n], asyncio.CancelledError) for n in (0, 50)] == [True, True]
         assert [answer for n, answer in enumerate(answers) if n not in (0, 50)] == [target(1)] * 98
@@ -184,9 +186,11 @@ def test_a_read_that_fails_fails_for_all_and_is_tried_again() -> None:
         source = Failing()
         cache = local(source)
         for reads in (1, 2):
-            answers = await asyncio.gather(
-                *(cache.find("c1") for _ in range(5)), return_exceptions=True
-            )
+            source.gate.clear()
+            asking = [asyncio.create_task(cache.find("c1")) for _ in range(5)]
+            await asyncio.sleep(0)
+            source.gate.set()
+            answers = await asyncio.gather(*asking, return_exceptions=True)
             assert [type(answer) for answer in answers] == [ConnectionError] * 5
             assert len(source.asked) == reads
 
