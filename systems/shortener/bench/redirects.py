@@ -7,6 +7,10 @@ it starts the service (one worker) on embedded servers and drives redirects whos
 by Zipf's law, exponent 1.0, over all links. The CPU is counted until the last visit is in the
 database, so that work put off is work paid for. A bare Litestar redirect runs beside it. wrk and
 the servers share the machine with the service, so the rates are of the whole box.
+
+Then the defaults are driven at 80 % of what they did saturated, while clicks on links of their own
+are followed until they are counted. With KUTT_DIR set to a checkout of Kutt's server, that runs
+too, on the same PostgreSQL and a Valkey.
 """
 
 from __future__ import annotations
@@ -24,19 +28,22 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import nats
+from kutt import KuttError, KuttService, checkout, kutt_service
 from shortener.recording import STREAM
-from shortener.seed import code_of
-from shortener.testing import Shortener, command, new_database, start_shortener
+from shortener.seed import code_of, long_url_of
+from shortener.testing import API_KEY, Shortener, command, new_database, start_shortener
 from systems_common.testing import (
     GranianService,
     granian_service,
     postgres_server,
     private_folder,
+    valkey_server,
     wait_until,
 )
 
@@ -63,6 +70,11 @@ end
 request = function()
   next = next % #requests + 1
   return requests[next]
+end
+local pause_ms = tonumber(os.getenv("PAUSE_MS"))
+if pause_ms then
+  -- Never the same, or all connections would ask at once.
+  delay = function() return math.random(0, 2 * pause_ms) end
 end
 wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """
@@ -101,12 +113,12 @@ def write_codes(file: Path, links: int, count: int = 300_000) -> None:
     file.write_text("".join(f"/{code_of(number)}\n" for number in numbers))
 
 
-def drive(url: str, folder: Path, connections: int, seconds: float) -> str:
-    """Run wrk; returns what it printed."""
+def drive(url: str, folder: Path, connections: int, seconds: float, *, pause_ms: str = "") -> str:
+    """Run wrk; returns what it printed. Each connection pauses so long between two requests."""
     script = str(folder / "requests.lua")
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", script, url],
-        env={**os.environ, "CODES": str(folder / "codes")},
+        env={**os.environ, "CODES": str(folder / "codes"), "PAUSE_MS": pause_ms},
         capture_output=True,
         text=True,
         check=True,
@@ -115,7 +127,7 @@ def drive(url: str, folder: Path, connections: int, seconds: float) -> str:
 
 
 def measure(
-    service: GranianService,
+    service: GranianService | KuttService,
     folder: Path,
     connections: int,
     seconds: float,
@@ -135,6 +147,46 @@ def measure(
     failed = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", output)))
     used_s = cpu_s(pids) - before
     return Result(requests / seconds, used_s / requests * 1e6, p99, failed, drained_s)
+
+
+def counted_after_s(running: Shortener) -> float:
+    """Seconds from a click on a new link until it is counted."""
+    code = running.code()
+    began_s = time.monotonic()
+    if running.client.get(f"/{code}").status_code != 302:
+        raise RuntimeError(f"/{code} did not redirect")
+    while running.total(code) == 0:
+        time.sleep(0.005)
+    return time.monotonic() - began_s
+
+
+def measure_counting(running: Shortener, folder: Path, capacity_per_s: float) -> str:
+    """Follow clicks until they are counted, at 80 % of the capacity; a sentence with figures."""
+    connections, seconds = 128, 10.0
+    target_per_s = 0.8 * capacity_per_s
+
+    def paced(pause_s: float, for_s: float) -> float:
+        pause_ms = str(max(1, round(pause_s * 1000)))
+        printed = drive(running.process.url, folder, connections, for_s, pause_ms=pause_ms)
+        return int(re.findall(r"(\d+) requests in", printed)[0]) / for_s
+
+    # A connection asks once in its pause and the response time, which this first try tells.
+    pause_s = connections / target_per_s
+    response_s = connections / paced(pause_s, 3.0) - pause_s
+    with ThreadPoolExecutor(1) as pool:
+        driving = pool.submit(paced, pause_s - response_s, seconds)
+        time.sleep(1.0)
+        waits_s = []
+        while not driving.done():
+            waits_s.append(counted_after_s(running))
+        rate_per_s = driving.result()
+    share = rate_per_s / capacity_per_s
+    waits_s.sort()
+    return (
+        f"at {rate_per_s:,.0f} redirects/s, {share:.0%} of {capacity_per_s:,.0f}/s, "
+        f"{len(waits_s)} clicks were counted after {waits_s[len(waits_s) // 2]:.2f} s in the "
+        f"median, {waits_s[-1]:.2f} s at most"
+    )
 
 
 def drain(shortener: Shortener | None) -> None:
@@ -159,7 +211,7 @@ def seeded(links: int) -> Iterator[tuple[str, str]]:
     with postgres_server({"shared_buffers": "256MB"}) as server:
         url = new_database(server.url)
         for arguments in (("migrate",), ("seed", "--links", str(links))):
-            done = command(url, *arguments, SEED_API_KEY="bench")
+            done = command(url, *arguments, SEED_API_KEY=API_KEY)
             if done.returncode != 0:
                 raise RuntimeError(done.stderr)
         yield server.url, url.rpartition("/")[2]
@@ -179,6 +231,12 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print("wrk is not installed", file=sys.stderr)
         return 2
+    try:
+        kutt = checkout()
+    except KuttError as error:
+        print(error, file=sys.stderr)
+        return 2
+    capacity_per_s = 0.0
     print("visits cache   connections  redirects/s  CPU µs each      p99  failed  drained after")
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder("shortener-bench-"))
@@ -202,7 +260,23 @@ def main() -> int:
                 for connections in options.connections:
                     result = measure(running.process, folder, connections, options.seconds, running)
                     show(visits, cache, connections, result)
+                    if (visits, cache) == ("batch", "local"):
+                        capacity_per_s = max(capacity_per_s, result.rate_per_s)
+                if capacity_per_s and (visits, cache) == ("batch", "local"):
+                    print(measure_counting(running, folder, capacity_per_s), flush=True)
+                    drain(running)
                 running.assert_no_drift()
+        if kutt is not None:
+            valkey = stack.enter_context(valkey_server())
+            links = {code_of(number): long_url_of(number) for number in range(options.links)}
+            with kutt_service(kutt, server_url, valkey.url, links, folder / "kutt.log") as peer:
+                for connections in options.connections:
+                    show(
+                        "(Kutt)",
+                        "-",
+                        connections,
+                        measure(peer, folder, connections, options.seconds, None),
+                    )
     return 0
 
 

@@ -169,7 +169,9 @@ class Redirector:
         visited_url = None
         if scope["query_string"] or domain.name:
             visited_url = self._visited_url(scope, domain)
-        visit = self._click(scope, headers, target.link_id, visited_url, location)
+        # The link's own address is added where the visit is stored, rather than sent along.
+        led_to = None if location is target.location else location
+        visit = self._click(scope, headers, target.link_id, visited_url, led_to)
         if not target.limited:
             await self._recorder.record(visit)
         # Only the database knows exactly how many are left, so these never take the queue.

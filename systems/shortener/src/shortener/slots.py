@@ -26,7 +26,7 @@ _FOLD_LOCK = 0x736C_6F74_73  # "slots" in ASCII
 
 _STORE = """
 WITH alive AS MATERIALIZED (
-    SELECT id FROM link WHERE id = $2 FOR KEY SHARE
+    SELECT id, left(long_url, 2048) AS long_url FROM link WHERE id = $2 FOR KEY SHARE
 ), counted AS (
     INSERT INTO link_counter_slot AS s (link_id, slot, total, bots)
     SELECT id, $10::smallint, 1, CASE WHEN $4::boolean THEN 1 ELSE 0 END FROM alive
@@ -37,7 +37,8 @@ WITH alive AS MATERIALIZED (
 INSERT INTO visit (
     id, link_id, visited_at, bot, referer, user_agent, visited_url, redirect_url, address
 )
-SELECT $1, link_id, $3, $4, $5, $6, $7, $8, $9 FROM counted
+SELECT $1, link_id, $3, $4, $5, $6, $7, coalesce($8, long_url), $9
+FROM counted JOIN alive ON alive.id = counted.link_id
 RETURNING id"""
 
 # Links first, as whoever stores a visit: so it and the deletion of a link wait in one order.

@@ -43,7 +43,8 @@ _BOT = re.compile(
 class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One click. `id` holds its time; `visited_url` is None for the plain short URL.
 
-    A click that found no link has an `orphan` type, and `domain` is whose it was.
+    `redirect_url` is None for the link's own address. A click that found no link has an `orphan`
+    type, and `domain` is whose it was.
     """
 
     id: int
@@ -98,13 +99,15 @@ WITH given AS (
         $7::text[], $8::text[], $9::text[]
     ) AS v (id, link_id, visited_at, bot, referer, user_agent, visited_url, redirect_url, address)
 ), alive AS MATERIALIZED (
-    SELECT id FROM link WHERE id = ANY ($2) ORDER BY id FOR KEY SHARE
+    SELECT id, long_url FROM link WHERE id = ANY ($2) ORDER BY id FOR KEY SHARE
 ), fresh AS (
     INSERT INTO visit (
         id, link_id, visited_at, bot, referer, user_agent, visited_url, redirect_url, address
     )
-    SELECT given.* FROM given JOIN alive ON alive.id = given.link_id
-    ORDER BY given.id
+    SELECT v.id, v.link_id, v.visited_at, v.bot, v.referer, v.user_agent, v.visited_url,
+        coalesce(v.redirect_url, left(alive.long_url, 2048)), v.address
+    FROM given AS v JOIN alive ON alive.id = v.link_id
+    ORDER BY v.id
     ON CONFLICT (id) DO NOTHING
     RETURNING link_id, bot
 ), sums AS (
@@ -140,18 +143,19 @@ async def store_visits(database: Database, visits: Sequence[Visit]) -> None:
 
 _STORE_ONE = f"""
 WITH alive AS MATERIALIZED (
-    SELECT id, max_visits FROM link WHERE id = $2 FOR KEY SHARE
+    SELECT id, max_visits, long_url FROM link WHERE id = $2 FOR KEY SHARE
 ), counted AS (
     UPDATE link_counter AS c
     SET total = c.total + 1, bots = c.bots + CASE WHEN $4::boolean THEN 1 ELSE 0 END
     FROM alive
     WHERE c.link_id = alive.id AND (alive.max_visits IS NULL OR c.total < alive.max_visits)
-    RETURNING c.link_id, c.scopes, 1 AS total, CASE WHEN $4::boolean THEN 1 ELSE 0 END AS bots
+    RETURNING c.link_id, c.scopes, 1 AS total, CASE WHEN $4::boolean THEN 1 ELSE 0 END AS bots,
+        left(alive.long_url, 2048) AS long_url
 ), tallied AS ({TALLY_COUNTED})
 INSERT INTO visit (
     id, link_id, visited_at, bot, referer, user_agent, visited_url, redirect_url, address
 )
-SELECT $1, link_id, $3, $4, $5, $6, $7, $8, $9 FROM counted
+SELECT $1, link_id, $3, $4, $5, $6, $7, coalesce($8, long_url), $9 FROM counted
 RETURNING id"""
 
 
