@@ -52,6 +52,11 @@ STEPS: dict[str, tuple[str, Step]] = {
     ),
     "plans": ("no list of the shortener reads a whole table, 1,000,000 links", shortener.plans),
     "schema": ("Schemathesis finds no fault in the shortener's API", shortener.schema),
+    "kills": (
+        "the shortener, each of its processes and servers killed 20 times: nothing lost",
+        lambda clone: shortener.kills(clone, times=20),
+    ),
+    "codes": ("collisions of 10 million short codes of each kind", shortener.codes),
     "test": ("`make test`", lambda clone: timed(["make", "test"], clone)),
 }
 

@@ -41,6 +41,7 @@ def make(running: Shortener, code: str, domain: str, **columns: Any) -> None:
         columns.get("long_url", f"https://example.com/{domain or 'default'}/{code}"),
         columns.get("max_visits"),
     )
+    running.sql("SELECT pg_notify('link_changed', $1)", f"{domain}/{code}".removeprefix("/"))
 
 
 def location(running: Shortener, path: str, host: str, **headers: str) -> str | None:

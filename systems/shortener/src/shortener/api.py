@@ -136,7 +136,7 @@ async def create_short_url(
     draft = draft_of(data, default_domain=service.default_domain)
     author = Author(request.state.api_key_id, idempotency_key or None)
     row = await create_link(service.database, service.codes, draft, author)
-    service.made(row["domain"], row["code"])
+    await service.new_links.tell(row["domain"], row["code"])
     return short_url(row, service.base_url)
 
 

@@ -24,6 +24,7 @@ from shortener.domains import Domains
 from shortener.indexes import set_visit_index
 from shortener.keys import KeyRing
 from shortener.local_targets import LocalTargets
+from shortener.new_links import NewLinks
 from shortener.recording import (
     DURABLE,
     STREAM,
@@ -37,7 +38,7 @@ from shortener.redirect import Redirector
 from shortener.remembering import UnknownKeys
 from shortener.settings import Settings
 from shortener.slots import SlottedRecorder, fold_slots, keep_folding
-from shortener.targets import DatabaseTargets, Targets, key_of
+from shortener.targets import DatabaseTargets, Targets
 from shortener.valkey_targets import ValkeyTargets
 
 __all__ = ["NotMigratedError", "Service", "open_service"]
@@ -64,7 +65,7 @@ class Service:
         redirector: Redirector,
         checks: Mapping[str, Check],
         codes: CodeSource,
-        targets: Targets,
+        new_links: NewLinks,
     ) -> None:
         self.base_url = settings.base_url.rstrip("/")
         self.default_domain = urlsplit(settings.base_url).netloc
@@ -74,14 +75,7 @@ class Service:
         self.redirector = redirector
         self.checks = checks
         self.codes = codes
-        self._targets = targets
-
-    def made(self, domain: str, code: str) -> None:
-        """A link was made: if its code was asked for before, it is unknown no more.
-
-        Other processes hear of it from the database; this one need not wait for that.
-        """
-        self._targets.forget(key_of(domain, code))
+        self.new_links = new_links
 
 
 @contextlib.asynccontextmanager
@@ -163,7 +157,15 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             extra_path=settings.redirect_extra_path_mode,
         )
         log.info("started", extra={"cache": settings.redirect_cache, "visits": settings.visits})
-        yield Service(settings, database, KeyRing(database), redirector, checks, codes, targets)
+        yield Service(
+            settings,
+            database,
+            KeyRing(database),
+            redirector,
+            checks,
+            codes,
+            NewLinks(database, targets),
+        )
         log.info("stopping")
 
 

@@ -18,22 +18,17 @@ CREATE TABLE link_counter_slot (
 ) WITH (fillfactor = 50);
 
 -- The key under which processes remember a link: its code, after `domain/` on another domain. New
--- links are told too, because processes remember for a while which codes are unknown.
+-- links are told by who makes them (new_links.py): transactions that notify commit one at a
+-- time, each waiting for the disk.
 CREATE OR REPLACE FUNCTION tell_link_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' THEN
-        PERFORM pg_notify('link_changed', concat(nullif(OLD.domain, '') || '/', OLD.code));
-    END IF;
-    IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (OLD.code, OLD.domain) <> (NEW.code, NEW.domain))
-    THEN
+    PERFORM pg_notify('link_changed', concat(nullif(OLD.domain, '') || '/', OLD.code));
+    IF TG_OP = 'UPDATE' AND (OLD.code, OLD.domain) <> (NEW.code, NEW.domain) THEN
         PERFORM pg_notify('link_changed', concat(nullif(NEW.domain, '') || '/', NEW.code));
     END IF;
     RETURN NULL;
 END
 $$;
-DROP TRIGGER link_changed ON link;
-CREATE TRIGGER link_changed AFTER INSERT OR UPDATE OR DELETE ON link
-    FOR EACH ROW EXECUTE FUNCTION tell_link_changed();
 
 -- Whose click it was, without the last octet (IPv4) or the last 80 bits (IPv6).
 ALTER TABLE visit ADD COLUMN address text;
