@@ -30,13 +30,11 @@ def _test(clone: Path, file: str, **more: str) -> str:
 
 def kills(clone: Path, times: int) -> str:
     """SIGKILL, that often each: the service, a worker, the consumer, NATS, PostgreSQL, Valkey."""
-    command = [".venv/bin/pytest", "-q", f"{SYSTEM}/tests/test_shortener_crash.py"]
-    said = run(command, clone, SHORTENER_KILLS=str(times)).stdout.strip().splitlines()[-1]
-    return f"{said}, each killed {times} times"
+    return _test(clone, "test_shortener_crash.py", SHORTENER_KILLS=str(times))
 
 
 def codes(clone: Path) -> str:
     """Collisions among 10 million codes of each kind; permuted ones never collide."""
-    printed = run([".venv/bin/python", f"{SYSTEM}/bench/codes.py"], clone).stdout
+    printed = run([".venv/bin/python", "systems/shortener/bench/codes.py"], clone).stdout
     rows = [line.split() for line in printed.strip().splitlines()[1:]]
     return ", ".join(f"{row[0]} {row[2]} of {row[1]}" for row in rows)
