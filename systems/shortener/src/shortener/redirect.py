@@ -20,17 +20,17 @@ from shortener.addresses import has_parameter, with_path, with_query
 from shortener.clients import Network, anonymized, client_address
 from shortener.codes import SLUG_LENGTH_MAX
 from shortener.domains import Domain, Domains
+from shortener.orphans import OrphanType
 from shortener.recording import Recorder
 from shortener.rules import Visitor, choose
 from shortener.targets import Target, Targets, key_of
 from shortener.visits import Visit, browser_of, store_one
 
-__all__ = ["ExtraPath", "OrphanType", "Redirector"]
+__all__ = ["ExtraPath", "Redirector"]
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 ExtraPath = Literal["default", "append", "ignore"]
-OrphanType = Literal["base_url", "invalid_short_url", "regular_404"]
 
 _REFERER_MAX = 1_024
 _URL_MAX = 2_048
