@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadpath.model.observations import Observations
+import numpy as np
+
+from loadpath.errors import InconclusiveError
+from loadpath.experiment.callpaths import paths_of
+from loadpath.experiment.concurrency import in_service
+from loadpath.experiment.holding import connection_uses
+from loadpath.experiment.knee import mix_of
+from loadpath.experiment.limits import IDLE_STATES, POOL_FULL
+from loadpath.experiment.mixknee import MixKnee, mix_knee
+from loadpath.experiment.stretches import stretches_of
+from loadpath.experiment.traced import NAME
+from loadpath.model.observations import Connections, Limit, Observations, Path, Stretch
 from loadpath.recording import Recording
+
+MOST = 0.5
+"""Calls that take this share of a response are what a request spends its time on."""
 
 
 def observations_of(recordings: Sequence[Recording]) -> Observations:
@@ -13,4 +27,77 @@ def observations_of(recordings: Sequence[Recording]) -> Observations:
 
     Raises `InconclusiveError` when they do not hold what a model needs.
     """
-    raise NotImplementedError
+    mix = next((r for r in recordings if r.name == "mix"), None)
+    traced = next((r for r in recordings if r.name == NAME), None)
+    if mix is None:
+        raise InconclusiveError(
+            f"expected a recording named `mix` to fit a model from; got "
+            f"{', '.join(r.name for r in recordings) or 'none'}",
+            advice="Record it: loadpath ask bottleneck.",
+        )
+    stretches, grouping = stretches_of(mix)
+    paths = paths_of(traced) if traced is not None else ()
+    knee = mix_knee(mix)
+    rate = knee.rate
+    return Observations(
+        cores=int(mix.host()["cores"].max(initial=1)),
+        workers=mix.setup.worker_count,
+        weights=mix_of(mix.setup.workload),
+        objectives={o.name: mix.setup.workload.objective_of(o) for o in mix.setup.workload.operations},
+        groups=grouping.groups,
+        stretches=stretches,
+        paths=paths,
+        connections=_connections(mix, traced),
+        limit=_limit(mix, knee, paths),
+        knee_per_s=None if rate is None else (rate.value, rate.low, rate.high),
+        tap_s=_tap_s(traced, stretches, paths),
+    )
+
+
+def _connections(mix: Recording, traced: Recording | None) -> tuple[Connections, ...]:
+    rows = mix.postgres()
+    found = []
+    for part in sorted(set(rows["part"])):
+        chosen = rows["part"] == part
+        _, at = np.unique(rows["at_s"][chosen], return_inverse=True)
+        backends = rows["backends"][chosen].astype(np.float64)
+        busy = ~np.isin(rows["state"][chosen], IDLE_STATES)
+        opened = np.bincount(at, weights=backends)
+        taken = np.bincount(at, weights=backends * busy)
+        size = int(opened.max())
+        # Four samples are about a second.
+        smooth = np.convolve(taken, np.full(4, 0.25), "valid") if len(taken) >= 4 else taken
+        full = bool(len(smooth) and smooth.max() >= POOL_FULL * size)
+        found.append(Connections(dependency=str(part), kind="postgres", size=size, full=full))
+    known = {each.dependency for each in found}
+    for use in connection_uses(traced) if traced is not None else ():
+        if use.dependency not in known and use.open_count:
+            found.append(
+                Connections(
+                    dependency=use.dependency, kind=use.kind, size=use.open_count, full=False
+                )
+            )
+    return tuple(found)
+
+
+def _limit(mix: Recording, knee: MixKnee, paths: Sequence[Path]) -> Limit | None:
+    found = in_service(mix, knee)
+    if found is None:
+        return None
+    weights = mix_of(mix.setup.workload)
+    spent: dict[str, float] = {}
+    alone_s = 0.0
+    for path in paths:
+        weight = weights.get(path.operation, 0.0)
+        alone_s += weight * path.alone_s
+        for each in path.exchanges:
+            if not each.after:
+                asked_s = weight * each.calls * each.time.mean_s
+                spent[each.dependency] = spent.get(each.dependency, 0.0) + asked_s
+    most = max(spent, key=lambda name: spent[name], default="")
+    named = most if most and spent[most] >= MOST * alone_s else ""
+    return Limit(requests=found.requests, dependency=named, done_per_s=found.done_per_s)
+
+
+def _tap_s(traced: Recording | None, stretches: Sequence[Stretch], paths: Sequence[Path]) -> float:
+    return 0.0

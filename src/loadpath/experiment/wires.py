@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loadpath.experiment.attribution import Crossing, LoadPath, Visit, load_path
-from loadpath.experiment.attribution.crossings import assigned, background
+from loadpath.experiment.attribution.crossings import Background, assigned, background
 from loadpath.experiment.attribution.reading import crossings
 from loadpath.recording import Recording, SegmentRecord
 
@@ -19,12 +19,20 @@ def segment_of(traced: Recording, purpose: str) -> SegmentRecord | None:
 
 def recorded_paths(traced: Recording) -> tuple[LoadPath, ...]:
     """The load path of each operation that was visited alone; none without a segment `probe`."""
+    visited, quiet = recorded_visits(traced)
+    return tuple(load_path(operation, own, quiet) for operation, own in visited.items())
+
+
+def recorded_visits(traced: Recording) -> tuple[dict[str, list[Visit]], Background]:
+    """The visits of each operation with what crossed the wires in them, and what crosses them
+    when nobody asks; empty without a segment `probe`."""
     segment = segment_of(traced, "probe")
+    nothing: tuple[dict[str, list[Visit]], Background] = {}, Background({})
     if segment is None:
-        return ()
+        return nothing
     rows = traced.requests(segment.index)
     if not len(rows["sent_s"]):
-        return ()
+        return nothing
     order = np.argsort(rows["sent_s"], kind="stable")
     operation = rows["operation"][order].tolist()
     spans = list(zip(rows["sent_s"][order].tolist(), rows["done_s"][order].tolist(), strict=True))
@@ -34,10 +42,8 @@ def recorded_paths(traced: Recording) -> tuple[LoadPath, ...]:
     seen: dict[int, list[Visit]] = {}
     for number, visit in zip(operation, in_turn(spans, segment.ended_s), strict=True):
         seen.setdefault(number, []).append(visit)
-    return tuple(
-        load_path(traced.operations[number], assigned(own, crossed), quiet)
-        for number, own in seen.items()
-    )
+    own = {traced.operations[number]: assigned(of, crossed) for number, of in seen.items()}
+    return own, quiet
 
 
 def recorded_crossings(traced: Recording, segment: SegmentRecord) -> list[Crossing]:

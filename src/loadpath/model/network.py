@@ -28,7 +28,9 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     """Threads that serve: `servers` of them, first come first served, or all jobs at once (`ps`).
 
     `part` is the part of the deployment it belongs to. `on_host` is false of what runs elsewhere
-    and takes no core. An idle server pays `wakeup_s` of CPU more for the job that wakes it.
+    and takes no core. An idle server pays `wakeup_s` of CPU more for the job that wakes it. Jobs
+    share what they cause: one that comes later than `window_s` after the last that paid (of n
+    servers, `window_s` / n) pays `shared_s` of CPU more. So the demand of a job falls as load rises.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     discipline: Literal["fifo", "ps"] = "fifo"
     on_host: bool = True
     wakeup_s: float = 0.0
+    shared_s: float = 0.0
+    window_s: float = 0.0
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

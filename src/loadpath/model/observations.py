@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from loadpath.spec import Objective
+
 GroupKind: TypeAlias = Literal["thread", "threads", "interpreter", "backends", "rest", "engine"]
 """`thread`: the one busy thread of each process; `threads`: processes that work in several at once;
 `interpreter`: several under one interpreter lock; `backends`: a process for each connection;
@@ -119,15 +121,17 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """A limit on how many requests are in service at once, which no CPU explains.
 
-    `requests` by Little's law; `dependency` whose calls they spend their time on, `""`: none.
+    `requests` by Little's law, from the most that was completed; `dependency` whose calls they
+    spend their time on, `""`: none.
     """
 
     requests: float
+    done_per_s: float
     dependency: str = ""
 
 
 class Observations(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `weights` is the mix, `cores` what the host has.
+    """All of it. `weights` is the mix, `objectives` by operation, `cores` what the host has.
 
     `knee_per_s` is (value, low, high) of where the mix was seen to miss its objective, or None.
     `tap_s` is what a tap adds to a round trip.
@@ -136,6 +140,7 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     workers: int
     weights: dict[str, float]
+    objectives: dict[str, Objective]
     groups: tuple[Group, ...]
     stretches: tuple[Stretch, ...]
     paths: tuple[Path, ...] = ()

@@ -87,8 +87,8 @@ def load_path(
     """
     if not visits:
         raise ValueError(f"{operation}: no visits")
-    own = [_without_background(visit, visits, idle) for visit in visits]
-    fewer = [_without_background(visit, smaller, idle) for visit in smaller]
+    own = without_background(visits, idle)
+    fewer = without_background(smaller, idle)
     return LoadPath(
         operation=operation,
         visits=len(own),
@@ -105,17 +105,20 @@ def load_path(
     )
 
 
-def _without_background(visit: Visit, visits: Sequence[Visit], idle: Background) -> Visit:
-    """The visit without calls that the idle service makes as often."""
+def without_background(visits: Sequence[Visit], idle: Background) -> list[Visit]:
+    """The visits without calls that the idle service makes as often."""
 
     def own(crossings: tuple[Crossing, ...], foreign: set[CallKey]) -> tuple[Crossing, ...]:
         return tuple(each for each in crossings if each.key not in foreign)
 
-    return msgspec.structs.replace(
-        visit,
-        crossings=own(visit.crossings, _foreign(visits, idle, after_reply=False)),
-        after=own(visit.after, _foreign(visits, idle, after_reply=True)),
-    )
+    within = _foreign(visits, idle, after_reply=False)
+    behind = _foreign(visits, idle, after_reply=True)
+    return [
+        msgspec.structs.replace(
+            visit, crossings=own(visit.crossings, within), after=own(visit.after, behind)
+        )
+        for visit in visits
+    ]
 
 
 def _foreign(visits: Sequence[Visit], idle: Background, *, after_reply: bool) -> set[CallKey]:
