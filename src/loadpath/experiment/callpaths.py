@@ -26,6 +26,9 @@ SAME = (0.8, 1.25)
 ENOUGH = 20
 """So many calls in the mix tell their times better than the few of the visits."""
 
+AT_ONCE_S = 0.0005
+"""A call that follows another on its connection this soon is taken to be of the same lease."""
+
 
 def paths_of(traced: Recording) -> tuple[Path, ...]:
     """The path of each operation that was visited; none where no wires were read."""
@@ -109,6 +112,7 @@ def _path(
                 calls[0],
                 _scaled(times, overlap) if len(of_mix) >= ENOUGH else times,
                 calls=often.get(key, 1.0),
+                holds=_keeps(alike, place),
                 gap_s=median(max(0.0, c.began_s - r) for c, r in zip(calls, reached, strict=True)),
             )
         )
@@ -131,8 +135,28 @@ def _reached(visit: Visit, place: int) -> float:
     return max(ended, default=visit.began_s)
 
 
+def _keeps(visits: Sequence[Visit], place: int) -> bool:
+    """Whether the connection of a call stays taken until the next call to the same dependency: a
+    transaction is open, or the next one follows on it at once, as within one lease of a pool."""
+    for visit in visits:
+        call = visit.crossings[place]
+        later = (c for c in visit.crossings[place + 1 :] if c.dependency == call.dependency)
+        following = next(later, None)
+        if following is None or following.connection != call.connection:
+            return False
+        if call.transaction == "none" and following.began_s - call.ended_s > AT_ONCE_S:
+            return False
+    return True
+
+
 def _exchange(
-    call: Crossing, time: Times, *, calls: float, gap_s: float = 0.0, after: bool = False
+    call: Crossing,
+    time: Times,
+    *,
+    calls: float,
+    gap_s: float = 0.0,
+    holds: bool = False,
+    after: bool = False,
 ) -> Exchange:
     return Exchange(
         dependency=call.dependency,
@@ -141,7 +165,7 @@ def _exchange(
         calls=calls,
         time=time,
         gap_s=gap_s,
-        holds=call.transaction != "none",
+        holds=holds,
         after=after or call.pushed,
     )
 

@@ -50,7 +50,7 @@ class Grouping(msgspec.Struct, frozen=True):
 
     def waiting(self, usage: Usage) -> dict[str, float]:
         """By group, how many of its threads stood ready without a core, on average."""
-        known = ((t, t.wait_share) for t in usage.threads if t.wait_share == t.wait_share)  # noqa: PLR0124  nan
+        known = ((t, t.wait_share) for t in usage.threads if t.wait_share == t.wait_share)
         found = self._sum(known)
         return {group.name: found.get(group.name, 0.0) for group in self.groups}
 

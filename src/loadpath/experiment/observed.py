@@ -15,7 +15,7 @@ from loadpath.experiment.limits import IDLE_STATES, POOL_FULL
 from loadpath.experiment.mixknee import MixKnee, mix_knee
 from loadpath.experiment.stretches import stretches_of
 from loadpath.experiment.traced import NAME
-from loadpath.model.observations import Connections, Limit, Observations, Path, Stretch
+from loadpath.model.observations import Connections, Limit, Observations, Path
 from loadpath.recording import Recording
 
 MOST = 0.5
@@ -43,14 +43,15 @@ def observations_of(recordings: Sequence[Recording]) -> Observations:
         cores=int(mix.host()["cores"].max(initial=1)),
         workers=mix.setup.worker_count,
         weights=mix_of(mix.setup.workload),
-        objectives={o.name: mix.setup.workload.objective_of(o) for o in mix.setup.workload.operations},
+        objectives={
+            o.name: mix.setup.workload.objective_of(o) for o in mix.setup.workload.operations
+        },
         groups=grouping.groups,
         stretches=stretches,
         paths=paths,
         connections=_connections(mix, traced),
         limit=_limit(mix, knee, paths),
         knee_per_s=None if rate is None else (rate.value, rate.low, rate.high),
-        tap_s=_tap_s(traced, stretches, paths),
     )
 
 
@@ -97,7 +98,3 @@ def _limit(mix: Recording, knee: MixKnee, paths: Sequence[Path]) -> Limit | None
     most = max(spent, key=lambda name: spent[name], default="")
     named = most if most and spent[most] >= MOST * alone_s else ""
     return Limit(requests=found.requests, dependency=named, done_per_s=found.done_per_s)
-
-
-def _tap_s(traced: Recording | None, stretches: Sequence[Stretch], paths: Sequence[Path]) -> float:
-    return 0.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from loadpath.model.demand import Demands
-from loadpath.model.network import Law, Model, Pool, Spawn, Serve, Station
+from loadpath.model.network import Law, Model, Pool, Serve, Spawn, Station
 from loadpath.model.observations import Observations
 from loadpath.model.stations import ENGINE, SERVICE, Placed
 from loadpath.model.structure import Layout, aside, layout_of, program
@@ -20,13 +20,17 @@ CORES_IDLE = 0.75
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fit has to find. `factor` is on all work on the host."""
+    """What a fit has to find. `wires`: the share of the time on the wires that an operation's calls
+    take without taps on them. `factor` is on all work on the host, `overhead` what its cores lose
+    when many want them: so many cores in one do the work of one."""
 
     demands: dict[str, Demands]
     residuals: dict[str, Law]
+    wires: dict[str, float] = {}
     spreads: dict[str, float]
     cores: float
     factor: float = 1.0
+    overhead: float = 1.0
 
 
 def planned(observations: Observations, placed: Sequence[Placed]) -> Layout:
@@ -40,11 +44,17 @@ def planned(observations: Observations, placed: Sequence[Placed]) -> Layout:
         alike = found is not None and found.dependency == each.dependency
         if alike and found is not None:
             # Little's law counts what is held, open connections may lie idle beside it.
-            size = each.size if abs(found.requests / each.size - 1) <= 0.25 else round(found.requests)
+            size = (
+                each.size if abs(found.requests / each.size - 1) <= 0.25 else round(found.requests)
+            )
         if size >= 1 and (each.kind == "postgres" or alike):
             name = f"{each.dependency} connections"
             pools.append(Pool(name=name, part=each.dependency, size=max(1, size)))
-    if found is not None and all(pool.part != found.dependency for pool in pools):
+    full = [each.dependency for each in observations.connections if each.full]
+    if not observations.paths and len(full) == 1:
+        # No wire was read, but PostgreSQL said that all were busy: they are what is waited for.
+        limit = next((pool.name for pool in pools if pool.part == full[0]), None)
+    elif found is not None and all(pool.part != found.dependency for pool in pools):
         if found.dependency:
             name = f"{found.dependency} connections"
             pools.append(Pool(name=name, part=found.dependency, size=max(1, round(found.requests))))
@@ -81,7 +91,9 @@ def limited(observations: Observations, placed: Sequence[Placed]) -> bool:
     return True
 
 
-def assembled(observations: Observations, placed: Sequence[Placed], layout: Layout, figures: Figures) -> Model:
+def assembled(
+    observations: Observations, placed: Sequence[Placed], layout: Layout, figures: Figures
+) -> Model:
     """The model with those figures."""
     paths = {path.operation: path for path in observations.paths}
     programs = tuple(
@@ -95,6 +107,7 @@ def assembled(observations: Observations, placed: Sequence[Placed], layout: Layo
             cv=figures.spreads.get(operation, 0.0),
             residual=figures.residuals.get(operation, Law(mean_s=0.0)),
             factor=figures.factor,
+            wire=figures.wires.get(operation, 1.0),
         )
         for operation, weight in observations.weights.items()
         if weight > 0
@@ -122,7 +135,7 @@ def assembled(observations: Observations, placed: Sequence[Placed], layout: Layo
         if each.main and name in used:
             stations.append(msgspec.structs.replace(each.station, name=name))
     return Model(
-        cores=figures.cores,
+        cores=figures.cores / figures.overhead,
         stations=tuple(stations),
         pools=layout.pools,
         programs=programs,

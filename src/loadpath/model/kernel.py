@@ -205,7 +205,7 @@ def _run(  # noqa: PLR0912, PLR0915 (a loop over everything that can happen)
                     code[pc, i.FIRST], code[pc, i.COUNT],
                 )  # fmt: skip
                 if op == i.SERVE:
-                    arrive(state, text.wakeups, code[pc, i.ARG], token, took, now, host)
+                    arrive(state, text.extras, code[pc, i.ARG], token, took, now, host)
                 else:
                     push(keys, items, sizes, places, c.REAL, now + took, token)
                 token = -1

@@ -30,7 +30,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     `part` is the part of the deployment it belongs to. `on_host` is false of what runs elsewhere
     and takes no core. An idle server pays `wakeup_s` of CPU more for the job that wakes it. Jobs
     share what they cause: one that comes later than `window_s` after the last that paid (of n
-    servers, `window_s` / n) pays `shared_s` of CPU more. So the demand of a job falls as load rises.
+    servers, `window_s` / n) pays `shared_s` of CPU more. So a job's demand falls as load rises.
     """
 
     name: str

@@ -76,10 +76,10 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """A call that an operation makes of a dependency, seen on the wire.
 
-    It is made `calls` times per request, one after the other, each taking `time` on the wire as the
-    tap saw it. `gap_s` is the service's own time before the first of them. `holds`: its connection
-    stays taken until the next call on it. `group` says which calls of an operation were under way
-    together. `after`: nobody waits for it.
+    It is made `calls` times per request (below 1: not by all of them), taking `time` on the wire,
+    as a tap saw it, that no earlier call covers. `gap_s` is the service's own time before it.
+    `holds`: its connection stays taken until the next call to that dependency. `after`: nobody
+    waits for it.
     """
 
     dependency: str
@@ -134,7 +134,6 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. `weights` is the mix, `objectives` by operation, `cores` what the host has.
 
     `knee_per_s` is (value, low, high) of where the mix was seen to miss its objective, or None.
-    `tap_s` is what a tap adds to a round trip.
     """
 
     cores: int
@@ -147,4 +146,3 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     connections: tuple[Connections, ...] = ()
     limit: Limit | None = None
     knee_per_s: tuple[float, float, float] | None = None
-    tap_s: float = 0.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from loadpath.model.network import Maybe, Model, Serve, Spawn, Step, Attempt
+from loadpath.model.network import Attempt, Maybe, Model, Serve, Spawn, Step
 from loadpath.model.program import compile_model
 from loadpath.model.simulate import replicated, thinking
 from loadpath.model.simulated import Load, OpenRate
@@ -37,7 +37,10 @@ def outcome(model: Model, load: Load, *, requests: int, seed: int) -> Outcome:
     seen = replicated(compiled, load, requests=requests, seed=seed, replications=REPLICATIONS)
     operations = np.concatenate([s.operations for s in seen])
     responses_s = np.concatenate(
-        [np.where((s.outcomes == OK) & ~np.isnan(s.responses_s), s.responses_s, np.inf) for s in seen]
+        [
+            np.where((s.outcomes == OK) & ~np.isnan(s.responses_s), s.responses_s, np.inf)
+            for s in seen
+        ]
     )
     return Outcome(operations, responses_s)
 
@@ -72,10 +75,12 @@ def knee_per_s(
     requests: int,
     seed: int,
     near: float | None = None,
+    tolerance: float = TOLERANCE,
 ) -> float:
     """The rate of the mix (1/s) at which the objective is first missed, by bisection.
 
-    `near`: where it is expected, which saves steps. 0 where even a single request misses it.
+    `near`: where it is expected, which saves steps. Placed to `tolerance` of itself. 0 where even a
+    single request misses it.
     """
 
     def missed(rate_per_s: float) -> bool:
@@ -88,14 +93,14 @@ def knee_per_s(
         low, high = _bracket(missed, min(near, bound), bound)
     if low == 0.0 and missed(0.001 * high):
         return 0.0
-    while high - low > TOLERANCE * high:
+    while high - low > tolerance * high:
         middle = (low + high) / 2
         low, high = (low, middle) if missed(middle) else (middle, high)
     return (low + high) / 2
 
 
-def _bracket(missed: object, near: float, bound: float) -> tuple[float, float]:
-    assert callable(missed)
+def _bracket(missed: Callable[[float], bool], near: float, bound: float) -> tuple[float, float]:
+    """Two rates close to `near` of which only the higher one misses."""
     step = 1.06
     if missed(near):
         high = near

@@ -1,37 +1,54 @@
-"""Before and after a change: capacity, response times and what gives out, each with its interval."""
+"""Before and after a change: capacity, response times, what gives out, each with its interval."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
+import numpy as np
 
 from loadpath.answer import Interval
+from loadpath.model.bottleneck import (
+    CORES,
+    USED_MIN,
+    Bottleneck,
+    gains,
+    named,
+    utilization,
+)
+from loadpath.model.error import CAPACITY, MEAN, P99, interval, ratio_error
 from loadpath.model.network import Fitted, Model
+from loadpath.model.outcome import TOLERANCE, knee_per_s, outcome
+from loadpath.model.simulated import Load, OpenRate
 from loadpath.spec import Objective
 
-CONFIDENCE = 0.9
-"""Every interval of a prediction holds the truth with this probability."""
+__all__ = [
+    "Bottleneck",
+    "Capacity",
+    "Point",
+    "Predicting",
+    "Prediction",
+    "Side",
+    "Times",
+    "predict",
+]
 
 SATURATED = 0.9
 """Above this share of capacity only capacity is predicted: response times there are a cliff."""
 
+BEST_REQUESTS, DRAWN_REQUESTS = 24_000, 4_000
+POINT_REQUESTS = 40_000
+"""Simulated for one figure of the best model, of a draw, and for the best model's times."""
 
-class OpenRate(msgspec.Struct, frozen=True, tag=True):
-    """Requests that come at so many a second, whatever becomes of those before."""
+DRAWN_TOLERANCE = 0.012
+"""The knee of a draw is placed to this share of itself."""
 
-    rate_per_s: float
+DRAWS_ELSEWHERE = 8
+"""The place of the engine that is not measured gets fewer draws."""
 
-
-class Users(msgspec.Struct, frozen=True, tag=True):
-    """So many users, each of whom thinks for `think_s` after a reply before asking again."""
-
-    users: int
-    think_s: float
-
-
-Load: TypeAlias = OpenRate | Users
+DRAWS_OF_NAMES = 5
+"""And so many say what gives out first."""
 
 
 class Predicting(Protocol):
@@ -59,28 +76,6 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     after: Times | None
 
 
-class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
-    """What gives out first: a station, a pool, `cores`; several when they cannot be told apart.
-
-    `shares` is how often each came first among the draws; `utilization` at the capacity.
-    """
-
-    names: tuple[str, ...]
-    shares: dict[str, float]
-    utilization: dict[str, float]
-
-    @property
-    def certain(self) -> bool:
-        """Whether there is only one that it can be."""
-        return len(self.names) == 1
-
-    def words(self) -> str:
-        """`service loop`, or `cannot tell between service loop and cores`."""
-        if self.certain:
-            return self.names[0]
-        return f"cannot tell between {', '.join(self.names[:-1])} and {self.names[-1]}"
-
-
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """The rate of the mix (1/s) at which the objective is first missed, and after ÷ before."""
 
@@ -90,7 +85,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction of one place of the load engine."""
+    """A prediction with the engine in one place."""
 
     capacity: Capacity
     points: tuple[Point, ...]
@@ -135,6 +130,178 @@ def predict(
 ) -> Prediction:
     """Predict what `changes`, one after the other, do to each of `loads` and to the capacity.
 
-    `objectives` by operation. Deterministic by `seed`.
+    `objectives` by operation. Deterministic by `seed`: before and after are simulated with the same
+    random numbers, so that what does not change cancels. Raises what a change raises.
     """
-    raise NotImplementedError
+
+    def changed(model: Model) -> Model:
+        for change in changes:
+            model = change.predict(model)
+        return model
+
+    pairs = [(model, changed(model)) for model in (fitted.model, *fitted.draws)]
+    away = [
+        (engine_elsewhere(before), engine_elsewhere(after))
+        for before, after in pairs[: 1 + DRAWS_ELSEWHERE]
+    ]
+    return Prediction(
+        here=_side(pairs, loads, objectives, seed=seed),
+        elsewhere=_side(away, loads, objectives, seed=seed),
+    )
+
+
+def engine_elsewhere(model: Model) -> Model:
+    """The model with its load engine on another host."""
+    return msgspec.structs.replace(
+        model,
+        stations=tuple(
+            msgspec.structs.replace(station, on_host=False)
+            if station.name == model.engine
+            else station
+            for station in model.stations
+        ),
+    )
+
+
+Pair = tuple[Model, Model]
+
+
+def _side(
+    pairs: Sequence[Pair],
+    loads: Sequence[Load],
+    objectives: Mapping[str, Objective],
+    *,
+    seed: int,
+) -> Side:
+    knees: list[tuple[float, float]] = []
+    for number, (before, after) in enumerate(pairs):
+        of_before = _knee(before, objectives, number, seed, knees[0][0] if knees else None)
+        of_after = of_before
+        if after is not before:
+            near = knees[0][1] if knees else of_before
+            of_after = _knee(after, objectives, number, seed, near)
+        knees.append((of_before, of_after))
+    capacity = _capacity(knees)
+    points: list[Point] = []
+    for load in loads:
+        points += _points(pairs, knees, load, seed=seed)
+    return Side(
+        capacity=capacity,
+        points=tuple(points),
+        bottleneck_before=_bottleneck(
+            [before for before, _ in pairs], [k for k, _ in knees], objectives, seed=seed
+        ),
+        bottleneck_after=_bottleneck(
+            [after for _, after in pairs], [k for _, k in knees], objectives, seed=seed
+        ),
+    )
+
+
+def _knee(
+    model: Model,
+    objectives: Mapping[str, Objective],
+    number: int,
+    seed: int,
+    near: float | None,
+) -> float:
+    """Of the best model (number 0), or of a draw."""
+    return knee_per_s(
+        model,
+        objectives,
+        requests=DRAWN_REQUESTS if number else BEST_REQUESTS,
+        seed=seed + number,
+        near=near or None,
+        tolerance=DRAWN_TOLERANCE if number else TOLERANCE,
+    )
+
+
+def _capacity(knees: Sequence[tuple[float, float]]) -> Capacity:
+    (before, after), drawn = knees[0], knees[1:]
+    ratio = after / before if before > 0 else 0.0
+    error = ratio_error(ratio)
+    return Capacity(
+        before=interval(before, [b for b, _ in drawn], CAPACITY),
+        after=interval(after, [a for _, a in drawn], float(np.hypot(CAPACITY, error))),
+        ratio=interval(ratio, [a / b for b, a in drawn if b > 0], error if ratio != 1 else 0.0),
+    )
+
+
+Figures = dict[str | None, tuple[float, float, float]]
+"""Mean, p50 and p99 in seconds by operation."""
+
+
+def _figures(model: Model, load: Load, *, requests: int, seed: int) -> Figures:
+    found = outcome(model, load, requests=requests, seed=seed)
+    figures: Figures = {}
+    ended = np.isfinite(found.responses_s)
+    for number, name in [(-1, None), *((n, p.operation) for n, p in enumerate(model.programs))]:
+        chosen = ended if number < 0 else ended & (found.operations == number)
+        own = found.responses_s[chosen]
+        if len(own):
+            middle, slow = np.quantile(own, (0.5, 0.99))
+            figures[name] = float(own.mean()), float(middle), float(slow)
+    return figures
+
+
+def _points(
+    pairs: Sequence[Pair], knees: Sequence[tuple[float, float]], load: Load, *, seed: int
+) -> list[Point]:
+    taken: list[list[Figures]] = [[], []]
+    error = 0.0
+    for side in (0, 1):
+        if knees[0][side] <= 0 or _share(pairs[0][side], load, knees[0][side]) > SATURATED:
+            continue
+        for number, pair in enumerate(pairs):
+            requests = DRAWN_REQUESTS if number else POINT_REQUESTS
+            taken[side].append(_figures(pair[side], load, requests=requests, seed=seed + number))
+    if knees[0][0] > 0:
+        error = ratio_error(knees[0][1] / knees[0][0])
+    names = [None, *(program.operation for program in pairs[0][0].programs)]
+    return [
+        Point(
+            load=load,
+            operation=name,
+            before=_times(taken[0], name, 0.0),
+            after=_times(taken[1], name, error),
+        )
+        for name in names
+    ]
+
+
+def _share(model: Model, load: Load, knee_per_s: float) -> float:
+    """How much of the capacity a load takes; of users, what they can come to at most."""
+    if isinstance(load, OpenRate):
+        return load.rate_per_s / knee_per_s
+    found = _figures(model, load, requests=DRAWN_REQUESTS, seed=1).get(None)
+    each_s = load.think_s + (found[0] if found is not None else 0.0)
+    return load.users / max(each_s, 1e-9) / knee_per_s
+
+
+def _times(taken: Sequence[Figures], name: str | None, error: float) -> Times | None:
+    if not taken or name not in taken[0]:
+        return None
+
+    def of(which: int, own: float) -> Interval:
+        drawn = [figures[name][which] for figures in taken[1:] if name in figures]
+        return interval(taken[0][name][which], drawn, float(np.hypot(own, error)))
+
+    return Times(mean_s=of(0, MEAN), p50_s=of(1, MEAN), p99_s=of(2, P99))
+
+
+def _bottleneck(
+    models: Sequence[Model],
+    knees: Sequence[float],
+    objectives: Mapping[str, Objective],
+    *,
+    seed: int,
+) -> Bottleneck:
+    if knees[0] <= 0:
+        return Bottleneck(names=(), shares={}, utilization={})
+    used = utilization(models[0], knees[0], requests=BEST_REQUESTS, seed=seed)
+    candidates = tuple(name for name, share in used.items() if share >= USED_MIN or name == CORES)
+    each = [
+        gains(model, knee, objectives, candidates, requests=DRAWN_REQUESTS, seed=seed)
+        for model, knee in list(zip(models, knees, strict=True))[: 1 + DRAWS_OF_NAMES]
+        if knee > 0
+    ]
+    return named(each, used)

@@ -57,7 +57,7 @@ class Compiled:
     servers: Ints
     shared: Ints
     on_host: Ints
-    wakeup_s: Floats
+    extras_s: Floats
     sizes: Ints
     starts: Ints
     shares: Floats
@@ -88,7 +88,10 @@ def compile_model(model: Model, think: Law | None = None) -> Compiled:
         servers=np.array([s.servers for s in model.stations], dtype=np.int64),
         shared=np.array([s.discipline == "ps" for s in model.stations], dtype=np.int64),
         on_host=np.array([s.on_host for s in model.stations], dtype=np.int64),
-        wakeup_s=np.array([s.wakeup_s for s in model.stations], dtype=np.float64),
+        extras_s=np.array(
+            [[s.wakeup_s, s.shared_s, s.window_s / s.servers] for s in model.stations],
+            dtype=np.float64,
+        ).reshape(len(model.stations), 3),
         sizes=np.array([p.size for p in model.pools], dtype=np.int64),
         starts=np.array(starts, dtype=np.int64),
         shares=np.cumsum(weights) / weights.sum(),

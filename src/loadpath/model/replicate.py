@@ -69,7 +69,7 @@ def replicate(
         compiled.code,
         compiled.numbers.copy(),  # the kernel counts in it
         compiled.values,
-        compiled.wakeup_s,
+        compiled.extras_s,
         compiled.starts,
         compiled.shares,
     )

@@ -26,7 +26,8 @@ BEGAN, WORK = range(2)
 JOBS, BUSY, SERVERS, HEAP, HOST, HEAD, TAIL, PS, VISITS = range(9)
 # Columns of `clocks`: three areas, when they were last added to (real and host time), and a shared
 # station's own clock: its time, when that was read, its speed, when its next job ends.
-JOB_S, BUSY_S, CPU_S, LAST, LAST_HOST, OWN, OWN_LAST, SPEED, ENDS = range(9)
+# PAID: until when the work that a station's jobs share is paid for.
+JOB_S, BUSY_S, CPU_S, LAST, LAST_HOST, OWN, OWN_LAST, SPEED, ENDS, PAID = range(10)
 
 # Columns of `pools` and of `waits`.
 FREE, FIRST_WAITING, LAST_WAITING, WAITING, SIZE, GRANTS = range(6)
@@ -66,7 +67,7 @@ def fresh_state(compiled: Compiled, tokens: int) -> State:
     stations[:, PS] = compiled.shared
     stations[shared, HEAP] = OWN_TIME + np.arange(len(shared))
     stations[:, HEAD] = stations[:, TAIL] = -1
-    clocks = np.zeros((count, 9))
+    clocks = np.zeros((count, 10))
     clocks[:, SPEED] = 1.0
     clocks[:, ENDS] = np.inf
     pools = np.zeros((len(compiled.sizes), 6), dtype=np.int64)

@@ -15,6 +15,9 @@ ENGINE = "engine"
 OWN = 0.05
 """A group of the service below this share of its CPU is counted with its busiest one."""
 
+PART_MIN = 0.005
+"""A part below this share of all CPU has no station: its time on the wire says what it is."""
+
 WAKING = frozenset({"thread", "interpreter", "engine"})
 """Kinds that do one thing at a time: an idle one has to be woken, a busy one goes on."""
 
@@ -42,7 +45,7 @@ def placed_stations(observations: Observations) -> tuple[Placed, ...]:
         groups = [group for group in observations.groups if group.part == part]
         groups.sort(key=lambda group: -spent.get(group.name, 0.0))
         total = sum(spent.get(group.name, 0.0) for group in groups)
-        if total <= 0:
+        if total <= PART_MIN * sum(spent.values()):
             continue
         found += _of_part(part, groups, spent, total)
     return tuple(found)
@@ -53,7 +56,9 @@ def _of_part(
 ) -> list[Placed]:
     first = groups[0]
     beside = [
-        group for group in groups[1:] if part == SERVICE and spent.get(group.name, 0.0) > OWN * total
+        group
+        for group in groups[1:]
+        if part == SERVICE and spent.get(group.name, 0.0) > OWN * total
     ]
     joined = [group for group in groups[1:] if group not in beside]
     placed = [

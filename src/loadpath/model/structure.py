@@ -32,6 +32,15 @@ ALWAYS = 0.95
 
 NEVER = 0.01
 
+COVERED_S = 1e-6
+"""A call that another covers whole is no wait of its own."""
+
+ASIDE_MIN = 0.01
+"""Work that nobody waits for, below this share of what a request costs, is left out."""
+
+SURE = 0.97
+"""Up to this quantile the times of calls are taken as they were seen."""
+
 GAP_MIN_S = 2e-5
 """Going on after a reply costs something even where the gap was too short to see."""
 
@@ -69,7 +78,14 @@ def waited(path: Path | None) -> tuple[Exchange, ...]:
     """The calls that the reply waits for."""
     if path is None:
         return ()
-    return tuple(e for e in path.exchanges if not e.after and e.calls >= NEVER)
+    return tuple(
+        e for e in path.exchanges if not e.after and e.calls >= NEVER and e.time.mean_s >= COVERED_S
+    )
+
+
+def waited_s(path: Path) -> float:
+    """Seconds that a request waits for its calls."""
+    return sum(min(1.0, each.calls) * each.time.mean_s for each in waited(path))
 
 
 def visits(layout: Layout, path: Path | None, calls_all: bool) -> dict[str, float]:
@@ -103,9 +119,11 @@ def program(
     cv: float,
     residual: Law,
     factor: float = 1.0,
+    wire: float = 1.0,
 ) -> Program:
     """One operation's, with the figures. `residual` is the time that nothing else explains; `cv`
-    spreads the service's own work, `factor` is on all work. What a dependency does beside its calls
+    spreads the service's own work, `factor` is on all work, `wire` on
+    the time of calls. What a dependency does beside its calls
     is nobody's wait."""
 
     def work_s(station: str) -> float:
@@ -125,6 +143,7 @@ def program(
         steps.append(serve(layout.engine, work_s(layout.engine) / 2))
     steps += [serve(name, work_s(name)) for name in layout.beside]
     pools = {pool.part: pool.name for pool in layout.pools if pool.name != layout.limit}
+    of_limit = next((pool.part for pool in layout.pools if pool.name == layout.limit), SERVICE)
     left = {
         station: work_s(station)
         for part, station in layout.of_part.items()
@@ -138,7 +157,7 @@ def program(
         likely = 1.0 if exchange.calls >= ALWAYS else exchange.calls
         station = layout.of_part.get(exchange.dependency)
         share = exchange.calls * exchange.time.mean_s / max(asked[exchange.dependency], 1e-12)
-        on_wire_s = max(exchange.time.mean_s - observations.tap_s, 0.2 * exchange.time.mean_s)
+        on_wire_s = exchange.time.mean_s * wire
         total_s = work_s(station) * share if station is not None else 0.0
         each_s = min(total_s / likely, on_wire_s)
         call = _call(exchange, station, each_s, on_wire_s)
@@ -159,7 +178,7 @@ def program(
         steps.append(Release(holding))
     for part, station in layout.of_part.items():
         seconds = left.get(station, 0.0)
-        if seconds <= 0:
+        if seconds <= ASIDE_MIN * sum(work_s(name) for name in layout.of_part.values()):
             continue
         if calls_all:
             held = pools.get(part)
@@ -168,7 +187,7 @@ def program(
         else:
             spawned.append(serve(aside(part), seconds))
     steps.append(serve(layout.main, own_s * gaps[-1] / sum(gaps)))
-    steps += _residual(residual, layout.limit)
+    steps += _residual(residual, layout.limit, of_limit)
     steps += [Spawn((each,)) for each in spawned]
     if layout.engine is not None:
         steps.append(serve(layout.engine, work_s(layout.engine) / 2))
@@ -183,9 +202,7 @@ def _asked(calls: Sequence[Exchange]) -> dict[str, float]:
     """Seconds that each dependency is asked for by one request."""
     found: dict[str, float] = {}
     for each in calls:
-        found[each.dependency] = (
-            found.get(each.dependency, 0.0) + each.calls * each.time.mean_s
-        )
+        found[each.dependency] = found.get(each.dependency, 0.0) + each.calls * each.time.mean_s
     return found
 
 
@@ -208,8 +225,11 @@ def _like(exchange: Exchange, mean_s: float) -> Law:
     average = sum(seen.quantiles_s) / len(seen.quantiles_s)
     if average <= 0 or seen.count < 5:
         return Law(kind="exponential", mean_s=mean_s, cv=1.0)
-    values = tuple(value * mean_s / average for value in seen.quantiles_s)
-    return empirical(values)
+    # The slowest few are few: how slow requests are tells the tail better than their calls do.
+    longest = seen.quantiles_s[round(SURE * len(seen.quantiles_s))]
+    values = [min(value, longest) for value in seen.quantiles_s]
+    factor = mean_s * len(values) / sum(values)
+    return empirical([value * factor for value in values])
 
 
 def empirical(values_s: Sequence[float]) -> Law:
@@ -221,8 +241,9 @@ def empirical(values_s: Sequence[float]) -> Law:
     return Law(kind="empirical", mean_s=mean_s, cv=cv, values_s=tuple(values_s))
 
 
-def _residual(law: Law, limit: str | None) -> list[Step]:
+def _residual(law: Law, limit: str | None, part: str) -> list[Step]:
+    """Time that nothing explains; where there is a limit, it is spent holding it."""
     if law.mean_s <= 0:
         return []
-    delay = Delay(law, SERVICE)
+    delay = Delay(law, part)
     return [delay] if limit is None else [Acquire(limit), delay, Release(limit)]

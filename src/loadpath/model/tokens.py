@@ -19,7 +19,7 @@ class Text(NamedTuple):
     code: Ints
     numbers: Floats
     values: Floats
-    wakeups: Floats
+    extras: Floats
     starts: Ints
     shares: Floats
 

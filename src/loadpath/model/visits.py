@@ -32,18 +32,24 @@ def account(state: State, s: int, now: float, host: float) -> None:
 
 @inlined
 def arrive(
-    state: State, wakeups: Floats, s: int, token: int, work: float, now: float, host: float
+    state: State, extras: Floats, s: int, token: int, work: float, now: float, host: float
 ) -> None:
-    """Bring a token to a station: into service, or to the end of its queue."""
+    """Bring a token to a station: into service, or to the end of its queue.
+
+    `extras` by station: what waking it up costs, what jobs share, and within which time they do.
+    """
     account(state, s, now, host)
     stations = state.stations
     clock = host if stations[s, c.HOST] else now
     stations[s, c.VISITS] += 1
     idle = stations[s, c.BUSY] < stations[s, c.SERVERS]
     if idle:
-        work += wakeups[s]
+        work += extras[s, 0]
         stations[s, c.BUSY] += 1
         state.counters[c.HOST_BUSY] += stations[s, c.HOST]
+    if extras[s, 1] > 0 and now >= state.clocks[s, c.PAID]:
+        work += extras[s, 1]
+        state.clocks[s, c.PAID] = now + extras[s, 2]
     stations[s, c.JOBS] += 1
     shared = stations[s, c.PS] != 0
     if idle or shared:
