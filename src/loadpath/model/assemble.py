@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.model.demand import Demands
 from loadpath.model.network import Law, Model, Pool, Serve, Spawn, Station
 from loadpath.model.observations import Observations
 from loadpath.model.stations import ENGINE, SERVICE, Placed
 from loadpath.model.structure import Layout, aside, layout_of, program
+from loadpath.model.weigh import Demands
 
 LIMIT = "requests in service"
 

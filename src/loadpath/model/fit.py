@@ -2,7 +2,7 @@
 
 1. Groups of threads become stations, calls seen on the wire become their visits.
 2. CPU at many rates gives the demand of each operation at each station, wake-ups and shared work
-   apart (`demand.py`).
+   apart (`weigh.py`).
 3. What is left of the response time at low load, when hardly anybody queues, is a delay, with its
    distribution (`calibrate.py`).
 4. One factor on all work on the host makes the model's own knee the one that was measured.
@@ -20,12 +20,12 @@ import numpy as np
 from loadpath.errors import InconclusiveError
 from loadpath.model.assemble import Figures, assembled, planned
 from loadpath.model.calibrate import factor_for, quiet_stretch, residuals, spreads
-from loadpath.model.demand import Demands, Sample, law
 from loadpath.model.network import Fitted, Model
 from loadpath.model.observations import Observations, Stretch
 from loadpath.model.outcome import TOLERANCE
 from loadpath.model.stations import ENGINE, SERVICE, Placed, placed_stations
 from loadpath.model.structure import visits, waited_s
+from loadpath.model.weigh import Demands, Sample, law
 
 RATES_MIN = 3
 """CPU at fewer rates of the mix than this does not tell work from wake-ups."""

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from loadpath.model.network import Attempt, Maybe, Model, Serve, Spawn, Step
+from loadpath.model.demands import limits
+from loadpath.model.network import Model
 from loadpath.model.program import compile_model
 from loadpath.model.simulate import replicated, thinking
 from loadpath.model.simulated import Load, OpenRate
@@ -19,6 +20,8 @@ from loadpath.spec import Objective
 Floats = npt.NDArray[np.float64]
 
 REPLICATIONS = 2
+RATE_MAX_PER_S = 1e6
+
 TOLERANCE = 0.004
 """A knee is placed to this share of itself."""
 
@@ -34,7 +37,14 @@ class Outcome(msgspec.Struct, frozen=True):
 def outcome(model: Model, load: Load, *, requests: int, seed: int) -> Outcome:
     """What `requests` simulated requests came to."""
     compiled = compile_model(model, thinking(load))
-    seen = replicated(compiled, load, requests=requests, seed=seed, replications=REPLICATIONS)
+    seen = replicated(
+        compiled,
+        load,
+        requests=requests,
+        seed=seed,
+        replications=REPLICATIONS,
+        limit_per_s=limits(model)[0].rate_per_s,
+    )
     operations = np.concatenate([s.operations for s in seen])
     responses_s = np.concatenate(
         [
@@ -87,8 +97,9 @@ def knee_per_s(
         found = outcome(model, OpenRate(rate_per_s), requests=requests, seed=seed)
         return stretch(model, found, objectives) > 1
 
-    bound = rate_bound(model)
-    low, high = 0.0, bound
+    bound = limits(model)[0].rate_per_s
+    low, high = 0.0, bound if math.isfinite(bound) else RATE_MAX_PER_S
+    bound = high
     if near is not None:
         low, high = _bracket(missed, min(near, bound), bound)
     if low == 0.0 and missed(0.001 * high):
@@ -117,39 +128,3 @@ def _bracket(missed: Callable[[float], bool], near: float, bound: float) -> tupl
             return low, high
         low, step = high, step * step
     return low, bound
-
-
-def rate_bound(model: Model) -> float:
-    """The rate beyond which some station or the host could not do the work (1/s), wake-ups and
-    shared work left out: the asymptotic bound (Denning & Buzen 1978)."""
-    total = sum(program.weight for program in model.programs)
-    asked: dict[str, float] = {}
-    for each in model.programs:
-        for name, seconds in work_of(each.steps).items():
-            asked[name] = asked.get(name, 0.0) + seconds * each.weight / total
-    bounds = [s.servers / asked[s.name] for s in model.stations if asked.get(s.name, 0.0) > 0]
-    on_host = sum(asked.get(s.name, 0.0) for s in model.stations if s.on_host)
-    if on_host > 0:
-        bounds.append(model.cores / on_host)
-    return min(bounds, default=1e6)
-
-
-def work_of(steps: tuple[Step, ...]) -> dict[str, float]:
-    """Mean CPU seconds at each station of what those steps do once."""
-    found: dict[str, float] = {}
-
-    def add(more: Mapping[str, float], times: float) -> None:
-        for name, seconds in more.items():
-            found[name] = found.get(name, 0.0) + times * seconds
-
-    for step in steps:
-        if isinstance(step, Serve):
-            add({step.station: step.work.mean_s}, 1.0)
-        elif isinstance(step, Maybe):
-            add(work_of(step.steps), step.probability)
-            add(work_of(step.otherwise), 1 - step.probability)
-        elif isinstance(step, Spawn):
-            add(work_of(step.steps), 1 / step.every)
-        elif isinstance(step, Attempt):
-            add(work_of(step.steps), 1.0)
-    return found

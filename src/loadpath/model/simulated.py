@@ -9,14 +9,14 @@ import msgspec
 from loadpath.answer import Interval
 
 
-class OpenRate(msgspec.Struct, frozen=True):
+class OpenRate(msgspec.Struct, frozen=True, tag=True):
     """Requests that come whether others have ended or not: Poisson, or evenly spaced."""
 
     rate_per_s: float
     arrivals: Literal["poisson", "evenly"] = "poisson"
 
 
-class Users(msgspec.Struct, frozen=True):
+class Users(msgspec.Struct, frozen=True, tag=True):
     """So many users, each of whom thinks after every reply, `think_s` in the mean (Z)."""
 
     users: int

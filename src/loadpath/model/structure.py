@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loadpath.model.demand import Demands
 from loadpath.model.network import (
     Acquire,
     Delay,
@@ -26,6 +25,7 @@ from loadpath.model.network import (
 )
 from loadpath.model.observations import Exchange, Observations, Path
 from loadpath.model.stations import ENGINE, SERVICE, Placed
+from loadpath.model.weigh import Demands
 
 ALWAYS = 0.95
 """A call this likely is made by every request."""
