@@ -17,29 +17,35 @@ import msgspec
 
 from loadpath.answer import Answer, Line, State
 from loadpath.drive import OpenLoad
-from loadpath.errors import InconclusiveError
-from loadpath.events import EventSink, Warned
+from loadpath.events import Warned
 from loadpath.experiment import traced
 from loadpath.experiment.arm import Arm, open_arm
 from loadpath.experiment.arms import arm_pairs, compare_arms, too_disturbed
 from loadpath.experiment.concurrency import in_service, limit_of
-from loadpath.experiment.costs import mix_demands, operation_costs, tilted
+from loadpath.experiment.costs import mix_demands, operation_costs
 from loadpath.experiment.depth import LEVELS, Depth
-from loadpath.experiment.holds import disturbance, hold
+from loadpath.experiment.holds import disturbance
 from loadpath.experiment.knee import (
     Hold,
     assess_segments,
     loosest_limit_s,
     missed_now,
     mix_of,
-    observe,
     ramp_crossing,
     ramp_rate,
 )
 from loadpath.experiment.limits import Resource, connections_in, limiting, resources, usage_in
-from loadpath.experiment.mixknee import MixKnee, is_doubtful, mix_knee, mix_search
+from loadpath.experiment.mixknee import MixKnee, mix_knee
+from loadpath.experiment.mixload import (
+    SETTLE_S,
+    drive_mix_demand,
+    drive_mix_knee,
+    drive_today,
+    own_rate_per_s,
+    settle,
+)
 from loadpath.experiment.phase import phase
-from loadpath.experiment.scale import describe, load_at
+from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
 from loadpath.experiment.speed import cpu_share, speed_of, with_speed
 from loadpath.experiment.validity import validity
@@ -49,21 +55,12 @@ from loadpath.questions.lines import knee_words, operation_lines, workers_words
 from loadpath.questions.verdict import Relief, cause, conclude
 from loadpath.questions.waiting import pool_lines, wires_checks, wires_of
 from loadpath.recording import Recording, SegmentRecord
-from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Setup, Workload
+from loadpath.spec import OpenArrivals, Operation, Setup, Workload
 from loadpath.stats.compare import interleaved
 
-SETTLE_S = 1.5
-"""Today's load for so long after an overload, so that no queue of one hold reaches the next."""
-
 OPERATION_GROWTH_PER_S = 1.5
-FAILED_MIN = 3
-"""One or two requests that fail are no proof that all would."""
-
 ARM_WARMUP_S = 2.0
 """At most so long, and at most a quarter of the arm's ramp."""
-
-HOLDS_MIN = 4
-"""A knee takes so many holds, whatever the budget."""
 
 ARM_RAMP = (0.6, 2.2)
 """From and to which multiple of the known knee an arm's ramp runs: past a knee that is twice as
@@ -74,11 +71,11 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     """About how long collecting takes, in seconds."""
     operations = setup.workload.operations
     alone = sum(_has_own_knee(setup.workload, operation) for operation in operations)
-    tilted = sum(not operation.alone for operation in operations)
+    tilts = sum(not operation.alone for operation in operations)
     start = _start_s(setup)
     mix = depth.warmup_s + depth.baseline_s + 0.6 * depth.ramp_s
     mix += depth.holds * (depth.hold_s + SETTLE_S / 2)
-    demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilted)
+    demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilts)
     knees = alone * (12 + SETTLE_S)
     relieved = isinstance(setup.workload.arrivals, OpenArrivals)
     arms = 2 * depth.arms * (start / 2 + 1.1 * depth.arm_ramp_s) if relieved else 0
@@ -103,146 +100,20 @@ def _has_own_knee(workload: Workload, operation: Operation) -> bool:
 async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     """Record what the answer needs. Raises `InconclusiveError` when an operation only fails."""
     async with open_arm(session, setup, "mix") as arm:
-        today = await _today(arm, depth, session.emit)
-        knee_scale = await _mix_knee(arm, depth, session, met_today=today is not False)
-        own_rate_per_s = _own_rate_per_s(arm)
-        await _mix_demand(arm, depth, session, knee_scale, own_rate_per_s)
-        await _operations(arm, depth, session, own_rate_per_s)
+        today = await drive_today(arm, depth, session.emit)
+        knee_scale = await drive_mix_knee(arm, depth, session, met_today=today is not False)
+        own_per_s = own_rate_per_s(arm)
+        await drive_mix_demand(arm, depth, session, knee_scale, own_per_s)
+        await _operations(arm, depth, session, own_per_s)
         with phase(session.emit, "acknowledged writes"):
             await arm.check_holds()
     if setup.service.dependencies:
-        await _wires(session, setup, depth, knee_scale, own_rate_per_s)
+        await _wires(session, setup, depth, knee_scale, own_per_s)
     if isinstance(setup.workload.arrivals, OpenArrivals):
         await _second_worker(session, setup, depth, knee_scale)
 
 
-async def _today(arm: Arm, depth: Depth, emit: EventSink) -> bool | None:
-    """The workload's own load, until it is clear whether the objective is met."""
-    arrivals = arm.setup.workload.arrivals
-    mix = mix_of(arm.setup.workload)
-    with phase(emit, "today's load", depth.warmup_s + depth.baseline_s) as now:
-        warmup = await arm.drive(
-            "warmup", load_at(arrivals, 1.0), duration_s=depth.warmup_s, weights=mix
-        )
-        _refuse_failing(arm, [warmup])
-        taken: list[SegmentRecord] = []
-        verdict = None
-        for _ in range(1 + depth.repeats):
-            taken.append(
-                await arm.drive(
-                    "baseline", load_at(arrivals, 1.0), duration_s=depth.baseline_s, weights=mix
-                )
-            )
-            _refuse_failing(arm, [warmup, *taken])
-            verdict = assess_segments(arm.recording(), taken)
-            if verdict.met is not None:
-                break
-        word = {True: "met", False: "missed", None: "cannot tell"}[verdict.met if verdict else None]
-        now.result = f"objective {word} at {describe(arrivals, 1.0)}"
-    return verdict.met if verdict else None
-
-
-def _refuse_failing(arm: Arm, segments: Sequence[SegmentRecord]) -> None:
-    """An operation whose every reply is an error measures the error page, not the service."""
-    recording = arm.recording()
-    rows = [recording.requests(segment.index) for segment in segments]
-    for index, operation in enumerate(arm.setup.workload.operations):
-        errors = [error for each in rows for error in each["error"][each["operation"] == index]]
-        if len(errors) >= FAILED_MIN and all(errors):
-            said = (segment.first_errors.get(operation.name) for segment in segments)
-            raise InconclusiveError(
-                f"{operation.name}: all of its {len(errors)} requests failed; the first: "
-                f"{next(filter(None, said), '')}",
-                advice="Mend it in the service file; `loadpath check` shows its replies.",
-            )
-
-
-async def _mix_knee(arm: Arm, depth: Depth, session: Session, *, met_today: bool) -> float:
-    """Ramp to the knee of the mix, then hold and bisect; returns its scale, the best known."""
-    workload = arm.setup.workload
-    mix = mix_of(workload)
-    begin = 1.0 if met_today else 0.05
-    if isinstance(workload.arrivals, ClosedArrivals):
-        start = begin
-    else:
-        end = begin * depth.ramp_growth_per_s**depth.ramp_s
-        with phase(session.emit, "ramp of the mix", depth.ramp_s) as now:
-            ramp = await arm.drive(
-                "ramp",
-                load_at(workload.arrivals, begin, end_scale=end),
-                duration_s=depth.ramp_s,
-                weights=mix,
-                stop_when=missed_now(loosest_limit_s(workload)),
-            )
-            crossing = ramp_crossing(arm.recording(), ramp)
-            reached = crossing or ramp_rate(ramp, ramp.ended_s - ramp.started_s)
-            start = reached / workload.arrivals.rate_per_s
-            now.result = f"{'misses' if crossing else 'still meets'} at {per_second(reached)}"
-        await _settle(arm)
-    search = mix_search(workload.arrivals, start, tolerance=depth.tolerance, holds=depth.holds)
-    with phase(session.emit, "knee of the mix", depth.holds * (depth.hold_s + SETTLE_S / 2)) as now:
-        spare = depth.repeats
-        driven = 0
-        while (scale := search.next_rate()) is not None:
-            if driven >= HOLDS_MIN and session.left_s() < depth.hold_s + SETTLE_S:
-                break
-            seen = await hold(arm, "hold", scale, duration_s=depth.hold_s, weights=mix)
-            driven += 1
-            if seen.assessment.met is not True:
-                await _settle(arm)
-            if is_doubtful(seen) and spare > 0:
-                spare -= 1
-                session.emit(Warned(at_s=time.time(), message=f"repeating: {seen.disturbed}"))
-                continue
-            observe(search, seen)
-        found = search.result()
-        scale = found.knee.value if found.knee else found.low or found.high or start
-        now.result = f"about {describe(workload.arrivals, scale)}"
-    return scale
-
-
-async def _settle(arm: Arm) -> None:
-    await arm.drive(
-        "settle",
-        load_at(arm.setup.workload.arrivals, 1.0),
-        duration_s=SETTLE_S,
-        weights=mix_of(arm.setup.workload),
-    )
-
-
-def _own_rate_per_s(arm: Arm) -> float:
-    """The workload's own rate; of a closed one, the rate its users came to."""
-    arrivals = arm.setup.workload.arrivals
-    if isinstance(arrivals, OpenArrivals):
-        return arrivals.rate_per_s
-    recording = arm.recording()
-    baseline = [s for s in recording.segments if s.purpose == "baseline"]
-    return max(assess_segments(recording, baseline).done_per_s, 1.0)
-
-
-async def _mix_demand(
-    arm: Arm, depth: Depth, session: Session, knee_scale: float, own_rate_per_s: float
-) -> None:
-    """CPU a request of the mix at three loads, and with more of each operation that cannot be
-    driven alone: the difference is that operation's."""
-    mix = mix_of(arm.setup.workload)
-    tilts = [o for o in arm.setup.workload.operations if not o.alone and o.weight > 0]
-    count = len(LEVELS) * (1 + len(tilts))
-    with phase(session.emit, "CPU a request of the mix", count * depth.demand_s):
-        for level in LEVELS:
-            load = OpenLoad(rate_per_s=level * knee_scale * own_rate_per_s)
-            await arm.drive("demand", load, duration_s=depth.demand_s, weights=mix)
-            for operation in tilts:
-                await arm.drive(
-                    "demand-tilted",
-                    load,
-                    duration_s=depth.demand_s,
-                    weights=tilted(mix, operation.name),
-                    label=operation.name,
-                )
-
-
-async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: float) -> None:
+async def _operations(arm: Arm, depth: Depth, session: Session, own_per_s: float) -> None:
     """Each operation's knee, the others at their usual rate; then its CPU a request, alone."""
     workload = arm.setup.workload
     total = sum(operation.weight for operation in workload.operations)
@@ -254,10 +125,10 @@ async def _operations(arm: Arm, depth: Depth, session: Session, own_rate_per_s: 
         if not _has_own_knee(workload, operation):
             continue
         with phase(session.emit, operation.name, 12 + len(LEVELS) * depth.demand_s) as now:
-            own = own_rate_per_s * operation.weight / total
-            reached, missed = await _operation_ramp(arm, index, operation, own, own_rate_per_s)
+            own = own_per_s * operation.weight / total
+            reached, missed = await _operation_ramp(arm, index, operation, own, own_per_s)
             now.result = f"{'misses' if missed else 'still meets'} at {per_second(reached)}"
-            await _settle(arm)
+            await settle(arm)
             for level in LEVELS:
                 await arm.drive(
                     "operation-demand",
@@ -293,7 +164,7 @@ async def _operation_ramp(
 
 
 async def _wires(
-    session: Session, setup: Setup, depth: Depth, knee_scale: float, own_rate_per_s: float
+    session: Session, setup: Setup, depth: Depth, knee_scale: float, own_per_s: float
 ) -> None:
     """What requests wait for, read from the wires, where the budget leaves time for it."""
     if session.left_s() < _wires_s(setup, depth):
@@ -305,7 +176,7 @@ async def _wires(
         setup,
         duration_s=depth.traced_s,
         knee_scale=knee_scale,
-        own_rate_per_s=own_rate_per_s,
+        own_rate_per_s=own_per_s,
     )
 
 
