@@ -14,6 +14,9 @@ from loadpath.model.weigh import Demands
 
 LIMIT = "requests in service"
 
+NEAR_MOST = 0.75
+"""A stretch that completed this share of the most tells what was busy then."""
+
 IDLE = 0.6
 CORES_IDLE = 0.75
 """Below these shares of a thread and of the cores it is not CPU that requests wait for."""
@@ -72,7 +75,7 @@ def limited(observations: Observations, placed: Sequence[Placed]) -> bool:
     near = [
         s
         for s in observations.stretches
-        if s.rate_per_s >= 0.85 * observations.limit.done_per_s and len(s.done_per_s) > 0
+        if s.rate_per_s >= NEAR_MOST * observations.limit.done_per_s and len(s.done_per_s) > 0
     ]
     if not near:
         return False

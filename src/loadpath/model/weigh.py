@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 WINDOWS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 """Within how long requests are tried to share work."""
 
-PRIOR_SPREAD = 1.0
+PRIOR_SPREAD = 3.0
 """How far, as a share of it, an operation's work may lie off what its visits let expect before the
 fit minds: only what was hardly driven is told by it."""
 
