@@ -8,14 +8,14 @@ import numpy as np
 
 from loadpath.errors import InconclusiveError
 from loadpath.experiment.callpaths import paths_of
-from loadpath.experiment.concurrency import in_service
+from loadpath.experiment.concurrency import HEADROOM_MIN, in_service
 from loadpath.experiment.holding import connection_uses
 from loadpath.experiment.knee import mix_of
 from loadpath.experiment.limits import IDLE_STATES, POOL_FULL
 from loadpath.experiment.mixknee import MixKnee, mix_knee
 from loadpath.experiment.stretches import stretches_of
 from loadpath.experiment.traced import NAME
-from loadpath.model.observations import Connections, Limit, Observations, Path
+from loadpath.model.observations import Connections, Limit, Observations, Path, Stretch
 from loadpath.recording import Recording
 
 MOST = 0.5
@@ -50,7 +50,7 @@ def observations_of(recordings: Sequence[Recording]) -> Observations:
         stretches=stretches,
         paths=paths,
         connections=_connections(mix, traced),
-        limit=_limit(mix, knee, paths),
+        limit=_limit(mix, knee, stretches, paths),
         knee_per_s=None if rate is None else (rate.value, rate.low, rate.high),
     )
 
@@ -81,9 +81,14 @@ def _connections(mix: Recording, traced: Recording | None) -> tuple[Connections,
     return tuple(found)
 
 
-def _limit(mix: Recording, knee: MixKnee, paths: Sequence[Path]) -> Limit | None:
+def _limit(
+    mix: Recording, knee: MixKnee, stretches: Sequence[Stretch], paths: Sequence[Path]
+) -> Limit | None:
     found = in_service(mix, knee)
+    requests, done_per_s = (0.0, 0.0) if found is None else (found.requests, found.done_per_s)
     if found is None:
+        requests, done_per_s = _overrun(mix, stretches)
+    if requests <= 0:
         return None
     weights = mix_of(mix.setup.workload)
     spent: dict[str, float] = {}
@@ -97,4 +102,25 @@ def _limit(mix: Recording, knee: MixKnee, paths: Sequence[Path]) -> Limit | None
                 spent[each.dependency] = spent.get(each.dependency, 0.0) + asked_s
     most = max(spent, key=lambda name: spent[name], default="")
     named = most if most and spent[most] >= MOST * alone_s else ""
-    return Limit(requests=found.requests, dependency=named, done_per_s=found.done_per_s)
+    return Limit(requests=requests, dependency=named, done_per_s=done_per_s)
+
+
+def _overrun(mix: Recording, stretches: Sequence[Stretch]) -> tuple[float, float]:
+    """By Little's law without a knee: requests in service, and the most completed per second, where
+    some stretch of the mix was missed or overrun; else nothing."""
+    driven = {name for name, weight in mix_of(mix.setup.workload).items() if weight > 0}
+    mixed = [s for s in stretches if set(s.responses) >= driven]
+    over = [
+        s for s in mixed if s.met is False or s.rate_per_s < sum(s.offered_per_s.values()) / 1.1
+    ]
+    if not over:
+        return 0.0, 0.0
+    quiet = min(mixed, key=lambda s: s.rate_per_s)
+    most = max(s.rate_per_s for s in mixed)
+    if most < HEADROOM_MIN * quiet.rate_per_s:
+        return 0.0, 0.0
+    asked = sum(quiet.offered_per_s.values())
+    alone_s = sum(
+        quiet.offered_per_s.get(name, 0.0) * times.mean_s for name, times in quiet.responses.items()
+    )
+    return most * alone_s / asked, most

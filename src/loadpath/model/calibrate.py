@@ -173,21 +173,3 @@ def factor_for(
             return None
         factor, knee = wanted, again
     return factor if FACTORS[0] <= factor <= FACTORS[1] else None
-
-
-def agreement(
-    model: Model, stretch: Stretch, *, requests: int, seed: int
-) -> Mapping[str, tuple[float, float, float, float]]:
-    """By operation: mean measured and simulated, p99 measured and simulated, in seconds."""
-    simulated = outcome(model, load_of(stretch), requests=requests, seed=seed)
-    found = {}
-    for number, program in enumerate(model.programs):
-        times, own = stretch.responses.get(program.operation), _of(simulated, number)
-        if times is not None and len(own):
-            found[program.operation] = (
-                times.mean_s,
-                float(own.mean()),
-                times.p99_s,
-                float(np.quantile(own, 0.99)),
-            )
-    return found

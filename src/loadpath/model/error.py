@@ -23,8 +23,9 @@ RATIO, RATIO_EACH = 0.02, 0.12
 """Standard deviation of the logarithm of a capacity, and of after ÷ before: so much, and so much of
 the logarithm of that ratio, since what changes much is extrapolated far."""
 
-MEAN, P99 = 0.07, 0.13
-"""The same of response times; what moves them is that of the ratio."""
+MEAN, P99 = 0.05, 0.10
+"""The same of response times, beside how far the model is off what it was fitted from; a change
+adds what it adds to the ratio."""
 
 
 def interval(

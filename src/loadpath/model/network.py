@@ -144,8 +144,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     """The best model of a recording, and others that explain it as well (bootstrap draws).
 
-    What is predicted from each of `draws` spreads as the fit is uncertain.
+    What is predicted from each of `draws` spreads as the fit is uncertain. The misfits are by how
+    much the best model misses the response times that it was fitted from (a logarithm).
     """
 
     model: Model
     draws: tuple[Model, ...]
+    mean_misfit: float = 0.0
+    p99_misfit: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -145,8 +146,8 @@ def predict(
         for before, after in pairs[: 1 + DRAWS_ELSEWHERE]
     ]
     return Prediction(
-        here=_side(pairs, loads, objectives, seed=seed),
-        elsewhere=_side(away, loads, objectives, seed=seed),
+        here=_side(pairs, loads, objectives, fitted, seed=seed),
+        elsewhere=_side(away, loads, objectives, fitted, seed=seed),
     )
 
 
@@ -170,6 +171,7 @@ def _side(
     pairs: Sequence[Pair],
     loads: Sequence[Load],
     objectives: Mapping[str, Objective],
+    fitted: Fitted,
     *,
     seed: int,
 ) -> Side:
@@ -184,7 +186,7 @@ def _side(
     capacity = _capacity(knees)
     points: list[Point] = []
     for load in loads:
-        points += _points(pairs, knees, load, seed=seed)
+        points += _points(pairs, knees, load, fitted, seed=seed)
     return Side(
         capacity=capacity,
         points=tuple(points),
@@ -221,7 +223,7 @@ def _capacity(knees: Sequence[tuple[float, float]]) -> Capacity:
     error = ratio_error(ratio)
     return Capacity(
         before=interval(before, [b for b, _ in drawn], CAPACITY),
-        after=interval(after, [a for _, a in drawn], float(np.hypot(CAPACITY, error))),
+        after=interval(after, [a for _, a in drawn], math.hypot(CAPACITY, error)),
         ratio=interval(ratio, [a / b for b, a in drawn if b > 0], error if ratio != 1 else 0.0),
     )
 
@@ -244,7 +246,12 @@ def _figures(model: Model, load: Load, *, requests: int, seed: int) -> Figures:
 
 
 def _points(
-    pairs: Sequence[Pair], knees: Sequence[tuple[float, float]], load: Load, *, seed: int
+    pairs: Sequence[Pair],
+    knees: Sequence[tuple[float, float]],
+    load: Load,
+    fitted: Fitted,
+    *,
+    seed: int,
 ) -> list[Point]:
     taken: list[list[Figures]] = [[], []]
     error = 0.0
@@ -261,8 +268,8 @@ def _points(
         Point(
             load=load,
             operation=name,
-            before=_times(taken[0], name, 0.0),
-            after=_times(taken[1], name, error),
+            before=_times(taken[0], name, fitted, 0.0),
+            after=_times(taken[1], name, fitted, error),
         )
         for name in names
     ]
@@ -277,15 +284,21 @@ def _share(model: Model, load: Load, knee_per_s: float) -> float:
     return load.users / max(each_s, 1e-9) / knee_per_s
 
 
-def _times(taken: Sequence[Figures], name: str | None, error: float) -> Times | None:
+def _times(
+    taken: Sequence[Figures], name: str | None, fitted: Fitted, error: float
+) -> Times | None:
     if not taken or name not in taken[0]:
         return None
 
-    def of(which: int, own: float) -> Interval:
+    def of(which: int, own: float, misfit: float) -> Interval:
         drawn = [figures[name][which] for figures in taken[1:] if name in figures]
-        return interval(taken[0][name][which], drawn, float(np.hypot(own, error)))
+        return interval(taken[0][name][which], drawn, math.hypot(own, misfit, error))
 
-    return Times(mean_s=of(0, MEAN), p50_s=of(1, MEAN), p99_s=of(2, P99))
+    return Times(
+        mean_s=of(0, MEAN, fitted.mean_misfit),
+        p50_s=of(1, MEAN, fitted.mean_misfit),
+        p99_s=of(2, P99, fitted.p99_misfit),
+    )
 
 
 def _bottleneck(
