@@ -18,6 +18,12 @@ from loadpath.experiment.traced import NAME
 from loadpath.model.observations import Connections, Limit, Observations, Path, Stretch
 from loadpath.recording import Recording
 
+WORKED = 0.03
+"""A connection below this share of what the busiest one cost is not one that requests use."""
+
+BESIDE_MAX = 2
+"""So many connections beside a pool at most; more that idle are a pool that is not needed whole."""
+
 MOST = 0.5
 """Calls that take this share of a response are what a request spends its time on."""
 
@@ -65,7 +71,7 @@ def _connections(mix: Recording, traced: Recording | None) -> tuple[Connections,
         busy = ~np.isin(rows["state"][chosen], IDLE_STATES)
         opened = np.bincount(at, weights=backends)
         taken = np.bincount(at, weights=backends * busy)
-        size = int(opened.max())
+        size = _worked(mix, str(part), int(opened.max()))
         # Four samples are about a second.
         smooth = np.convolve(taken, np.full(4, 0.25), "valid") if len(taken) >= 4 else taken
         full = bool(len(smooth) and smooth.max() >= POOL_FULL * size)
@@ -79,6 +85,18 @@ def _connections(mix: Recording, traced: Recording | None) -> tuple[Connections,
                 )
             )
     return tuple(found)
+
+
+def _worked(mix: Recording, part: str, opened: int) -> int:
+    """How many of the connections to a PostgreSQL are of a pool: one that listens for
+    notifications, or is there to watch, is open beside it and does next to nothing."""
+    rows = mix.processes()
+    own = (rows["part"] == part) & (rows["name"] == "backend")
+    spent = [
+        float(np.ptp(rows["cpu_s"][own & (rows["pid"] == pid)])) for pid in set(rows["pid"][own])
+    ]
+    active = sum(each >= WORKED * max(spent) for each in spent) if spent else 0
+    return active if opened - BESIDE_MAX <= active < opened else opened
 
 
 def _limit(

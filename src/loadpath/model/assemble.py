@@ -80,10 +80,14 @@ def limited(observations: Observations, placed: Sequence[Placed]) -> bool:
     if not near:
         return False
     for stretch in near:
-        total = sum(stretch.cores.values())
+        total = sum(stretch.cores.values()) + stretch.others_cores
         busiest = max(
             (
-                sum(stretch.cores.get(name, 0.0) for name in p.groups) / p.station.servers
+                sum(
+                    stretch.cores.get(name, 0.0) + stretch.waiting.get(name, 0.0)
+                    for name in p.groups
+                )
+                / p.station.servers
                 for p in placed
                 if p.waking
             ),
