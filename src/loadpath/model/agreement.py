@@ -7,10 +7,13 @@ import math
 import msgspec
 import numpy as np
 
+from loadpath.model.assemble import cores_left
 from loadpath.model.calibrate import load_of
 from loadpath.model.network import Model
 from loadpath.model.observations import Observations, Stretch
 from loadpath.model.outcome import outcome
+
+OF_THE_MIX = frozenset({"baseline", "hold", "demand"})
 
 BELOW = 0.8
 """Up to this share of the highest rate that was kept up, response times are compared."""
@@ -34,18 +37,23 @@ def agreements(
     """Of each stretch that was steady and not close to the knee, others taking the cores that they
     took then."""
     driven = {name for name, weight in observations.weights.items() if weight > 0}
-    mixed = [s for s in observations.stretches if s.steady and set(s.responses) >= driven]
+    mixed = [
+        s
+        for s in observations.stretches
+        if s.steady and s.purpose in OF_THE_MIX and set(s.responses) >= driven
+    ]
     top = max((s.rate_per_s for s in mixed), default=0.0)
     if observations.knee_per_s is not None:
         top = min(top, observations.knee_per_s[0])
     found = []
-    usual = min((s.others_cores for s in mixed), default=0.0)
+    taken = [s.others_cores for s in mixed if s.purpose == "hold"]
+    usual = cores_left(observations.cores, float(np.median(taken)) if taken else 0.0)
     for stretch in mixed:
         if stretch.rate_per_s > BELOW * top or _count(stretch) < ENOUGH:
             continue
-        # Taken from what is left of them in the model, which loses some to its own overhead.
-        share = (observations.cores - stretch.others_cores) / (observations.cores - usual)
-        then = msgspec.structs.replace(model, cores=max(0.25, model.cores * min(1.0, share)))
+        # The model's own cores are those of its knee, less what it loses to overhead.
+        share = cores_left(observations.cores, stretch.others_cores) / usual
+        then = msgspec.structs.replace(model, cores=model.cores * share)
         drawn = outcome(then, load_of(stretch), requests=requests, seed=seed).responses_s
         own = drawn[np.isfinite(drawn)]
         count = _count(stretch)

@@ -17,6 +17,8 @@ LIMIT = "requests in service"
 NEAR_MOST = 0.75
 """A stretch that completed this share of the most tells what was busy then."""
 
+FAIR_SHARE = 0.5
+
 IDLE = 0.6
 CORES_IDLE = 0.75
 """Below these shares of a thread and of the cores it is not CPU that requests wait for."""
@@ -67,8 +69,15 @@ def planned(observations: Observations, placed: Sequence[Placed]) -> Layout:
     return layout_of(placed, pools, limit)
 
 
+def cores_left(cores: int, others_cores: float) -> float:
+    """Cores that the model has while others took so many: a fair scheduler leaves it half of them,
+    however much the others want, since they take what it leaves idle too."""
+    return max(cores - others_cores, FAIR_SHARE * cores)
+
+
 def limited(observations: Observations, placed: Sequence[Placed]) -> bool:
-    """Whether a limit on requests in service was seen that no CPU explains."""
+    """Whether a limit on requests in service was seen that no CPU explains: no thread was busy, or
+    kept waiting for a core, most of the time."""
     if observations.limit is None:
         return False
     # What was used near the most that was completed.
@@ -80,7 +89,7 @@ def limited(observations: Observations, placed: Sequence[Placed]) -> bool:
     if not near:
         return False
     for stretch in near:
-        total = sum(stretch.cores.values()) + stretch.others_cores
+        total = sum(stretch.cores.values())
         busiest = max(
             (
                 sum(

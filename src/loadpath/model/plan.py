@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from loadpath.model.assemble import Figures, assembled, planned
+from loadpath.model.assemble import Figures, assembled, cores_left, planned
 from loadpath.model.calibrate import factor_for, quiet_stretch, residuals, spreads
 from loadpath.model.network import Model
 from loadpath.model.observations import Observations, Stretch
@@ -22,9 +22,6 @@ RATES_MIN = 3
 
 KEPT_UP = 0.9
 """A stretch that completed less than this share of what was offered is not weighed."""
-
-CORES_MIN = 0.25
-"""However much others took, something of the host was left."""
 
 STRUCTURE = 0.08
 """How far off the knee of a model is by itself: standard deviation of its logarithm."""
@@ -75,10 +72,10 @@ class Plan:
             demands=demands,
             residuals={},
             spreads=spreads(self.quiet) if self.quiet is not None else {},
-            cores=max(CORES_MIN, observations.cores - taken),
+            cores=cores_left(observations.cores, taken),
         )
         if self.quiet is not None:
-            then = max(CORES_MIN, observations.cores - self.quiet.others_cores)
+            then = cores_left(observations.cores, self.quiet.others_cores)
             rest, wires = residuals(
                 lambda each, watched: self.model(
                     msgspec.structs.replace(figures, residuals=each, wires=watched, cores=then)
