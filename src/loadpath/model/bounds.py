@@ -143,7 +143,7 @@ def without_limit(model: Model, resource: str) -> Model:
         model,
         stations=tuple(
             # Idle servers without end would each have to be woken.
-            change(s, servers=BEYOND_ANY, wakeup_s=0.0) if s.name == resource else s
+            change(s, servers=BEYOND_ANY, wakeup_s=0.0, shared_s=0.0) if s.name == resource else s
             for s in model.stations
         ),
         pools=tuple(change(p, size=BEYOND_ANY) if p.name == resource else p for p in model.pools),
@@ -199,7 +199,7 @@ def _is_plain(model: Model) -> bool:
         _has_cores_to_spare(model)
         and not model.pools
         and all(type(step).__name__ in {"Serve", "Delay", "Maybe"} for step in every)
-        and all(s.wakeup_s == 0 for s in model.stations)
+        and all(s.wakeup_s == s.shared_s == 0 for s in model.stations)
     )
 
 
