@@ -1,6 +1,6 @@
 """CPU that a request costs at a station, by operation, from the CPU that was used at many rates.
 
-Two laws behind one function. `law`: work d and wake-ups apart,
+Work d, wake-ups and what visits share apart:
 
     U = Σ λ·d + w·V·(1 − B) + b·V / (1 + V·τ/n)
 
@@ -10,9 +10,7 @@ is what visits that come within τ of each other share: a turn of the event loop
 a batch. (The rate of payments of a counter with dead time τ, Feller 1948.) With one visit a request
 and no sharing it is U = λ(d + w) / (1 + λw). The parameters are found by least squares without
 negative ones (Lawson & Hanson 1974), for each τ of a grid.
-
-`interpolated`: the cost of a request of the mix at each rate that was seen, joined by lines and
-constant beyond them (MVASD, Kattepur & Nambiar 2016). It needs no law and knows none.
+Interpolating the cost over the rate instead (MVASD) was tried and left: decision 33.
 """
 
 from __future__ import annotations
@@ -157,15 +155,3 @@ def _least(left: Floats, right: Floats) -> Floats:
     size[size == 0] = 1.0
     found: Any = nnls(left / size, right, maxiter=50 * left.shape[1])[0]
     return np.asarray(found / size, dtype=np.float64)
-
-
-def interpolated(samples: Sequence[Sample], rate_per_s: float) -> float:
-    """CPU seconds per request of the mix at that rate, from the samples nearest to it on either
-    side; beyond them the last one's."""
-    known = sorted(
-        (sum(s.rates_per_s.values()), s.cores / sum(s.rates_per_s.values()))
-        for s in samples
-        if sum(s.rates_per_s.values()) > 0
-    )
-    rates, costs = zip(*known, strict=True)
-    return float(np.interp(rate_per_s, rates, costs))

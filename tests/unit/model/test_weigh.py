@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadpath.model.weigh import WINDOWS_S, Demands, Sample, interpolated, law
+from loadpath.model.weigh import WINDOWS_S, Demands, Sample, law
 
 RATES = (50.0, 150.0, 300.0, 500.0, 700.0, 850.0)
 
@@ -99,12 +99,3 @@ def test_what_was_hardly_driven_is_told_by_what_its_visits_let_expect() -> None:
 
 def test_a_station_that_is_asked_for_nothing_costs_nothing() -> None:
     assert law([], {"a": 1.0}, wakes=True, shares=True) == Demands(work_s={})
-
-
-def test_interpolation_is_exact_at_what_was_seen_and_constant_beyond() -> None:
-    truth = Demands(work_s={"a": 2e-4}, shared_s=5e-4, window_s=0.002)
-    samples = [sample(truth, {"a": rate}) for rate in (100.0, 1000.0)]
-    assert interpolated(samples, 100.0) == pytest.approx(samples[0].cores / 100)
-    assert interpolated(samples, 5000.0) == pytest.approx(samples[1].cores / 1000)
-    low, high = samples[1].cores / 1000, samples[0].cores / 100
-    assert low < interpolated(samples, 400.0) < high
