@@ -27,11 +27,13 @@ from loadpath.spec import Objective
 __all__ = [
     "Bottleneck",
     "Capacity",
+    "OpenRate",
     "Point",
     "Predicting",
     "Prediction",
     "Side",
     "Times",
+    "Users",
     "predict",
 ]
 
