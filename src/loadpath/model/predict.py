@@ -21,7 +21,7 @@ from loadpath.model.bottleneck import (
 from loadpath.model.error import CAPACITY, MEAN, P99, interval, ratio_error
 from loadpath.model.network import Fitted, Model
 from loadpath.model.outcome import TOLERANCE, knee_per_s, outcome
-from loadpath.model.simulated import Load, OpenRate
+from loadpath.model.simulated import Load, OpenRate, Users
 from loadpath.spec import Objective
 
 __all__ = [
