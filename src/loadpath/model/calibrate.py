@@ -20,8 +20,8 @@ Wires = dict[str, float]
 LOW = 0.5
 """Up to this share of the highest rate that was kept up, hardly anybody waits for another."""
 
-CALM_CORES = 0.1
-"""Stretches whose disturbance is within this of the calmest's are as good."""
+ENOUGH = 100
+"""Of fewer requests than this no stretch says how long they take."""
 
 FLAT = -0.3
 """A knee that moves by less than this power of the work is not moved by work."""
@@ -49,9 +49,15 @@ def quiet_stretch(observations: Observations) -> Stretch | None:
         return None
     most = max(s.rate_per_s for s in steady)
     low = [s for s in steady if s.rate_per_s <= LOW * most] or steady
-    calm = min(s.others_cores for s in low)
-    calmest = [s for s in low if s.others_cores <= calm + CALM_CORES]
-    return max(calmest, key=lambda s: sum(t.count for t in s.responses.values()))
+    enough = [s for s in low if _count(s) >= ENOUGH] or low
+    # Whatever disturbs only makes requests slower.
+    return min(
+        enough, key=lambda s: sum(t.count * t.mean_s for t in s.responses.values()) / _count(s)
+    )
+
+
+def _count(stretch: Stretch) -> int:
+    return sum(times.count for times in stretch.responses.values())
 
 
 def load_of(stretch: Stretch) -> Load:
