@@ -37,7 +37,10 @@ class LoadpathError(Exception):
 
 
 class ConfigurationError(LoadpathError):
-    """The service file, a flag or an environment variable says something that cannot be meant."""
+    """The service file, a flag or an environment variable says something that cannot be meant.
+
+    `excerpt` are lines that show where, as they were written and with a mark below.
+    """
 
     exit_code = ExitCode.USAGE
 
@@ -49,11 +52,13 @@ class ConfigurationError(LoadpathError):
         line: int | None = None,
         key: str | None = None,
         advice: str | None = None,
+        excerpt: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, advice=advice)
         self.file = file
         self.line = line
         self.key = key
+        self.excerpt = excerpt
 
     def __str__(self) -> str:
         where = self.file or ""

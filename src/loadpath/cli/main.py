@@ -113,6 +113,9 @@ def _show(error: LoadpathError) -> None:
         click.echo("  the last lines it printed:", err=True)
         for line in error.last_lines:
             click.echo(strip_controls(f"    {line}"), err=True)
+    if isinstance(error, ConfigurationError):
+        for line in error.excerpt:
+            click.echo(f"    {strip_controls(line)}", err=True)
     if error.advice:
         click.echo(strip_controls(f"  {error.advice}"), err=True)
     if isinstance(error, ConfigurationError) and error.advice is None and error.file is None:

@@ -103,6 +103,7 @@ class KnobTable(Table, frozen=True):
     env: str
     default: Scalar
     values: list[Scalar]
+    pool: str | None = None
 
 
 class ObjectiveTable(Table, frozen=True):

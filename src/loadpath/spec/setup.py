@@ -12,7 +12,11 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """A service, the load on it, and every choice that a change may alter.
 
     `workers` overrides the service's own number; `knobs` maps knob names to values (those not named
-    stand at their default). `seed` fixes the schedule, the keys and the flows' random numbers.
+    stand at their default). `cores` is how many of the host's the service and what Loadpath starts
+    for it may run on (None: all); the load engine keeps all of them. `delays` maps a dependency to
+    how many seconds later than it sends them its replies reach the service: a relay stands before
+    each one named, also where that is 0. `seed` fixes the schedule, the keys and the flows' random
+    numbers.
     `allow_hosts` are hosts besides this machine that may be driven; `allow_writes` permits prepare,
     seed and writing operations against a dependency given by URL.
     """
@@ -21,6 +25,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     workers: int | None = None
     knobs: dict[str, str] = {}
+    cores: int | None = None
+    delays: dict[str, float] = {}
     seed: int = 1
     allow_hosts: tuple[str, ...] = ()
     allow_writes: bool = False
@@ -30,6 +36,11 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         """How many workers the service is started with."""
         return self.service.workers if self.workers is None else self.workers
 
+    def knob_value(self, name: str) -> str:
+        """Where that knob stands. Raises `KeyError` for one that the service does not have."""
+        default = {knob.name: knob.default for knob in self.service.knobs}[name]
+        return self.knobs.get(name, default)
+
     def knob_env(self) -> dict[str, str]:
         """Environment variables that put every knob at its value."""
-        return {k.env: self.knobs.get(k.name, k.default) for k in self.service.knobs}
+        return {knob.env: self.knob_value(knob.name) for knob in self.service.knobs}

@@ -82,6 +82,7 @@ objective = { errors = 0.01 }
 env = "DB_POOL"
 default = 10
 values = [5, "10"]
+pool = "database"
 """
 
 FLOWS = """\
@@ -188,6 +189,10 @@ class TestService:
             "10",
             ("5", "10"),
         )
+
+    def test_a_knob_may_say_whose_pool_it_sizes(self, service: Path) -> None:
+        (knob,) = loaded(service).service.knobs
+        assert knob.pool == "database"
 
 
 class TestWorkload:

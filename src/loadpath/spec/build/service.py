@@ -13,7 +13,7 @@ from loadpath.spec.dependency import Dependency
 from loadpath.spec.document import DependencyTable, KnobTable, ServiceFile, TlsTable
 from loadpath.spec.knob import Knob
 from loadpath.spec.locate import KeyPath
-from loadpath.spec.problem import Problem, dotted, missing, nearest, wrong_value
+from loadpath.spec.problem import Problem, dotted, hint, missing, nearest, wrong_value
 from loadpath.spec.service import Service, Tls
 
 START_FIELDS = ("port", "workers")
@@ -50,7 +50,8 @@ def build_service(file: ServiceFile, directory: Path) -> Service:
         if not found or not 0 < int(found[1]) < 65536:
             raise wrong_value(("service", "peers", i), 'an address such as "host:443"', peer)
     dependencies = tuple(_dependency(n, d) for n, d in file.dependencies.items())
-    knobs = tuple(_knob(n, k) for n, k in file.knobs.items())
+    pools = ("service", *file.dependencies)
+    knobs = tuple(_knob(n, k, pools) for n, k in file.knobs.items())
     _check_variables(env, dependencies, knobs)
     return Service(
         name=table.name or directory.name or "service",
@@ -139,7 +140,7 @@ def _check_url(path: KeyPath, url: str, kind: str) -> None:
         raise wrong_value(path, expected, re.sub(r"//[^/@]*@", "//…@", url))
 
 
-def _knob(name: str, table: KnobTable) -> Knob:
+def _knob(name: str, table: KnobTable, pools: Iterable[str]) -> Knob:
     path = ("knobs", name)
     if not table.env:
         raise wrong_value((*path, "env"), "the name of an environment variable", table.env)
@@ -152,7 +153,21 @@ def _knob(name: str, table: KnobTable) -> Knob:
             f"`{dotted((*path, 'default'))}`: expected one of its values ({listed}), "
             f'got "{default}"',
         )
-    return Knob(name, table.env, default, values)
+    if table.pool is not None:
+        _check_pool(name, table.pool, values, pools)
+    return Knob(name, table.env, default, values, table.pool)
+
+
+def _check_pool(name: str, pool: str, values: Iterable[str], pools: Iterable[str]) -> None:
+    """It sizes the pool of something there is, in whole numbers."""
+    if pool not in pools:
+        path: KeyPath = ("knobs", name, "pool")
+        near = hint(pool, pools)
+        raise Problem(path, f"`{dotted(path)}`: `{pool}` is no dependency{near}")
+    for i, value in enumerate(values):
+        if not value.isdecimal() or int(value) < 1:
+            expected = "a whole number above 0, the size of a pool"
+            raise wrong_value(("knobs", name, "values", i), expected, value)
 
 
 def _check_variables(
