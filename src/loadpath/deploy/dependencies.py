@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from loadpath.deploy.accounts import let_in, unprivileged
+from loadpath.deploy.cores import chosen_cores
 from loadpath.deploy.dependency import RunningDependency, given_dependency
 from loadpath.deploy.embedded import EmbeddedServer, SavedData, start_embedded
 from loadpath.deploy.given import GIVEN_KINDS
@@ -132,6 +133,7 @@ class Dependencies:
             emit=self._emit,
             saved=saved,
             kept=self._homes.get(dependency.name),
+            cores=chosen_cores(self._setup.cores),
         )
         self.servers[dependency.name] = server
         self.running[dependency.name] = server.running

@@ -110,8 +110,11 @@ async def start_embedded(
     emit: EventSink,
     saved: SavedData | None = None,
     kept: KeptHome | None = None,
+    cores: tuple[int, ...] | None = None,
 ) -> EmbeddedServer:
     """Start a server in `folder`, with a copy of `saved` data or with none; or on `kept` data.
+
+    `cores` are the numbers of those that it may run on; None: all.
 
     Raises `WouldNotRunError` with its last lines when it ends or does not serve in time.
     """
@@ -119,6 +122,7 @@ async def start_embedded(
     began_s = time.monotonic()
     emit(PartStarting(at_s=time.time(), part=dependency.name, detail=kind.title))
     place = _place(dependency, guard=guard, folder=folder, log=log, saved=saved, kept=kept)
+    place = msgspec.structs.replace(place, cores=cores)
     if kept is not None:
         await kind.check_kept(place)
     elif saved is None:
@@ -232,6 +236,7 @@ async def _spawn(kind: Kind, place: Place) -> GuardedChild:
             group=account.group if account else None,
             stop_signal=stop_signal,
             death_signal=stop_signal,
+            cores=place.cores,
         )
     except OSError as error:
         raise WouldNotRunError(

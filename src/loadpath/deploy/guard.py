@@ -149,14 +149,15 @@ class Guard:
         group: int | None = None,
         stop_signal: int = signal.SIGTERM,
         death_signal: int = signal.SIGKILL,
+        cores: Sequence[int] | None = None,
     ) -> GuardedChild:
         """Start a program in a session of its own.
 
         `fds` maps descriptor numbers in the child to ours; `stdout` takes both of its outputs
         (None: nowhere). `env` and `cwd` None are this process's own. `user` and `group` are ids to
         become, for root. `stop_signal` is what asks it to end when Loadpath ends, `death_signal`
-        what the kernel sends it when the guard is killed. Raises `OSError` when it cannot be
-        started.
+        what the kernel sends it when the guard is killed. `cores` are the numbers of those that
+        it and all it starts may run on. Raises `OSError` when it cannot be started.
         """
         self.raise_if_lost()
         if self._closed.done():
@@ -178,6 +179,7 @@ class Guard:
             "group": user if group is None else group,
             "stop_signal": int(stop_signal),
             "death_signal": int(death_signal),
+            "cores": None if cores is None else list(cores),
         }
         self.post(message, tuple(os.dup(descriptor) for descriptor in descriptors.values()))
         try:

@@ -61,6 +61,8 @@ def _become(
         os.setsid()
         _restore_signals()
         answer = _place(descriptors, answer)
+        if order["cores"] is not None:
+            os.sched_setaffinity(0, order["cores"])
         stage = "user"
         if order["user"] is not None:
             os.setgroups([order["group"]])

@@ -19,7 +19,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is private to it and holds its configuration; `data` is inside `folder` and holds what
     a snapshot keeps. `lock`, a descriptor the server inherits, is there when `data` is the user's,
-    to outlive everything; None when `data` is thrown away.
+    to outlive everything; None when `data` is thrown away. `cores` are those it may run on.
     """
 
     dependency: Dependency
@@ -30,6 +30,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     password: str
     lock: int | None = None
+    cores: tuple[int, ...] | None = None
 
     @property
     def kept(self) -> bool:

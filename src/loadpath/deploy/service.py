@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from loadpath.deploy.address import LOOPBACK, Address, free_port, port_is_free
+from loadpath.deploy.cores import chosen_cores
 from loadpath.deploy.embedded import PORT_TAKEN
 from loadpath.deploy.environment import find_program, service_environment
 from loadpath.deploy.guard import Guard, GuardedChild, exit_words
@@ -77,7 +78,7 @@ async def start_service(
         command = shlex.join(words)
         emit(PartStarting(at_s=time.time(), part=SERVICE, detail=command))
         env = service_environment(setup, values, port=tried)
-        child = await _spawn(setup.service, words, env, guard, log)
+        child = await _spawn(setup, words, env, guard, log)
         try:
             address = await _until_ready(
                 setup.service, child, command=command, port=tried, guard=guard, log=log
@@ -107,16 +108,18 @@ async def _end(guard: Guard, service: Service, child: GuardedChild) -> int:
 
 
 async def _spawn(
-    service: Service, words: tuple[str, ...], env: dict[str, str], guard: Guard, log: Log
+    setup: Setup, words: tuple[str, ...], env: dict[str, str], guard: Guard, log: Log
 ) -> GuardedChild:
-    program = find_program(words, env, service.directory, "[service] start")
+    directory = setup.service.directory
+    program = find_program(words, env, directory, "[service] start")
     try:
         return await guard.spawn(
             (program, *words[1:]),
             name=SERVICE,
             env=env,
-            cwd=service.directory,
+            cwd=directory,
             stdout=log.file,
+            cores=chosen_cores(setup.cores),
         )
     except OSError as error:
         no_program = error.errno == errno.ENOEXEC

@@ -467,3 +467,28 @@ def test_a_dependency_that_is_never_used_is_told(
         assert deployment.unused_dependencies() == ("queue",)
 
     deployed(make_setup("plain", dependencies=three[1:]), work)
+
+
+# The cores it may run on
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binding is for Linux")
+def test_fewer_cores_bind_every_process_and_leave_loadpath_its_own(
+    make_setup: MakeSetup, three: tuple[Dependency, ...]
+) -> None:
+    ours = os.sched_getaffinity(0)
+
+    async def look(deployment: Deployment) -> None:
+        pids = [pid for roots in deployment.parts().values() for pid in processes.tree(roots)]
+        assert len(pids) > len(three)
+        assert {frozenset(os.sched_getaffinity(pid)) for pid in pids} == {frozenset({min(ours)})}
+
+    setup = make_setup("environment", dependencies=three)
+    deployed(msgspec.structs.replace(setup, cores=1), look)
+    assert os.sched_getaffinity(0) == ours
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="binding is for Linux")
+def test_more_cores_than_there_are_will_not_run(make_setup: MakeSetup) -> None:
+    error = fails(msgspec.structs.replace(make_setup("environment"), cores=4096))
+    assert "cores of this host, got 4096" in error.message
