@@ -6,9 +6,9 @@ import msgspec
 
 from loadpath.changes.change import NotAppliedError, NotPredictedError
 from loadpath.changes.form import Form, begins_with
-from loadpath.changes.steps import leaves, program_of, replaced, rewritten, thinned, visits_of
+from loadpath.changes.steps import calls_rewritten, count_calls, program_of, replaced, thinned
 from loadpath.changes.words import Known, Words
-from loadpath.model.network import Delay, Model, Step
+from loadpath.model.network import Model
 from loadpath.spec import Setup
 
 
@@ -34,21 +34,15 @@ class FewerCalls(msgspec.Struct, frozen=True):
         )
 
     def predict(self, model: Model) -> Model:
-        """The rest of the visits left out. Raises `NotPredictedError` when there are none."""
-        is_visit = visits_of(model, self.dependency)
+        """The rest of its calls left out. Raises `NotPredictedError` when there are none."""
         steps = program_of(model, self.operation).steps
-        if not any(is_visit(step) for step in leaves(steps)):
+        count = count_calls(model, self.dependency, steps)
+        if not count:
             raise NotPredictedError(f"{self.operation} was not seen to call {self.dependency}")
-        share = self.after / self.before
-        fewer = rewritten(steps, thinned(steps, is_visit, share))
-
-        def is_way(step: Step) -> bool:
-            own = isinstance(step, Delay) and step.part == self.dependency
-            return own and not is_visit(step)
-
-        if any(is_way(step) for step in leaves(fewer)):
-            fewer = rewritten(fewer, thinned(fewer, is_way, share))
-        return replaced(model, self.operation, fewer)
+        fewer = thinned(count, self.after / self.before)
+        return replaced(
+            model, self.operation, calls_rewritten(model, self.dependency, steps, fewer)
+        )
 
     def apply(self, setup: Setup) -> Setup:
         """Raises `NotAppliedError`: it would take other code."""

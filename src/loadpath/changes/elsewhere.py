@@ -30,7 +30,7 @@ class Elsewhere(msgspec.Struct, frozen=True):
         return "a host as fast as this one, with cores enough; every exchange is one round trip"
 
     def predict(self, model: Model) -> Model:
-        """Its stations take no core here, and each visit takes a round trip more."""
+        """Its stations take no core here, and each call takes a round trip more."""
         moved = stations_of(model, self.dependency)
 
         def placed(station: Station) -> Station:

@@ -12,14 +12,19 @@ from loadpath.model.network import Model, Pool
 from loadpath.spec import Setup
 from loadpath.spec.problem import hint
 
+FILLED = 0.75
+"""A pool of which fewer were ever seen open than this share of it never ran out."""
+
 
 class KnobValue(msgspec.Struct, frozen=True):
-    """The knob at `value` instead of `before`. `pool` is whose pool it sizes, if it sizes one."""
+    """The knob at `value` instead of `before`. `pool` is whose pool it sizes, if it sizes one, in
+    each of `workers` workers."""
 
     knob: str
     value: str
     before: str
     pool: str | None = None
+    workers: int = 1
 
     @property
     def title(self) -> str:
@@ -46,9 +51,11 @@ class KnobValue(msgspec.Struct, frozen=True):
         def sized(pool: Pool) -> Pool:
             if pool.name not in pools:
                 return pool
-            # In proportion: with several workers, each has a pool of that size.
-            size = max(1, round(pool.size * int(self.value) / int(self.before)))
-            return msgspec.structs.replace(pool, size=size)
+            value, before = int(self.value), int(self.before)
+            if pool.size < FILLED * before * self.workers:
+                # It opens its connections as it needs them, and never needed all.
+                return msgspec.structs.replace(pool, size=value * self.workers)
+            return msgspec.structs.replace(pool, size=max(1, round(pool.size * value / before)))
 
         return msgspec.structs.replace(model, pools=tuple(sized(pool) for pool in model.pools))
 
@@ -60,7 +67,7 @@ class KnobValue(msgspec.Struct, frozen=True):
 def knob_value(setup: Setup, name: str, value: str) -> KnobValue:
     """The change that puts a knob of that setup at `value`. Raises `StopIteration` without one."""
     knob = next(knob for knob in setup.service.knobs if knob.name == name)
-    return KnobValue(name, value, setup.knob_value(name), knob.pool)
+    return KnobValue(name, value, setup.knob_value(name), knob.pool, setup.worker_count)
 
 
 def _claims(words: Words, known: Known) -> bool:

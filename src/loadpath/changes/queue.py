@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from loadpath.changes.change import NotAppliedError, NotPredictedError
 from loadpath.changes.form import Form, begins_with
-from loadpath.changes.steps import is_of, leaves, program_of, replaced, rewritten
+from loadpath.changes.steps import count_calls, is_of, program_of, replaced
 from loadpath.changes.words import Known, Words
-from loadpath.model.network import Model, Serve, Spawn, Step
+from loadpath.model.network import Maybe, Model, Spawn, Step
 from loadpath.spec import Setup
 
 
@@ -32,18 +34,33 @@ class Queue(msgspec.Struct, frozen=True):
         )
 
     def predict(self, model: Model) -> Model:
-        """Those steps in a `Spawn`. Raises `NotPredictedError` when there are none."""
+        """Those calls in a `Spawn`. Raises `NotPredictedError` when there are none."""
         steps = program_of(model, self.operation).steps
-
-        def moves(step: Step) -> bool:
-            return any(is_of(step, model, part) for part in self.dependencies)
-
-        moved = tuple(step for step in leaves(steps) if moves(step))
-        if not any(isinstance(step, Serve) or hasattr(step, "time") for step in moved):
+        if not any(count_calls(model, part, steps) for part in self.dependencies):
             to = " or ".join(self.dependencies)
             raise NotPredictedError(f"{self.operation} was not seen to call {to}")
-        rest = rewritten(steps, lambda step: () if moves(step) else (step,))
-        return replaced(model, self.operation, (*rest, Spawn(moved)))
+        moved: list[Step] = []
+        kept = self._parted(model, steps, moved)
+        return replaced(model, self.operation, (*kept, Spawn(tuple(moved))))
+
+    def _parted(self, model: Model, steps: Iterable[Step], moved: list[Step]) -> tuple[Step, ...]:
+        """The steps that stay; those that go are added to `moved`, as likely as they were."""
+        stays: list[Step] = []
+        for step in steps:
+            if isinstance(step, Maybe):
+                inner: list[Step] = []
+                kept = self._parted(model, step.steps, inner)
+                other: list[Step] = []
+                otherwise = self._parted(model, step.otherwise, other)
+                if inner or other:
+                    moved.append(Maybe(step.probability, tuple(inner), tuple(other)))
+                if kept or otherwise:
+                    stays.append(Maybe(step.probability, kept, otherwise))
+            elif any(is_of(step, model, part) for part in self.dependencies):
+                moved.append(step)
+            else:
+                stays.append(step)
+        return tuple(stays)
 
     def apply(self, setup: Setup) -> Setup:
         """Raises `NotAppliedError`: it would take other code."""

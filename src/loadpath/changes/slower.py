@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from loadpath.changes.change import NotAppliedError, NotPredictedError
 from loadpath.changes.form import Form
-from loadpath.changes.steps import rewritten, visits_of, with_programs
+from loadpath.changes.steps import calls_rewritten, count_calls, with_programs
 from loadpath.changes.words import Known, Words
-from loadpath.model.network import Delay, Law, Model, Program, Step
+from loadpath.model.network import Delay, Law, Model, Program
 from loadpath.spec import Setup
+
+LEAST_S = 0.001
 
 
 class Slower(msgspec.Struct, frozen=True):
@@ -28,25 +31,26 @@ class Slower(msgspec.Struct, frozen=True):
         return "every exchange is one round trip"
 
     def predict(self, model: Model) -> Model:
-        """That time after each visit. Raises `NotPredictedError` when there is none."""
+        """That time more in each call. Raises `NotPredictedError` when there is none."""
         return later(model, self.dependency, self.delay_s)
 
     def apply(self, setup: Setup) -> Setup:
-        """A relay before it that holds its replies back so long."""
+        """A relay before it that holds its replies back. Raises `NotAppliedError` below 1 ms."""
+        if self.delay_s < LEAST_S:
+            raise NotAppliedError("the relay's clock is too coarse for less than 1 ms")
         held = setup.delays.get(self.dependency, 0.0) + self.delay_s
         return msgspec.structs.replace(setup, delays={**setup.delays, self.dependency: held})
 
 
 def later(model: Model, dependency: str, delay_s: float) -> Model:
-    """The model with that time after each visit of the dependency. Raises `NotPredictedError`."""
-    is_visit = visits_of(model, dependency)
+    """The model with that time after each call of the dependency. Raises `NotPredictedError`."""
+    if not any(count_calls(model, dependency, program.steps) for program in model.programs):
+        raise NotPredictedError(f"no call to {dependency} was recorded")
     wait = Delay(Law(mean_s=delay_s), dependency)
 
-    def rewrite(step: Step) -> tuple[Step, ...]:
-        return (step, wait) if is_visit(step) else (step,)
-
     def slowed(program: Program) -> Program:
-        return msgspec.structs.replace(program, steps=rewritten(program.steps, rewrite))
+        steps = calls_rewritten(model, dependency, program.steps, lambda call: (wait, *call))
+        return msgspec.structs.replace(program, steps=steps)
 
     return with_programs(model, slowed)
 

@@ -1,7 +1,7 @@
 """Programs of a model rewritten: which steps belong to what, and steps put in the place of others.
 
-A *visit* of a dependency is a `Serve` at one of its stations or, where it has none (it runs
-elsewhere), a `Delay` that is its time.
+A *call* of a dependency is the `Delay` that is its time without CPU and then the `Serve` at its
+station; either may be missing. What a `Spawn` does is no call: the reply does not wait for it.
 """
 
 from __future__ import annotations
@@ -109,15 +109,64 @@ def is_of(step: Step, model: Model, part: str) -> bool:
     return False
 
 
-def visits_of(model: Model, part: str) -> Callable[[Step], bool]:
-    """What tells a visit of that part. Raises `NotPredictedError` when nothing ever visits it."""
+Call: TypeAlias = tuple[Step, ...]
+CallRewrite: TypeAlias = Callable[[Call], tuple[Step, ...]]
+
+
+def calls_rewritten(
+    model: Model, part: str, steps: Iterable[Step], rewrite: CallRewrite
+) -> tuple[Step, ...]:
+    """The steps with what `rewrite` makes of each call of that dependency, in order."""
     stations = stations_of(model, part)
-    every = [step for program in model.programs for step in leaves(program.steps)]
-    if any(isinstance(step, Serve) and step.station in stations for step in every):
-        return lambda step: isinstance(step, Serve) and step.station in stations
-    if any(isinstance(step, Delay) and step.part == part for step in every):
-        return lambda step: isinstance(step, Delay) and step.part == part
-    raise NotPredictedError(f"no call to {part} was recorded: the model knows nothing of it")
+    made: list[Step] = []
+    call: list[Step] = []
+
+    def ended() -> None:
+        if call:
+            made.extend(rewrite(tuple(call)))
+            call.clear()
+
+    for step in steps:
+        if isinstance(step, Delay) and step.part == part:
+            ended()
+            call.append(step)
+        elif isinstance(step, Serve) and step.station in stations:
+            if call and isinstance(call[-1], Serve):
+                ended()
+            call.append(step)
+            ended()
+        else:
+            ended()
+            made.append(_inside(step, model, part, rewrite))
+    ended()
+    return tuple(made)
+
+
+def _inside(step: Step, model: Model, part: str, rewrite: CallRewrite) -> Step:
+    if isinstance(step, Maybe):
+        return msgspec.structs.replace(
+            step,
+            steps=calls_rewritten(model, part, step.steps, rewrite),
+            otherwise=calls_rewritten(model, part, step.otherwise, rewrite),
+        )
+    if isinstance(step, Attempt):
+        return msgspec.structs.replace(
+            step, steps=calls_rewritten(model, part, step.steps, rewrite)
+        )
+    return step
+
+
+def count_calls(model: Model, part: str, steps: Iterable[Step]) -> int:
+    """How many places there are in the steps from which that dependency is called."""
+    found = 0
+
+    def note(call: Call) -> tuple[Step, ...]:
+        nonlocal found
+        found += 1
+        return call
+
+    calls_rewritten(model, part, steps, note)
+    return found
 
 
 def scaled(step: Step, factor: float) -> Step:
@@ -138,23 +187,20 @@ def scaled_law(law: Law, factor: float) -> Law:
     )
 
 
-def thinned(steps: tuple[Step, ...], chosen: Callable[[Step], bool], share: float) -> Rewrite:
-    """A `Rewrite` that keeps so large a share of the chosen steps, spread evenly over them.
+def thinned(count: int, share: float) -> CallRewrite:
+    """A `CallRewrite` that keeps so large a share of `count` calls, spread evenly over them.
 
     What is kept is scaled where the share is no whole number of them, so that the time of all
     together is exactly the share.
     """
-    count = sum(chosen(step) for step in leaves(steps))
     kept = max(1, round(count * share)) if share > 0 else 0
     each = count * share / kept if kept else 0.0
     seen = 0
 
-    def rewrite(step: Step) -> tuple[Step, ...]:
+    def rewrite(call: Call) -> tuple[Step, ...]:
         nonlocal seen
-        if not chosen(step):
-            return (step,)
         seen += 1
         stays = math.floor(seen * kept / count) > math.floor((seen - 1) * kept / count)
-        return (scaled(step, each),) if stays else ()
+        return tuple(scaled(step, each) for step in call) if stays else ()
 
     return rewrite

@@ -53,6 +53,7 @@ def test_delays_add_up(known: Known) -> None:
     ("text", "why"),
     [
         ("cores=8", "this host has 4 cores"),
+        ("database +300us", "too coarse"),
         ("database elsewhere +1ms", "one host"),
         ("calls GET /books database 20->1", "the service's code"),
         ("cache GET /{code} 30s", "no relay that caches"),

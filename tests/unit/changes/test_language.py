@@ -32,8 +32,8 @@ FORMS_READ = [
     ("mix GET /{code} = 5.5%", Mix("GET /{code}", 0.055)),
     ("workers=4", Workers(4, before=2)),
     ("cores=1", Cores(1, host_cores=4)),
-    ("pool=20", KnobValue("pool", "20", "10", "database")),
-    ("mode=slow", KnobValue("mode", "slow", "fast")),
+    ("pool=20", KnobValue("pool", "20", "10", "database", workers=2)),
+    ("mode=slow", KnobValue("mode", "slow", "fast", workers=2)),
     ("database +5ms", Slower("database", 0.005)),
     ("cache +300us", Slower("cache", 0.0003)),
     ("database elsewhere +0.3ms", Elsewhere("database", 0.0003)),
@@ -128,7 +128,7 @@ def test_a_name_that_is_near_to_none_is_answered_with_all_there_are(known: Known
 def test_several_are_read_in_order(known: Known) -> None:
     assert parse_all(["users x2", "pool=5"], known) == (
         Users(2.0),
-        KnobValue("pool", "5", "10", "database"),
+        KnobValue("pool", "5", "10", "database", workers=2),
     )
 
 

@@ -50,6 +50,12 @@ def test_a_pool_changes_in_proportion_to_its_knob(made: Made) -> None:
     assert made("pool=5").pools[0].size == 10
 
 
+def test_a_pool_that_never_filled_is_as_large_as_its_knob_says(made: Made, model: Model) -> None:
+    opened = replace(model, pools=(replace(model.pools[0], size=6),))
+    change = KnobValue("pool", "4", "10", "database", workers=2)
+    assert change.predict(opened).pools[0].size == 8
+
+
 def test_a_knob_without_a_meaning_is_only_measured(made: Made) -> None:
     with pytest.raises(NotPredictedError, match="does not say what mode means") as caught:
         made("mode=slow")
@@ -103,6 +109,12 @@ def test_fewer_calls_take_less_of_the_database(made: Made, model: Model) -> None
     assert after.wait_s["database"] == pytest.approx(before.wait_s["database"] / 20)
     assert after.cpu_s["loop"] == before.cpu_s["loop"]
     assert Spent(made("calls GET /books database 20->1"), LOOK).cpu_s == Spent(model, LOOK).cpu_s
+
+
+def test_what_is_done_aside_is_no_call(made: Made, model: Model) -> None:
+    before, after = Spent(model, BOOK), Spent(made("calls POST /books database 1->0"), BOOK)
+    assert after.cpu_s["database aside"] == before.cpu_s["database aside"]
+    assert "database" not in after.cpu_s
 
 
 def test_calls_that_are_not_made_cannot_become_fewer(made: Made) -> None:

@@ -72,7 +72,7 @@ def law(mean_s: float) -> Law:
 
 def shop_model() -> Model:
     """LOOK asks the cache and in one of four cases the database; LIST makes 20 calls to it."""
-    call: tuple[Step, ...] = (Serve("database", law(0.0005)), Delay(law(0.0001), "database"))
+    call: tuple[Step, ...] = (Delay(law(0.0001), "database"), Serve("database", law(0.0005)))
     inside = (Acquire("connections"), *call, Release("connections"))
     ends = (Serve("engine", law(0.00005)),)
     return Model(
@@ -81,6 +81,7 @@ def shop_model() -> Model:
             Station(name="engine", part="engine"),
             Station(name="loop", part="service", servers=2, wakeup_s=0.0001),
             Station(name="database", part="database", servers=20),
+            Station(name="database aside", part="database", servers=20),
             Station(name="cache", part="cache"),
         ),
         pools=(Pool(name="connections", part="database", size=20),),
@@ -99,7 +100,13 @@ def shop_model() -> Model:
             Program(
                 operation=BOOK,
                 weight=10,
-                steps=(*ends, Serve("loop", law(0.002)), *inside, *ends),
+                steps=(
+                    *ends,
+                    Serve("loop", law(0.002)),
+                    *inside,
+                    Spawn((Serve("database aside", law(0.0003)),)),
+                    *ends,
+                ),
             ),
             Program(
                 operation=LIST,
