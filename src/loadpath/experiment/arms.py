@@ -40,24 +40,33 @@ class ArmPair(msgspec.Struct, frozen=True):
 
 def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
     """The complete rounds among recordings whose segments of that purpose carry arm A or B."""
+    return list(arm_rounds(recordings, purpose, "B").values())
+
+
+def arm_rounds(recordings: Sequence[Recording], purpose: str, treatment: str) -> dict[int, ArmPair]:
+    """The rounds, by number and in order, in which both arm A and that treatment were driven."""
     rounds: dict[int, dict[str, ArmSeen]] = {}
     for recording in recordings:
         for segment in recording.segments:
-            if segment.purpose == purpose and segment.arm:
+            if segment.purpose == purpose and segment.arm in ("A", treatment):
                 rounds.setdefault(segment.round, {})[segment.arm] = _see(recording, segment)
-    return [
-        ArmPair(
-            both["A"].rate,
-            both["B"].rate,
-            both["A"].censored or both["B"].censored,
-            both["A"].disturbed or both["B"].disturbed,
-            both["A"].censored and both["B"].censored,
-            max(both["A"].taken_cores, both["B"].taken_cores),
-            max(both["A"].step, both["B"].step),
-        )
-        for _, both in sorted(rounds.items())
-        if {"A", "B"} <= both.keys()
-    ]
+    return {
+        number: _paired(both["A"], both[treatment])
+        for number, both in sorted(rounds.items())
+        if len(both) == 2
+    }
+
+
+def _paired(baseline: ArmSeen, treatment: ArmSeen) -> ArmPair:
+    return ArmPair(
+        baseline.rate,
+        treatment.rate,
+        baseline.censored or treatment.censored,
+        baseline.disturbed or treatment.disturbed,
+        baseline.censored and treatment.censored,
+        max(baseline.taken_cores, treatment.taken_cores),
+        max(baseline.step, treatment.step),
+    )
 
 
 class ArmSeen(msgspec.Struct, frozen=True):

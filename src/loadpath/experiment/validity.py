@@ -86,7 +86,7 @@ def _schedule(main: Recording, knee: MixKnee) -> Check:
             if limit.met is False and limit.response.value - above_s <= limit.limit_s:
                 late_s = max(late_s, above_s)
     if not late_s:
-        sent_s = max((_slip_s(main, s) for s in baseline), default=0.0)
+        sent_s = max((slip_s(main, s) for s in baseline), default=0.0)
         said = f"the engine sent on time (p99 {sent_s * 1000:.2g} ms late{_evidence(baseline)})"
         return Check("engine on schedule", True, said)
     return Check(
@@ -113,10 +113,10 @@ def _evidence(judged: list[SegmentRecord]) -> str:
 def _own_delay_s(main: Recording, segment: SegmentRecord) -> float:
     """The engine's own part of response times, at most: how late it sent and, when it was audited,
     how late it read. The rows are those of all its processes."""
-    return _slip_s(main, segment) + (segment.read_delay_p99_s or 0.0)
+    return slip_s(main, segment) + (segment.read_delay_p99_s or 0.0)
 
 
-def _slip_s(main: Recording, segment: SegmentRecord) -> float:
+def slip_s(main: Recording, segment: SegmentRecord) -> float:
     """The p99 of how late the engine sent what no full connection pool held up."""
     rows = main.requests(segment.index)
     slip = (rows["sent_s"] - rows["intended_s"])[

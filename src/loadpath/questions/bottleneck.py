@@ -25,6 +25,7 @@ from loadpath.experiment.concurrency import in_service, limit_of
 from loadpath.experiment.costs import mix_demands, operation_costs
 from loadpath.experiment.depth import LEVELS, Depth
 from loadpath.experiment.holds import disturbance
+from loadpath.experiment.interleaving import interleave
 from loadpath.experiment.knee import (
     Hold,
     assess_segments,
@@ -56,7 +57,6 @@ from loadpath.questions.verdict import Relief, cause, conclude
 from loadpath.questions.waiting import pool_lines, wires_checks, wires_of
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.spec import OpenArrivals, Operation, Setup, Workload
-from loadpath.stats.compare import interleaved
 
 OPERATION_GROWTH_PER_S = 1.5
 ARM_WARMUP_S = 2.0
@@ -183,28 +183,22 @@ async def _wires(
 async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scale: float) -> None:
     """The service as it is against one worker more, arm by arm, each from the restored data."""
     arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
-    order = interleaved(depth.arms + depth.repeats)
-    pair_s = 2 * (1 + 1.1 * depth.arm_ramp_s)
-    with phase(session.emit, "one worker more, A B B A", pair_s * depth.arms) as now:
-        clean = 0
-        for number in range(depth.arms + depth.repeats):
-            if clean == depth.arms:
-                break
-            if session.left_s() < pair_s:
-                now.result = f"the budget ended it after {clean} clean rounds"
-                break
-            disturbed = None
-            began_s = time.monotonic()
-            for letter in order[2 * number : 2 * number + 2]:
-                name = f"workers-{arms[letter].worker_count}-round-{number + 1}"
-                async with open_arm(session, arms[letter], name, arm=letter, round_=number) as arm:
-                    ramp = await _arm_ramp(arm, depth, knee_scale)
-                    disturbed = disturbance(arm.recording(), ramp) or disturbed
-            pair_s = time.monotonic() - began_s
-            if disturbed is None:
-                clean += 1
-            elif number + 1 < depth.arms + depth.repeats:
-                session.emit(Warned(at_s=time.time(), message=f"one more round: {disturbed}"))
+    round_s = 2 * (1 + 1.1 * depth.arm_ramp_s)
+
+    async def drive(arm: Arm, letter: str) -> str | None:
+        return disturbance(arm.recording(), await _arm_ramp(arm, depth, knee_scale))
+
+    with phase(session.emit, "one worker more, A B B A", round_s * depth.arms) as now:
+        await interleave(
+            session,
+            arms,
+            drive,
+            rounds=depth.arms,
+            repeats=depth.repeats,
+            round_s=round_s,
+            now=now,
+            name=lambda letter: f"workers-{arms[letter].worker_count}",
+        )
 
 
 async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:

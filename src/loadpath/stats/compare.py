@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal, TypeAlias
 
 import msgspec
 
 from loadpath.answer import Interval
 from loadpath.stats.intervals import ratio_of_pairs_interval
-
-Arm: TypeAlias = Literal["A", "B"]
 
 
 class Verdict(StrEnum):
@@ -32,13 +29,15 @@ class Comparison(msgspec.Struct, frozen=True):
     rounds: int
 
 
-def interleaved(pairs: int) -> tuple[Arm, ...]:
+def interleaved(rounds: int, arms: Sequence[str] = ("A", "B")) -> tuple[str, ...]:
     """The order to run them in: A B B A A B B A …
 
     Each arm goes first as often as the other (or once more), so that what drifts slowly, such as
-    the heat of a machine or the size of a table, falls on both alike.
+    the heat of a machine or the size of a table, falls on both alike. With more than two, every
+    other round is the one before it backwards.
     """
-    return tuple(arm for pair in range(pairs) for arm in ("AB" if pair % 2 == 0 else "BA"))  # type: ignore[misc]
+    there, back = tuple(arms), tuple(reversed(arms))
+    return tuple(arm for round_ in range(rounds) for arm in (back if round_ % 2 else there))
 
 
 def compare(
