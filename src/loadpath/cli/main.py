@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "start the service, send one request per operation",
     "run": "a few minutes: every question, the top answers verified",
     "ask": "one question, in full depth",
+    "what-if": "predict a change, and with --verify make it and measure",
     "compare": "regression verdict between two runs, for CI",
     "report": "derive and print the answers again; never drives",
     "serve": "run the service on its dependencies until Ctrl-C",
@@ -40,7 +41,8 @@ class LazyGroup(click.Group):
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"loadpath.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"loadpath.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

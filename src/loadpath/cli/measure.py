@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,12 @@ import click
 import msgspec
 
 from loadpath import __version__
+from loadpath.answer import Answer
 from loadpath.cli.github import print_github
 from loadpath.cli.options import form_of, progress, style_for, wants_color
 from loadpath.cli.printing import print_json, print_text
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
+from loadpath.events import EventSink
 from loadpath.experiment.depth import Depth, fitted
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
@@ -39,17 +41,7 @@ def measure(
 ) -> int:
     """Ask those questions of the service in `directory`; returns the exit code."""
     setup = load_setup(directory, flags)
-    run = create_run(
-        setup.service.directory,
-        RunInfo(
-            service=setup.service.name,
-            command=redact_command(("loadpath", *sys.argv[1:])),
-            started_s=time.time(),
-            loadpath_version=__version__,
-            notes={"questions": list(names)},
-        ),
-        runs=flags["runs"],
-    )
+    run = new_run(setup, {"questions": list(names)}, flags)
     questions = [QUESTIONS[name] for name in names]
     depth = fitted(
         depth,
@@ -57,19 +49,52 @@ def measure(
         lambda d: sum(q.estimate(setup, d) for q in questions),
         hold_s=flags["duration_s"],
     )
+
+    def work(emit: EventSink) -> Coroutine[Any, Any, Sequence[Answer]]:
+        return ask(
+            questions,
+            setup,
+            depth,
+            run=run,
+            emit=emit,
+            budget_s=flags["budget_s"],
+            audit=flags["audit"],
+        )
+
+    return recorded(run, work, directory=directory, next_command=next_command, flags=flags)
+
+
+def new_run(setup: Setup, notes: dict[str, Any], flags: dict[str, Any]) -> Run:
+    """The folder of a run that begins now; `notes` is what it has to be told by again."""
+    return create_run(
+        setup.service.directory,
+        RunInfo(
+            service=setup.service.name,
+            command=redact_command(("loadpath", *sys.argv[1:])),
+            started_s=time.time(),
+            loadpath_version=__version__,
+            notes=notes,
+        ),
+        runs=flags["runs"],
+    )
+
+
+def recorded(
+    run: Run,
+    work: Callable[[EventSink], Coroutine[Any, Any, Sequence[Answer]]],
+    *,
+    directory: Path,
+    next_command: str | None,
+    flags: dict[str, Any],
+    interrupted: Callable[[], Sequence[Answer]] | None = None,
+) -> int:
+    """Do the work of a run and show its answers; returns the exit code, which is kept with it.
+
+    `interrupted` derives what is shown when the user ends it early; None: only where it is kept.
+    """
     try:
         with progress(flags) as emit:
-            answers = run_until_interrupted(
-                ask(
-                    questions,
-                    setup,
-                    depth,
-                    run=run,
-                    emit=emit,
-                    budget_s=flags["budget_s"],
-                    audit=flags["audit"],
-                )
-            )
+            answers = run_until_interrupted(work(emit))
     except LoadpathError as error:
         # On a full disk this fails too, and the first error says more.
         with contextlib.suppress(RecordingError):
@@ -85,6 +110,9 @@ def measure(
             where = shlex.quote(shown(run.directory))
         again = f"loadpath report {where}"
         click.echo(f"`{again}` derives what it carries.", err=True)
+        if interrupted is not None:
+            with contextlib.suppress(LoadpathError):
+                show(interrupted(), run, directory=directory, flags=flags, next_command=None)
         return ExitCode.INTERRUPTED
     code = show(answers, run, directory=directory, flags=flags, next_command=next_command)
     _write_exit_code(run, code)

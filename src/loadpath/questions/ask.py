@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -13,8 +13,9 @@ from loadpath.answer import Answer
 from loadpath.errors import RecordingError
 from loadpath.events import EventSink, RunFinished, RunStarted
 from loadpath.experiment.depth import Depth
-from loadpath.experiment.session import open_session
+from loadpath.experiment.session import Session, open_session
 from loadpath.questions.registry import QUESTIONS, Question
+from loadpath.questions.what_if import QUESTION, derive_what_if
 from loadpath.recording import Recording, Run, Status
 from loadpath.spec import Setup, refuse_writes
 
@@ -31,7 +32,38 @@ async def ask(
 ) -> list[Answer]:
     """Collect what each question needs into `run`, then judge.
 
-    `audit`: have the engine measure how long replies lie before it reads them.
+    `audit`: have the engine measure how long replies lie before it reads them. Raises as
+    `collecting` does.
+    """
+
+    async def collect(session: Session) -> None:
+        for question in questions:
+            await question.collect(session, setup, depth)
+
+    await collecting(
+        setup,
+        collect,
+        run=run,
+        emit=emit,
+        estimate_s=sum(question.estimate(setup, depth) for question in questions),
+        budget_s=budget_s or depth.budget_s,
+        audit=audit,
+    )
+    return derive(run)
+
+
+async def collecting(
+    setup: Setup,
+    collect: Callable[[Session], Awaitable[None]],
+    *,
+    run: Run,
+    emit: EventSink,
+    estimate_s: float | None,
+    budget_s: float,
+    audit: bool = False,
+) -> None:
+    """Have `collect` record into `run`, which says afterwards how that ended and how long it took.
+
     Raises `UnsafeTargetError` when writes would reach a server that the user did not allow them on.
     Whatever ends it early, what was recorded until then stays readable under `run.directory`.
     """
@@ -45,7 +77,7 @@ async def ask(
             dependencies=tuple(d.kind for d in setup.service.dependencies),
             cores=os.cpu_count() or 1,
             directory=str(run.directory),
-            estimate_s=sum(question.estimate(setup, depth) for question in questions),
+            estimate_s=estimate_s,
         )
     )
 
@@ -55,16 +87,14 @@ async def ask(
         run.write_info(msgspec.structs.replace(run.read_info(), status=status, took_s=took_s))
 
     try:
-        async with open_session(run, emit, budget_s or depth.budget_s, audit=audit) as session:
-            for question in questions:
-                await question.collect(session, setup, depth)
+        async with open_session(run, emit, budget_s, audit=audit) as session:
+            await collect(session)
     except BaseException:
         # On a full disk this fails too, and the first error says more.
         with contextlib.suppress(RecordingError):
             finish("interrupted")
         raise
     finish("complete")
-    return derive(run)
 
 
 def derive(run: Run) -> list[Answer]:
@@ -72,13 +102,16 @@ def derive(run: Run) -> list[Answer]:
 
     Raises `RecordingError` when nothing was recorded in it.
     """
+    notes = run.read_info().notes
+    if QUESTION in notes:
+        return [derive_what_if(run)]
     recordings = [Recording.open(path) for path in run.recordings()]
     if not any(recording.segments for recording in recordings):
         raise RecordingError(
             f"{run.directory}: the run ended before any load was recorded",
             advice="Run it again; `loadpath check` shows in seconds whether the service answers.",
         )
-    asked = run.read_info().notes.get("questions")
+    asked = notes.get("questions")
     if not asked or not all(name in QUESTIONS for name in asked):
         raise RecordingError(
             f"{run.directory}: expected questions in run.json that this Loadpath knows, which are "

@@ -9,6 +9,7 @@ import msgspec
 from loadpath import __version__
 from loadpath.answer import Answer, State
 from loadpath.errors import ExitCode
+from loadpath.questions.what_if import QUESTION as WHAT_IF
 from loadpath.recording import Recording, Run
 
 RESULTS_VERSION = 1
@@ -62,10 +63,20 @@ def title(run: Run) -> str:
 
 
 def exit_code(answers: Sequence[Answer]) -> ExitCode:
-    """A missed objective outweighs doubt, doubt outweighs success."""
-    met = [answer.objectives_met for answer in answers]
+    """A missed objective outweighs doubt, doubt outweighs success.
+
+    Of a what-if it is the prediction that counts: one that was refuted is as a missed objective.
+    """
+    met = [_held(answer) for answer in answers]
     if False in met:
         return ExitCode.OBJECTIVE_MISSED
     if None in met or any(answer.state is State.INCONCLUSIVE for answer in answers):
         return ExitCode.INCONCLUSIVE
     return ExitCode.OBJECTIVES_MET
+
+
+def _held(answer: Answer) -> bool | None:
+    """Whether the objectives are met, or what was foretold held; None: not known."""
+    if answer.question != WHAT_IF:
+        return answer.objectives_met
+    return None if answer.state is State.INCONCLUSIVE else answer.state is not State.REFUTED

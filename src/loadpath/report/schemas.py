@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from loadpath.questions.what_if import WhatIf
 from loadpath.report.check import CheckDocument
 from loadpath.report.results import Results
 from loadpath.spec.document import ServiceFile
@@ -15,6 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _KINDS: dict[str, tuple[type, str]] = {
     "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
     "check": (CheckDocument, "What loadpath check prints with --json"),
+    "what-if": (WhatIf, "figures.what_if of an answer that loadpath what-if prints with --json"),
     "results": (Results, "What loadpath run, ask and report print with --json"),
 }
 KINDS = tuple(_KINDS)

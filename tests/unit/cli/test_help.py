@@ -22,7 +22,8 @@ HEAVY = ("numpy", "scipy", "pyarrow", "rich", "asyncpg", "asyncio")
 
 
 def command(name: str) -> click.Command:
-    found = getattr(import_module(f"loadpath.cli.{name}"), name)
+    word = name.replace("-", "_")
+    found = getattr(import_module(f"loadpath.cli.{word}"), word)
     assert isinstance(found, click.Command)
     return found
 
