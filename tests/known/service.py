@@ -1,7 +1,8 @@
 """A service whose knee is known beforehand. Standard library only, so that its own cost is small.
 
 python service.py cpu PORT WORKERS       2 ms of one thread's CPU a request
-python service.py pool PORT WORKERS      10 ms with one of 3 slots, without CPU
+python service.py pool PORT WORKERS      10 ms with one of 3 slots, without CPU; the variable
+                                         POOL_SLOTS says another number
 python service.py outside PORT WORKERS   50 ms of another service, over one of 10 connections;
                                          it is at the address in the variable UPSTREAM
 python service.py upstream PORT 1        that other service: 50 ms without CPU, as many at a time
@@ -19,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 CPU_S = 0.002
-POOL_SLOTS, POOL_S = 3, 0.010
+POOL_SLOTS, POOL_S = int(os.environ.get("POOL_SLOTS", "3")), 0.010
 OUTSIDE_SLOTS, OUTSIDE_S = 10, 0.050
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -24,6 +24,7 @@ class ArmPair(msgspec.Struct, frozen=True):
 
     `censored`: one of the two never missed it within its ramp, so its figure is a lower bound;
     `unmissed`: neither did, so the round tells nothing of which is better.
+    `floored`: one of the two missed it from the start of its ramp, so its figure is an upper bound.
     `disturbed` says what else took the machine during one of them, or is None; `taken_cores` how
     much of it at most. `step` is the factor by which a ramp grew from one window to the next: it is
     read no finer than that.
@@ -36,6 +37,7 @@ class ArmPair(msgspec.Struct, frozen=True):
     unmissed: bool = False
     taken_cores: float = 0.0
     step: float = 1.0
+    floored: bool = False
 
 
 def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
@@ -66,6 +68,7 @@ def _paired(baseline: ArmSeen, treatment: ArmSeen) -> ArmPair:
         baseline.censored and treatment.censored,
         max(baseline.taken_cores, treatment.taken_cores),
         max(baseline.step, treatment.step),
+        baseline.floored or treatment.floored,
     )
 
 
@@ -77,6 +80,7 @@ class ArmSeen(msgspec.Struct, frozen=True):
     disturbed: str | None
     taken_cores: float
     step: float
+    floored: bool = False
 
 
 def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
@@ -88,6 +92,7 @@ def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
         disturbance(recording, segment),
         taken_cores(recording, segment),
         ramp_rate(segment, RAMP_WINDOW_S) / ramp_rate(segment, 0.0),
+        crossing is not None and crossing <= ramp_rate(segment, RAMP_WINDOW_S),
     )
 
 

@@ -16,7 +16,7 @@ from loadpath.stats.compare import interleaved
 async def interleave(
     session: Session,
     arms: Mapping[str, Setup],
-    drive: Callable[[Arm, str], Awaitable[str | None]],
+    drive: Callable[[Arm, str, int], Awaitable[str | None]],
     *,
     rounds: int,
     repeats: int,
@@ -28,10 +28,11 @@ async def interleave(
     """Drive every arm once a round, every other round in the opposite order; how many were clean.
 
     So each is early as often as late, and what drifts slowly falls on all alike. `drive` puts load
-    on an arm, of the letter, and says what disturbed it, or None; a round with a disturbed arm is
-    repeated, up to `repeats` times in all. It ends after `rounds` clean ones, when `enough` says so
-    after a round, and when the session has less time left than the last round took (`round_s` the
-    first). `name` of a letter is what its recordings are called; `now` is told how it ended.
+    on an arm, of the letter, in a round, and says what disturbed it, or None; a round with a
+    disturbed arm is repeated, up to `repeats` times in all. It ends after `rounds` clean ones, when
+    `enough` says so after a round, and when the session has less time left than the last round took
+    (`round_s` the first). `name` of a letter is what its recordings are called; `now` is told how
+    it ended.
     """
     clean = 0
     order = interleaved(rounds + repeats, tuple(arms))
@@ -46,7 +47,7 @@ async def interleave(
         for letter in order[number * len(arms) : (number + 1) * len(arms)]:
             called = f"{name(letter)}-round-{number + 1}"
             async with open_arm(session, arms[letter], called, arm=letter, round_=number) as arm:
-                disturbed = await drive(arm, letter) or disturbed
+                disturbed = await drive(arm, letter, number) or disturbed
         round_s = time.monotonic() - began_s
         if disturbed is None:
             clean += 1

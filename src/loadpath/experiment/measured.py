@@ -66,7 +66,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     `capacity` is the rate (1/s) at which a ramp missed the objective; of arms, whose ramps read a
     few percent late, so that it is their ratio which counts (None: neither missed it).
-    `bounded`: one of the two never did, so its figure is a lower bound. `cpu_s` is CPU a request by
+    `bounded`: one of the two did not miss it within its ramp but beyond or before, so that its
+    figure is a bound and no prediction is scored by it. `cpu_s` is CPU a request by
     part, at the first of `loads`.
     """
 
@@ -122,7 +123,7 @@ def measure(recordings: Sequence[Recording], treatment: str = "B") -> Measuremen
     labels = sorted(holds)
     return Measurement(
         capacity=capacity,
-        bounded=any(pair.censored for pair in telling),
+        bounded=any(pair.censored or pair.floored for pair in telling),
         loads=tuple(_at_load(holds[label]) for label in labels),
         cpu_s=_cpu(holds[labels[0]]),
         rounds=len(chosen),

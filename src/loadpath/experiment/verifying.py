@@ -7,7 +7,7 @@ until it misses its objective. What came of it is derived from the recordings by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from loadpath.drive import OpenLoad
 from loadpath.experiment.arm import Arm
 from loadpath.experiment.holds import disturbance
 from loadpath.experiment.interleaving import interleave
-from loadpath.experiment.knee import loosest_limit_s, missed_now, mix_of
+from loadpath.experiment.knee import RAMP_WINDOW_S, loosest_limit_s, missed_now, mix_of
 from loadpath.experiment.measured import BASELINE, HOLD, RAMP, unsteady
 from loadpath.experiment.phase import phase
 from loadpath.experiment.session import Session
@@ -27,9 +27,14 @@ START_S = 1.5
 
 HOLD_MIN_S, RAMP_MIN_S = 2.0, 5.0
 ROUNDS_MIN = 3
-RAMP_SPAN = (0.6, 2.2)
-"""From and to which multiple of the known knee arms are ramped, if the change is not foretold to
-move it beyond."""
+RAMP_SPAN = (0.7, 1.8)
+"""From and to which multiple of the known knee arms are ramped, and of where it is foretold to be.
+Below both and beyond both: a ramp that began at what was foretold would find it there."""
+
+UNKNOWN = (0.5, 2.0)
+"""By how much a change that nobody could foretell may well move the knee."""
+
+GOLDEN = (5**0.5 - 1) / 2
 
 
 class VerifyDepth(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +45,7 @@ class VerifyDepth(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 2
     warmup_s: float = 1.5
     hold_s: float = 6.0
-    ramp_s: float = 10.0
+    ramp_s: float = 12.0
     precision: float = 0.03
 
 
@@ -52,7 +57,7 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def loads_around(
-    rates_per_s: tuple[float, ...], knee_per_s: float, foretold: tuple[float, ...] = ()
+    rates_per_s: tuple[float, ...], knee_per_s: float, foretold: Sequence[float] = UNKNOWN
 ) -> Loads:
     """Loads for a service whose knee is known; `foretold` are ratios that it may move by."""
     low, high = RAMP_SPAN
@@ -112,8 +117,8 @@ async def verify(
     arms = alike(before, treatments)
     estimate_s = round_s(depth, len(arms), len(loads.rates_per_s))
 
-    async def drive(arm: Arm, letter: str) -> str | None:
-        return await _measure(arm, loads, depth, more_load(before, arms[letter]))
+    async def drive(arm: Arm, letter: str, number: int) -> str | None:
+        return await _measure(arm, loads, depth, more_load(before, arms[letter]), number)
 
     with phase(session.emit, title, estimate_s * depth.rounds) as now:
         clean = await interleave(
@@ -131,7 +136,9 @@ async def verify(
             now.result = "1 clean round" if clean == 1 else f"{clean} clean rounds"
 
 
-async def _measure(arm: Arm, loads: Loads, depth: VerifyDepth, times: float) -> str | None:
+async def _measure(
+    arm: Arm, loads: Loads, depth: VerifyDepth, times: float, number: int
+) -> str | None:
     """Hold, then ramp; what disturbed it."""
     workload = arm.setup.workload
     mix = mix_of(workload)
@@ -156,11 +163,14 @@ async def _measure(arm: Arm, loads: Loads, depth: VerifyDepth, times: float) -> 
         )
         reasons += [disturbance(arm.recording(), segment), unsteady(arm.recording(), segment)]
     low, high = loads.ramp_per_s
-    usual = math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
+    duration_s = depth.ramp_s * math.log(high / low) / math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
+    # A ramp is judged in windows. Were they the same in every round, so would be the error of
+    # their width; begun a part of a window later each time, the rounds average it out.
+    shift = math.exp(math.log(high / low) * RAMP_WINDOW_S / duration_s * (number * GOLDEN % 1))
     ramp = await arm.drive(
         RAMP,
-        OpenLoad(rate_per_s=low, end_rate_per_s=high, process=process),
-        duration_s=depth.ramp_s * math.log(high / low) / usual,
+        OpenLoad(rate_per_s=low * shift, end_rate_per_s=high * shift, process=process),
+        duration_s=duration_s,
         weights=mix,
         stop_when=missed_now(loosest_limit_s(workload)),
     )

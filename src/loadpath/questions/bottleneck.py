@@ -185,7 +185,7 @@ async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scal
     arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
     round_s = 2 * (1 + 1.1 * depth.arm_ramp_s)
 
-    async def drive(arm: Arm, letter: str) -> str | None:
+    async def drive(arm: Arm, letter: str, number: int) -> str | None:
         return disturbance(arm.recording(), await _arm_ramp(arm, depth, knee_scale))
 
     with phase(session.emit, "one worker more, A B B A", round_s * depth.arms) as now:

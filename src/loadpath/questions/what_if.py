@@ -19,7 +19,13 @@ from loadpath.experiment.depth import Depth
 from loadpath.experiment.measured import Measurement, measure
 from loadpath.experiment.modeling import record_for_model
 from loadpath.experiment.session import Session
-from loadpath.experiment.verifying import VerifyDepth, loads_around, shortened_to, verify
+from loadpath.experiment.verifying import (
+    UNKNOWN,
+    VerifyDepth,
+    loads_around,
+    shortened_to,
+    verify,
+)
 from loadpath.questions.forecast import (
     Forecast,
     foretell,
@@ -35,6 +41,9 @@ from loadpath.spec import Setup
 from loadpath.stats.compare import Verdict
 
 QUESTION = "what-if"
+LIFT_MAX = 8.0
+"""A ramp to more than so many times the knee takes longer than it is worth."""
+
 ROUNDS_MIN = 3
 """Fewer than these have an interval that says little, whatever it looks like."""
 
@@ -93,9 +102,10 @@ async def verify_forecast(
     after, reasons = applied(changes, setup)
     if reasons:
         return
-    foretold: tuple[float, ...] = ()
+    foretold = UNKNOWN
     if forecast.prediction is not None:
-        foretold = (forecast.prediction.capacity.ratio.value,)
+        ratio = forecast.prediction.capacity.ratio
+        foretold = (max(ratio.value, 1 / LIFT_MAX), min(ratio.value, LIFT_MAX))
     rates = tuple(rate.before_per_s for rate in forecast.rates)
     loads = loads_around(rates, forecast.knee_per_s, foretold)
     depth = shortened_to(depth, session.left_s(), arms=2, loads=len(rates))

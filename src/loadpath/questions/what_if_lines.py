@@ -71,8 +71,9 @@ def _capacity(forecast: Forecast, measurement: Measurement | None, score: Score 
             measured = "neither missed the objective within its ramp"
         else:
             moved = f"{per_second(pair.before.value)} → {per_second(pair.after.value)}"
-            at_least = " at least" if measurement.bounded else ""
-            measured = f"measured{at_least} {moved}, {difference(pair)}"
+            measured = f"measured {moved}, {difference(pair)}"
+            if measurement.bounded:
+                measured = f"measured {moved}, as far as its ramps went"
     return Line("capacity", told or measured, _joined(measured if told else "", held_words(score)))
 
 

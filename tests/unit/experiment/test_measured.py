@@ -111,3 +111,8 @@ def test_where_a_queue_grew_no_response_time_is_stated(tmp_path: Path) -> None:
     assert [load.mean_s for load in found.loads] == [None, None]
     assert "still changing after the change" in found.validity[-1].detail
     assert found.capacity is not None
+
+
+def test_a_knee_beyond_the_ramps_or_before_them_is_a_bound(tmp_path: Path) -> None:
+    assert measured(rounds(tmp_path / "far", Truth(capacity_per_s=4000.0), 2)).bounded
+    assert measured(rounds(tmp_path / "near", Truth(capacity_per_s=300.0), 2)).bounded
