@@ -166,9 +166,9 @@ class Words:
             length = len(self.peek()) if length is None else length
         marks = "^" * max(1, length or 0)
         return ChangeError(
-            f"change cannot be read at column {at + 1}: {message}",
+            f"column {at + 1} of the change: {message}",
             excerpt=(self.text, f"{' ' * at}{marks}"),
-            advice=advice or None,
+            advice=advice or "`loadpath what-if --help` shows how changes are written.",
         )
 
     def _pass(self, text: str) -> None:

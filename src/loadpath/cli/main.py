@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "a few minutes: every question, the top answers verified",
     "ask": "one question, in full depth",
     "what-if": "predict a change, and with --verify make it and measure",
+    "decide": "every knob, one value at a time: which decisions matter",
     "compare": "regression verdict between two runs, for CI",
     "report": "derive and print the answers again; never drives",
     "serve": "run the service on its dependencies until Ctrl-C",

@@ -115,6 +115,14 @@ def measuring(function: F) -> F:
     return function
 
 
+rounds = click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Measure exactly N rounds, whatever the budget; else as many as the interval needs.",
+)
+
+
 def showing(function: F) -> F:
     """Flags of every command that prints."""
     for option in reversed(

@@ -13,8 +13,9 @@ from loadpath.report.schemas import KINDS, schema_json
 def schema(kind: str) -> None:
     """Print the JSON Schema of KIND.
 
-    `service` is loadpath.toml (the default), `results` what run, ask, what-if and report print with
-    --json, `what-if` the figures of a what-if in it, `check` what `loadpath check --json` prints.
+    `service` is loadpath.toml (the default), `results` what run, ask, what-if, decide and report
+    print with --json, `what-if` and `decide` the figures of such an answer in it, `check` what
+    `loadpath check --json` prints.
 
     Editors complete and check loadpath.toml by it: save it beside the file and name it in the
     file's first line, as in `#:schema ./loadpath.schema.json`.

@@ -16,9 +16,10 @@ from loadpath.changes import Change, Known, applied, parse_all
 from loadpath.cli import options
 from loadpath.cli.measure import load_setup, new_run, recorded, show
 from loadpath.events import EventSink
-from loadpath.experiment.depth import BRIEF, QUICK
+from loadpath.experiment.depth import fitted
+from loadpath.experiment.modeling import FOR_MODEL, estimate_s
 from loadpath.experiment.session import Session
-from loadpath.experiment.verifying import VerifyDepth
+from loadpath.experiment.verifying import VerifyDepth, exactly
 from loadpath.meter import describe_machine
 from loadpath.questions.ask import collecting
 from loadpath.questions.forecast import foretell, mix_of_run, write_forecast
@@ -35,8 +36,8 @@ from loadpath.recording.runs import find_run
 from loadpath.spec import Setup
 from loadpath.spec.quantities import rate_per_s
 
-BRIEF_BELOW_S = 240.0
-"""With a smaller budget the service is looked at briefly before the prediction."""
+MODEL_SHARE = 0.4
+"""Of a budget that has to do for both, so much goes into the model, the rest into verifying it."""
 
 
 def _rate(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[float]:
@@ -64,6 +65,7 @@ def _rate(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
     callback=_rate,
     help="Say response times at this rate, as in --at 500/s. May be repeated.",
 )
+@options.rounds
 @options.loading
 @options.measuring
 @options.showing
@@ -76,6 +78,7 @@ def what_if(
     verify: bool,
     source: str | None,
     at_per_s: list[float],
+    rounds: int | None,
     **flags: Any,
 ) -> None:
     """Say what each CHANGE, made one after the other, does to the service: before, after.
@@ -85,9 +88,20 @@ def what_if(
     loadpath what-if "users x2" "workers=4" --verify
     loadpath what-if "database +5ms" --from latest
 
+    A change is one of:
+
+    \b
+    users xK                  mix OPERATION=SHARE%       workers=N
+    cores=N                   KNOB=VALUE                 split OPERATION
+    DEPENDENCY +TIME          DEPENDENCY elsewhere +TIME
+    cache OPERATION TIME [hits SHARE%]
+    queue OPERATION [DEPENDENCY …]
+    calls OPERATION DEPENDENCY N->M
+    code SHARE% faster [in OPERATION]
+
     Without --from it first drives the service for a minute or two, to fit a model. With --verify
     the prediction is written down, then the service as it is and as the change leaves it are
-    measured in turn. Put a change in quotes; docs/reference/changes.md lists them all.
+    measured in turn. Put a change in quotes.
 
     Exit codes: 0 predicted, or the prediction held, 1 it was refuted, 2 bad usage, 3 inconclusive,
     4 the service or a dependency would not run, 130 interrupted.
@@ -101,7 +115,14 @@ def what_if(
 
     def work(emit: EventSink) -> Coroutine[Any, Any, Sequence[Answer]]:
         return _measured(
-            setup, parsed, run, base, emit=emit, verify=verify, at_per_s=at_per_s, flags=flags
+            setup,
+            parsed,
+            run,
+            base,
+            emit=emit,
+            depth=exactly(VerifyDepth(), rounds) if verify else None,
+            at_per_s=at_per_s,
+            flags=flags,
         )
 
     next_command = None
@@ -141,23 +162,30 @@ async def _measured(
     base: Run | None,
     *,
     emit: EventSink,
-    verify: bool,
+    depth: VerifyDepth | None,
     at_per_s: Sequence[float],
     flags: dict[str, Any],
 ) -> Sequence[Answer]:
+    """Predict, after recording what that takes, and verify to `depth` (None: not at all)."""
+    verify = depth is not None
     budget_s = flags["budget_s"] or math.inf
 
     async def collect(session: Session) -> None:
         if base is None:
-            depth = BRIEF if budget_s < BRIEF_BELOW_S else QUICK
-            forecast = await foresee(session, setup, changes, depth, at_per_s=at_per_s)
+            left_s = budget_s * (MODEL_SHARE if verify else 1.0)
+            brief = fitted(FOR_MODEL, left_s, lambda d: estimate_s(setup, d))
+            forecast = await foresee(
+                session, setup, changes, brief, at_per_s=at_per_s, verify=verify
+            )
         else:
-            forecast = foretell(opened(base), changes, source=base.name, at_per_s=at_per_s)
+            forecast = foretell(
+                opened(base), changes, source=base.name, at_per_s=at_per_s, verify=verify
+            )
             write_forecast(run, forecast)
-        if verify:
-            wanted = VerifyDepth()
+        if depth is not None:
+            wanted = depth
             if flags["duration_s"] is not None:
-                wanted = msgspec.structs.replace(wanted, hold_s=flags["duration_s"])
+                wanted = msgspec.structs.replace(depth, hold_s=flags["duration_s"])
             await verify_forecast(session, setup, changes, forecast, wanted)
 
     await collecting(

@@ -24,6 +24,7 @@ async def interleave(
     now: Phase,
     name: Callable[[str], str],
     enough: Callable[[], bool] = lambda: False,
+    least: int = 0,
 ) -> int:
     """Drive every arm once a round, every other round in the opposite order; how many were clean.
 
@@ -31,15 +32,15 @@ async def interleave(
     on an arm, of the letter, in a round, and says what disturbed it, or None; a round with a
     disturbed arm is repeated, up to `repeats` times in all. It ends after `rounds` clean ones, when
     `enough` says so after a round, and when the session has less time left than the last round took
-    (`round_s` the first). `name` of a letter is what its recordings are called; `now` is told how
-    it ended.
+    (`round_s` the first), but not before `least` rounds. `name` of a letter is what its recordings
+    are called; `now` is told how it ended.
     """
     clean = 0
     order = interleaved(rounds + repeats, tuple(arms))
     for number in range(rounds + repeats):
         if clean == rounds:
             break
-        if session.left_s() < round_s:
+        if number >= least and session.left_s() < round_s:
             now.result = f"the budget ended it after {clean} clean rounds"
             break
         disturbed = None

@@ -34,12 +34,16 @@ Below both and beyond both: a ramp that began at what was foretold would find it
 UNKNOWN = (0.5, 2.0)
 """By how much a change that nobody could foretell may well move the knee."""
 
+LIFT_MAX = 8.0
+"""A ramp to more than so many times the knee takes longer than it is worth."""
+
 GOLDEN = (5**0.5 - 1) / 2
 
 
 class VerifyDepth(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how often arms measure, in seconds. `precision` is the half-width of the ratio
-    of the capacities that is enough, as a share of it."""
+    of the capacities that is enough, as a share of it; `least` rounds are driven whatever the
+    budget."""
 
     rounds: int = 6
     repeats: int = 2
@@ -47,6 +51,7 @@ class VerifyDepth(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float = 6.0
     ramp_s: float = 12.0
     precision: float = 0.03
+    least: int = 0
 
 
 class Loads(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,21 +72,36 @@ def loads_around(
     )
 
 
-def shortened_to(depth: VerifyDepth, left_s: float, arms: int, loads: int) -> VerifyDepth:
+def shortened_to(depth: VerifyDepth, left_s: float, arms: int, loads: Loads) -> VerifyDepth:
     """The depth with holds and ramps so short that the fewest rounds worth having fit."""
-    fixed_s = ROUNDS_MIN * arms * (START_S + depth.warmup_s)
-    wanted_s = ROUNDS_MIN * arms * (loads * depth.hold_s + depth.ramp_s)
+    rounds = min(ROUNDS_MIN, depth.rounds)
+    fixed_s = rounds * arms * (START_S + depth.warmup_s)
+    wanted_s = rounds * round_s(depth, arms, loads) - fixed_s
     share = min(1.0, max(0.0, left_s - fixed_s) / wanted_s)
     return msgspec.structs.replace(
         depth,
-        hold_s=max(HOLD_MIN_S, depth.hold_s * share),
+        hold_s=max(min(HOLD_MIN_S, depth.hold_s), depth.hold_s * share),
         ramp_s=max(RAMP_MIN_S, depth.ramp_s * share),
     )
 
 
-def round_s(depth: VerifyDepth, arms: int, loads: int) -> float:
-    """About how long a round takes."""
-    return arms * (START_S + depth.warmup_s + loads * depth.hold_s + depth.ramp_s)
+def exactly(depth: VerifyDepth, rounds: int | None) -> VerifyDepth:
+    """The depth with so many rounds and no more, disturbed or not; as it is for None."""
+    if rounds is None:
+        return depth
+    return msgspec.structs.replace(depth, rounds=rounds, repeats=0, precision=0.0, least=rounds)
+
+
+def round_s(depth: VerifyDepth, arms: int, loads: Loads) -> float:
+    """About how long a round takes, at most: a ramp ends where the objective is missed."""
+    holds_s = len(loads.rates_per_s) * depth.hold_s
+    return arms * (START_S + depth.warmup_s + holds_s + ramp_duration_s(depth, loads))
+
+
+def ramp_duration_s(depth: VerifyDepth, loads: Loads) -> float:
+    """How long a ramp takes to its end: the wider, the longer, so that all rise as fast."""
+    low, high = loads.ramp_per_s
+    return depth.ramp_s * math.log(high / low) / math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
 
 
 def more_load(before: Setup, after: Setup) -> float:
@@ -115,7 +135,7 @@ async def verify(
 ) -> None:
     """Record rounds of the baseline and of each treatment, by letter (B, C, …)."""
     arms = alike(before, treatments)
-    estimate_s = round_s(depth, len(arms), len(loads.rates_per_s))
+    estimate_s = round_s(depth, len(arms), loads)
 
     async def drive(arm: Arm, letter: str, number: int) -> str | None:
         return await _measure(arm, loads, depth, more_load(before, arms[letter]), number)
@@ -131,6 +151,7 @@ async def verify(
             now=now,
             name=lambda letter: f"verify-{letter}",
             enough=enough,
+            least=depth.least,
         )
         if now.result == "done":
             now.result = "1 clean round" if clean == 1 else f"{clean} clean rounds"
@@ -163,7 +184,7 @@ async def _measure(
         )
         reasons += [disturbance(arm.recording(), segment), unsteady(arm.recording(), segment)]
     low, high = loads.ramp_per_s
-    duration_s = depth.ramp_s * math.log(high / low) / math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
+    duration_s = ramp_duration_s(depth, loads)
     # A ramp is judged in windows. Were they the same in every round, so would be the error of
     # their width; begun a part of a window later each time, the rounds average it out.
     shift = math.exp(math.log(high / low) * RAMP_WINDOW_S / duration_s * (number * GOLDEN % 1))

@@ -14,8 +14,11 @@ from loadpath.errors import RecordingError
 from loadpath.events import EventSink, RunFinished, RunStarted
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import Session, open_session
+from loadpath.questions.decide import QUESTION as DECIDE
+from loadpath.questions.decide import derive_decide
 from loadpath.questions.registry import QUESTIONS, Question
-from loadpath.questions.what_if import QUESTION, derive_what_if
+from loadpath.questions.what_if import QUESTION as WHAT_IF
+from loadpath.questions.what_if import derive_what_if
 from loadpath.recording import Recording, Run, Status
 from loadpath.spec import Setup, refuse_writes
 
@@ -103,8 +106,10 @@ def derive(run: Run) -> list[Answer]:
     Raises `RecordingError` when nothing was recorded in it.
     """
     notes = run.read_info().notes
-    if QUESTION in notes:
+    if WHAT_IF in notes:
         return [derive_what_if(run)]
+    if DECIDE in notes:
+        return [derive_decide(run)]
     recordings = [Recording.open(path) for path in run.recordings()]
     if not any(recording.segments for recording in recordings):
         raise RecordingError(

@@ -6,7 +6,8 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,10 +18,14 @@ from loadpath.experiment.mixknee import mix_knee
 from loadpath.experiment.observed import observations_of
 from loadpath.experiment.verifying import more_load
 from loadpath.model.fit import fit
-from loadpath.model.predict import OpenRate, Prediction, predict
+from loadpath.model.network import Fitted
+from loadpath.model.predict import Prediction, predict
+from loadpath.model.simulated import OpenRate
 from loadpath.recording import Recording, Run
 from loadpath.recording.files import damaged, replace_with
 from loadpath.spec import OpenArrivals
+
+T = TypeVar("T")
 
 FILE = "prediction.json"
 VERSION = 1
@@ -41,7 +46,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
     `made_s` is Unix time, `source` the run whose recordings the model was fitted from, `knee_per_s`
     where the mix missed its objective there. `prediction` None: a model cannot say, and
-    `not_predicted` why. `not_applied`: why they cannot be made for real, if they cannot.
+    `not_predicted` why. `not_applied`: why they cannot be made for real, if they cannot. `verify`:
+    whether they were to be.
     """
 
     forecast_version: int = VERSION
@@ -54,6 +60,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     prediction: Prediction | None
     not_predicted: tuple[str, ...] = ()
     not_applied: tuple[str, ...] = ()
+    verify: bool = False
 
 
 def foretell(
@@ -62,11 +69,14 @@ def foretell(
     *,
     source: str,
     at_per_s: Sequence[float] = (),
+    verify: bool = False,
+    fitted: Fitted | None = None,
 ) -> Forecast:
     """Fit a model of what was recorded and predict the changes on it.
 
     `at_per_s` are rates to say response times at, the workload's own beside them unless any are
-    given. Pure but for the clock. Raises `InconclusiveError` when the recordings carry no model.
+    given. `fitted`: the model of these recordings, where there is one already. Pure but for the
+    clock. Raises `InconclusiveError` when the recordings carry no model.
     """
     mix = mix_of_run(recordings)
     setup = mix.setup
@@ -79,10 +89,9 @@ def foretell(
     reasons: tuple[str, ...] = ()
     prediction = None
     try:
-        fitted = fit(observations_of(recordings), seed=setup.seed)
         workload = setup.workload
         prediction = predict(
-            fitted,
+            fitted or fit(observations_of(recordings), seed=setup.seed),
             changes,
             [OpenRate(rate) for rate in loads],
             {o.name: workload.objective_of(o) for o in workload.operations},
@@ -100,6 +109,7 @@ def foretell(
         prediction=prediction,
         not_predicted=reasons,
         not_applied=not_applied,
+        verify=verify,
     )
 
 
@@ -145,17 +155,25 @@ def rates_for(own_per_s: float, knee_per_s: float, at_per_s: Sequence[float]) ->
 
 def write_forecast(run: Run, forecast: Forecast) -> None:
     """Keep it in the run's folder. Raises `RecordingError`."""
-    text = json.dumps(_finite(msgspec.to_builtins(forecast)), indent=2, ensure_ascii=False)
-    replace_with(run.directory / FILE, text.encode() + b"\n")
+    replace_with(run.directory / FILE, encode(forecast))
 
 
 def read_forecast(run: Run) -> Forecast | None:
     """The one kept there; None when the run ended before it. Raises `RecordingError`."""
     file = run.directory / FILE
+    return decode(file, Forecast) if file.is_file() else None
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """A struct as indented JSON; what is not finite stands there as text."""
+    plain = _finite(msgspec.to_builtins(value))
+    return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def decode(file: Path, kind: type[T]) -> T:
+    """What `encode` wrote. Raises `RecordingError`."""
     try:
-        return msgspec.convert(json.loads(file.read_bytes()), Forecast, strict=False)
-    except FileNotFoundError:
-        return None
+        return msgspec.convert(json.loads(file.read_bytes()), kind, strict=False)
     except OSError as error:
         raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, msgspec.ValidationError) as error:

@@ -8,7 +8,8 @@ import msgspec
 
 from loadpath.answer import Interval
 from loadpath.experiment.measured import AtLoad, Measurement
-from loadpath.model.predict import OpenRate, Prediction, Times
+from loadpath.model.predict import Prediction, Times
+from loadpath.model.simulated import OpenRate
 from loadpath.questions.forecast import AtRates
 
 WIDEST = 0.15

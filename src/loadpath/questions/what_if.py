@@ -17,9 +17,10 @@ from loadpath.changes import Change, applied
 from loadpath.errors import RecordingError
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.measured import Measurement, measure
-from loadpath.experiment.modeling import record_for_model
+from loadpath.experiment.modeling import FOR_MODEL, record_for_model
 from loadpath.experiment.session import Session
 from loadpath.experiment.verifying import (
+    LIFT_MAX,
     UNKNOWN,
     VerifyDepth,
     loads_around,
@@ -41,9 +42,6 @@ from loadpath.spec import Setup
 from loadpath.stats.compare import Verdict
 
 QUESTION = "what-if"
-LIFT_MAX = 8.0
-"""A ramp to more than so many times the knee takes longer than it is worth."""
-
 ROUNDS_MIN = 3
 """Fewer than these have an interval that says little, whatever it looks like."""
 
@@ -79,14 +77,15 @@ async def foresee(
     session: Session,
     setup: Setup,
     changes: Sequence[Change],
-    depth: Depth,
+    depth: Depth = FOR_MODEL,
     *,
-    at_per_s: Sequence[float],
+    at_per_s: Sequence[float] = (),
+    verify: bool = False,
 ) -> Forecast:
     """Record what a model needs, predict, and write the prediction down."""
     await record_for_model(session, setup, depth)
     run = session.run
-    forecast = foretell(opened(run), changes, source=run.name, at_per_s=at_per_s)
+    forecast = foretell(opened(run), changes, source=run.name, at_per_s=at_per_s, verify=verify)
     write_forecast(run, forecast)
     return forecast
 
@@ -102,13 +101,13 @@ async def verify_forecast(
     after, reasons = applied(changes, setup)
     if reasons:
         return
-    foretold = UNKNOWN
+    foretold: Sequence[float] = UNKNOWN
     if forecast.prediction is not None:
         ratio = forecast.prediction.capacity.ratio
-        foretold = (max(ratio.value, 1 / LIFT_MAX), min(ratio.value, LIFT_MAX))
+        foretold = (min(max(ratio.value, 1 / LIFT_MAX), LIFT_MAX),)
     rates = tuple(rate.before_per_s for rate in forecast.rates)
     loads = loads_around(rates, forecast.knee_per_s, foretold)
-    depth = shortened_to(depth, session.left_s(), arms=2, loads=len(rates))
+    depth = shortened_to(depth, session.left_s(), 2, loads)
     seen: dict[Path, Recording] = {}
 
     def enough() -> bool:
@@ -174,6 +173,8 @@ def conclude(
     if measurement is None:
         if forecast.prediction is None:
             return State.INCONCLUSIVE, f"{title}: neither predicted nor measured"
+        if forecast.verify and not forecast.not_applied:
+            return State.INCONCLUSIVE, f"{title}: predicted; it ended before a round was measured"
         return State.PREDICTED, f"{title}: capacity {change(forecast.prediction.capacity.ratio)}"
     broken = _broken(measurement.validity)
     if broken is not None:

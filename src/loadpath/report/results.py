@@ -9,6 +9,7 @@ import msgspec
 from loadpath import __version__
 from loadpath.answer import Answer, State
 from loadpath.errors import ExitCode
+from loadpath.questions.decide import QUESTION as DECIDE
 from loadpath.questions.what_if import QUESTION as WHAT_IF
 from loadpath.recording import Recording, Run
 
@@ -66,6 +67,7 @@ def exit_code(answers: Sequence[Answer]) -> ExitCode:
     """A missed objective outweighs doubt, doubt outweighs success.
 
     Of a what-if it is the prediction that counts: one that was refuted is as a missed objective.
+    Decisions are compared, not judged.
     """
     met = [_held(answer) for answer in answers]
     if False in met:
@@ -77,6 +79,6 @@ def exit_code(answers: Sequence[Answer]) -> ExitCode:
 
 def _held(answer: Answer) -> bool | None:
     """Whether the objectives are met, or what was foretold held; None: not known."""
-    if answer.question != WHAT_IF:
+    if answer.question not in (WHAT_IF, DECIDE):
         return answer.objectives_met
     return None if answer.state is State.INCONCLUSIVE else answer.state is not State.REFUTED

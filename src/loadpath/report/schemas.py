@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from loadpath.questions.decide import Decided
 from loadpath.questions.what_if import WhatIf
 from loadpath.report.check import CheckDocument
 from loadpath.report.results import Results
@@ -17,6 +18,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
     "check": (CheckDocument, "What loadpath check prints with --json"),
     "what-if": (WhatIf, "figures.what_if of an answer that loadpath what-if prints with --json"),
+    "decide": (Decided, "Each of figures.decisions that loadpath decide prints with --json"),
     "results": (Results, "What loadpath run, ask and report print with --json"),
 }
 KINDS = tuple(_KINDS)

@@ -15,12 +15,12 @@ from loadpath.errors import ExitCode, RecordingError
 from loadpath.model.predict import (
     Bottleneck,
     Capacity,
-    OpenRate,
     Point,
     Prediction,
     Side,
     Times,
 )
+from loadpath.model.simulated import OpenRate
 from loadpath.questions.forecast import AtRates, Forecast, rates_for, read_forecast, write_forecast
 from loadpath.questions.what_if import derive_what_if, judge, source_run
 from loadpath.recording import Recording, Run, RunInfo
