@@ -34,12 +34,7 @@ DEPTH = VerifyDepth(rounds=4, repeats=1, hold_s=6.0, ramp_s=10.0)
 @click.command()
 @options.directory
 @click.option("--knobs", metavar="A,B", help="These knobs alone.")
-@click.option(
-    "--from",
-    "source",
-    metavar="RUN",
-    help="Take the model from what RUN recorded (a name, a path, latest).",
-)
+@options.source
 @options.rounds
 @options.loading
 @options.measuring

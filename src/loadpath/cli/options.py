@@ -115,6 +115,14 @@ def measuring(function: F) -> F:
     return function
 
 
+source = click.option(
+    "--from",
+    "source",
+    metavar="RUN",
+    help="Predict from what RUN recorded (a name, a path, latest) instead of driving for it.",
+)
+
+
 rounds = click.option(
     "--rounds",
     type=click.IntRange(min=1),

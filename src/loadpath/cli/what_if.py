@@ -51,12 +51,7 @@ def _rate(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 @click.argument("changes", nargs=-1, required=True, metavar="CHANGE…")
 @options.in_directory
 @click.option("--verify", is_flag=True, help="Make it for real and score the prediction.")
-@click.option(
-    "--from",
-    "source",
-    metavar="RUN",
-    help="Predict from what RUN recorded (a name, a path, latest), without driving.",
-)
+@options.source
 @click.option(
     "--at",
     "at_per_s",
