@@ -84,7 +84,7 @@ def test_what_is_wrong_is_pointed_at(pool: Any) -> None:
 
 @pytest.mark.usefixtures("verified")
 def test_decide_compares_every_value_and_keeps_what_there_is_when_interrupted(pool: Any) -> None:
-    started = pool.start("decide", "--from", "latest", "--budget", "60", "--json")
+    started = pool.start("decide", "--from", "latest", "--rounds", "3", "--budget", "20", "--json")
     started.until(
         lambda: (
             len(
