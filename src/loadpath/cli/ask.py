@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import measure
+from loadpath.cli.measure import measure, width
+from loadpath.cli.printing import print_text
 from loadpath.experiment.depth import FULL
 from loadpath.questions import QUESTIONS
+from loadpath.report.faults import fault_list
 
 
 @click.command()
@@ -18,6 +20,7 @@ from loadpath.questions import QUESTIONS
 @options.directory
 @options.loading
 @options.measuring
+@options.faulting
 @options.showing
 @click.pass_context
 def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> None:
@@ -26,5 +29,12 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
     \b
     bottleneck   Will this bottleneck anything? The rate at which the mix and each
                  operation miss their objective, what ran out, what lifts it.
+    crash        What if it crashes, or something it needs? Faults under load: what
+                 users see, what becomes of acknowledged writes, what is missing.
     """
+    if flags.pop("list_faults"):
+        print_text(fault_list(width()), color=False)
+        return
+    if flags["faults"] and question != "crash":
+        raise click.UsageError("--faults belongs to `loadpath ask crash`")
     ctx.exit(measure([question], FULL, directory=directory, next_command=None, **flags))

@@ -24,6 +24,7 @@ from loadpath.cli.printing import print_json, print_text
 from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
 from loadpath.events import EventSink
 from loadpath.experiment.depth import Depth, fitted
+from loadpath.faults import check, parse_fault
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
 from loadpath.recording.redact import redact_command
@@ -41,6 +42,12 @@ def measure(
 ) -> int:
     """Ask those questions of the service in `directory`; returns the exit code."""
     setup = load_setup(directory, flags)
+    faults = [
+        check(parse_fault(text), setup, tapped=True, root=os.geteuid() == 0)
+        for text in flags.get("faults", ())
+    ]
+    if faults:
+        depth = msgspec.structs.replace(depth, faults=len(faults))
     run = new_run(setup, {"questions": list(names)}, flags)
     questions = [QUESTIONS[name] for name in names]
     depth = fitted(
@@ -59,6 +66,7 @@ def measure(
             emit=emit,
             budget_s=flags["budget_s"],
             audit=flags["audit"],
+            faults=faults,
         )
 
     return recorded(run, work, directory=directory, next_command=next_command, flags=flags)

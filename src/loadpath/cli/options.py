@@ -131,6 +131,29 @@ rounds = click.option(
 )
 
 
+def faulting(function: F) -> F:
+    """Flags of what does faults."""
+    for option in reversed(
+        (
+            click.option(
+                "--faults",
+                "faults",
+                multiple=True,
+                metavar="FAULT",
+                help='Do this fault instead of the default plan, as in --faults "database killed". '
+                "May be repeated.",
+            ),
+            click.option(
+                "--list-faults",
+                is_flag=True,
+                help="List every kind of fault, how it is written and what it needs, and do none.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 def showing(function: F) -> F:
     """Flags of every command that prints."""
     for option in reversed(

@@ -32,7 +32,13 @@ from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.session import Session
 from loadpath.experiment.visits import first_visits, visit_rows, visits
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
-from loadpath.recording import Recording, RecordingWriter, SegmentRecord, write_requests
+from loadpath.recording import (
+    FaultRecord,
+    Recording,
+    RecordingWriter,
+    SegmentRecord,
+    write_requests,
+)
 from loadpath.spec import Setup
 from loadpath.tap import Taps, Window
 from loadpath.tap.orders import Delay
@@ -209,6 +215,10 @@ class Arm:
         if self.setup.workload.flows is not None:
             self._writer.write_holds(await self.engine.check_holds(limit))
 
+    def note_fault(self, record: FaultRecord) -> None:
+        """Record what was done during a segment."""
+        self._writer.append_fault(record)
+
     async def count_effects(
         self,
         segments: Sequence[int],
@@ -337,11 +347,13 @@ async def open_arm(
     arm: str = "",
     round_: int = 0,
     tapped: bool = False,
+    front: bool = False,
 ) -> AsyncIterator[Arm]:
     """Deploy `setup` from the restored data and stand an engine and meters beside it.
 
     `arm` and `round_` place its segments in an interleaved comparison; `tapped` puts taps on the
-    wires, whose CPU is metered as a part of its own, as is that of relays that the setup wants.
+    wires, whose CPU is metered as a part of its own, as is that of relays that the setup wants,
+    and `front` with it one before the service.
     """
     snapshot = await session.snapshot(setup)
     writer = RecordingWriter.create(
@@ -367,9 +379,12 @@ async def open_arm(
                 session.warn_once(
                     message, "If it belongs to another user, run Loadpath as root or as that user."
                 )
+            address = deployment.address
+            if taps is not None and front:
+                address = await taps.wrap_service(address)
             plan = EnginePlan(
-                host=deployment.address.host,
-                port=deployment.address.port,
+                host=address.host,
+                port=address.port,
                 workload=setup.workload,
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,

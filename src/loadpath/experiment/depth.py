@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-COUNTS = ("holds", "repeats", "arms")
+COUNTS = ("holds", "repeats", "arms", "faults")
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +15,9 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
 
     `arms` is the number of A B pairs of an experiment, `traced_s` how long
     the mix is driven with taps on the wires. `repeats` is how often a disturbed or
-    undecided hold may be driven again. `budget_s` is what all of it may take: what no longer fits
-    is left out, repetitions first.
+    undecided hold may be driven again. `faults` is how many faults are done at most, each of them
+    watched for `fault_after_s` from when it heals. `budget_s` is what all of it may take: what no
+    longer fits is left out, repetitions first.
     """
 
     warmup_s: float
@@ -31,6 +32,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float
     arms: int
     traced_s: float
+    faults: int
+    fault_after_s: float
     budget_s: float = math.inf
 
 
@@ -47,7 +50,9 @@ QUICK = Depth(
     tolerance=0.04,
     arms=6,
     traced_s=3,
-    budget_s=350,
+    faults=3,
+    fault_after_s=3,
+    budget_s=410,
 )
 
 FULL = Depth(
@@ -63,6 +68,8 @@ FULL = Depth(
     tolerance=0.03,
     arms=8,
     traced_s=6,
+    faults=24,
+    fault_after_s=4,
 )
 
 BRIEF = Depth(
@@ -78,6 +85,8 @@ BRIEF = Depth(
     tolerance=0.05,
     arms=3,
     traced_s=2,
+    faults=1,
+    fault_after_s=2,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 

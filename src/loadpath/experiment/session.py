@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loadpath.deploy import Guard, Snapshot, prepare_data
 from loadpath.events import AnyEvent, EventSink, Warned
+from loadpath.faults import Fault
 from loadpath.recording import Run
 from loadpath.spec import Setup
 
@@ -17,8 +18,9 @@ from loadpath.spec import Setup
 class Session:
     """The frame of one command. Open it with `open_session`.
 
-    `run` receives the recordings; `audit` has engines measure their reading too. The scratch folder
-    dies with the guard, whatever ends Loadpath.
+    `run` receives the recordings; `audit` has engines measure their reading too; `faults` are those
+    that the user named, none: as the plan says. The scratch folder dies with the guard, whatever
+    ends Loadpath.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Session:
         audit: bool = False,
     ) -> None:
         self.audit = audit
+        self.faults: tuple[Fault, ...] = ()
         self.guard = guard
         self.run = run
         self.scratch = scratch

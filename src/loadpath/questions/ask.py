@@ -14,6 +14,7 @@ from loadpath.errors import RecordingError
 from loadpath.events import EventSink, RunFinished, RunStarted
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import Session, open_session
+from loadpath.faults import Fault
 from loadpath.questions.decide import QUESTION as DECIDE
 from loadpath.questions.decide import derive_decide
 from loadpath.questions.registry import QUESTIONS, Question
@@ -32,14 +33,16 @@ async def ask(
     emit: EventSink,
     budget_s: float | None = None,
     audit: bool = False,
+    faults: Sequence[Fault] = (),
 ) -> list[Answer]:
     """Collect what each question needs into `run`, then judge.
 
-    `audit`: have the engine measure how long replies lie before it reads them. Raises as
-    `collecting` does.
+    `audit`: have the engine measure how long replies lie before it reads them. `faults`: those that
+    a question about crashes shall do; none: it plans by itself. Raises as `collecting` does.
     """
 
     async def collect(session: Session) -> None:
+        session.faults = tuple(faults)
         for question in questions:
             await question.collect(session, setup, depth)
 
@@ -123,4 +126,7 @@ def derive(run: Run) -> list[Answer]:
             f"{', '.join(QUESTIONS)}; found {asked}",
             advice="Read it with the Loadpath that recorded it.",
         )
-    return [QUESTIONS[name].judge(recordings) for name in asked]
+    questions = [QUESTIONS[name] for name in asked]
+    recorded = [q for q in questions if any(q.is_own(recording) for recording in recordings)]
+    # What the budget left no time for was said when it was left out; alone, it has to be answered.
+    return [question.judge(recordings) for question in recorded or questions[:1]]

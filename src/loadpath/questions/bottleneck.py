@@ -220,6 +220,11 @@ async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
     )
 
 
+def is_own(recording: Recording) -> bool:
+    """Whether that recording was made for this question."""
+    return not recording.name.startswith("crash")
+
+
 def judge(recordings: Sequence[Recording]) -> Answer:
     """Derive the answer. Pure: reads recordings, drives nothing."""
     main = next((r for r in recordings if r.name == "mix"), None)
@@ -269,7 +274,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         validity=checks,
         objectives_met=today.met,
         measurement=knee.rate,
-        recordings=tuple(r.directory.name for r in recordings),
+        recordings=tuple(r.directory.name for r in recordings if is_own(r)),
     )
 
 
@@ -284,7 +289,7 @@ def _too_early(recordings: Sequence[Recording]) -> Answer:
         figures={},
         validity=(),
         objectives_met=None,
-        recordings=tuple(r.directory.name for r in recordings),
+        recordings=tuple(r.directory.name for r in recordings if is_own(r)),
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from loadpath.answer import Answer
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import Session
-from loadpath.questions import bottleneck
+from loadpath.questions import bottleneck, crash
 from loadpath.recording import Recording
 from loadpath.spec import Setup
 
@@ -17,7 +17,8 @@ from loadpath.spec import Setup
 class Question(msgspec.Struct, frozen=True):
     """A question: `collect` drives and records, `judge` is pure and derives the answer.
 
-    `estimate` says about how many seconds collecting takes.
+    `estimate` says about how many seconds collecting takes; `is_own` whether a recording was made
+    for it.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Question(msgspec.Struct, frozen=True):
     collect: Callable[[Session, Setup, Depth], Awaitable[None]]
     judge: Callable[[Sequence[Recording]], Answer]
     estimate: Callable[[Setup, Depth], float]
+    is_own: Callable[[Recording], bool]
 
 
 QUESTIONS = {
@@ -36,6 +38,15 @@ QUESTIONS = {
             bottleneck.collect,
             bottleneck.judge,
             bottleneck.estimate_s,
+            bottleneck.is_own,
+        ),
+        Question(
+            "crash",
+            "What if it crashes, or something it needs?",
+            crash.collect,
+            crash.judge,
+            crash.estimate_s,
+            crash.is_own,
         ),
     )
 }

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loadpath.recording.faults import FaultRecord, ReadyLook
     from loadpath.recording.header import ClockMapping, Header, Machine, Status
     from loadpath.recording.holds import HoldCount, HoldsRecord
     from loadpath.recording.reader import Recording
@@ -22,10 +23,12 @@ _HOME = {
     "SCHEMA_VERSION": "schema",
     "Blocked": "schema",
     "ClockMapping": "header",
+    "FaultRecord": "faults",
     "Header": "header",
     "HoldCount": "holds",
     "HoldsRecord": "holds",
     "Machine": "header",
+    "ReadyLook": "faults",
     "Recording": "reader",
     "RecordingWriter": "writer",
     "RequestError": "schema",
@@ -43,10 +46,12 @@ __all__ = [
     "SCHEMA_VERSION",
     "Blocked",
     "ClockMapping",
+    "FaultRecord",
     "Header",
     "HoldCount",
     "HoldsRecord",
     "Machine",
+    "ReadyLook",
     "Recording",
     "RecordingWriter",
     "RequestError",

@@ -13,6 +13,7 @@ import numpy as np
 
 from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
+from loadpath.recording.faults import FaultRecord
 from loadpath.recording.files import damaged, read_lines
 from loadpath.recording.header import Header, Status, decode_header, setup_from
 from loadpath.recording.holds import HoldsRecord
@@ -21,6 +22,7 @@ from loadpath.recording.segment import SegmentRecord
 from loadpath.recording.tables import empty_columns, read_table
 from loadpath.recording.writer import (
     EVENTS_FILE,
+    FAULTS_FILE,
     HEADER_FILE,
     HOLDS_FILE,
     SEGMENTS_FILE,
@@ -105,6 +107,10 @@ class Recording:
             raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:
             raise damaged(f"{file} is damaged: {error}") from error
+
+    def faults(self) -> tuple[FaultRecord, ...]:
+        """What was done to the service and its dependencies, in order; none without faults."""
+        return tuple(_decode_lines(self.directory / FAULTS_FILE, FaultRecord))
 
     def requests(self, index: int) -> Columns:
         """The requests of one finished segment. Raises `RecordingError`."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
+from loadpath.recording.faults import FaultRecord
 from loadpath.recording.files import LineFile, replace_with, unwritable
 from loadpath.recording.header import ClockMapping, Header, Machine, Status, to_builtins
 from loadpath.recording.holds import HoldsRecord
@@ -27,6 +28,7 @@ HEADER_FILE = "recording.json"
 SEGMENTS_FILE = "segments.jsonl"
 EVENTS_FILE = "events.jsonl"
 HOLDS_FILE = "holds.json"
+FAULTS_FILE = "faults.jsonl"
 
 
 class MeterTables(Protocol):
@@ -56,6 +58,7 @@ class RecordingWriter:
         self._finished = False
         self._segments = LineFile(directory / SEGMENTS_FILE)
         self._events = LineFile(directory / EVENTS_FILE)
+        self._faults: LineFile | None = None
         fcntl.flock(self._segments.fd, fcntl.LOCK_EX)
         self._write_header()
 
@@ -133,6 +136,12 @@ class RecordingWriter:
         """Add an event; usable as an `EventSink`."""
         self._events.append(event)
 
+    def append_fault(self, record: FaultRecord) -> None:
+        """Add what was done during a segment, once it is over."""
+        if self._faults is None:
+            self._faults = LineFile(self.directory / FAULTS_FILE)
+        self._faults.append(record)
+
     def write_holds(self, record: HoldsRecord) -> None:
         """Write what checking acknowledged items found, as `holds.json` has it."""
         replace_with(self.directory / HOLDS_FILE, msgspec.json.encode(record) + b"\n")
@@ -161,6 +170,8 @@ class RecordingWriter:
         try:
             self._write_header()
         finally:
+            if self._faults is not None:
+                self._faults.close()
             self._events.close()
             self._segments.close()
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadpath.recording import SCHEMA_VERSION, Header, HoldsRecord, Machine, RunInfo, SegmentRecord
+from loadpath.recording import (
+    SCHEMA_VERSION,
+    FaultRecord,
+    Header,
+    HoldsRecord,
+    Machine,
+    RunInfo,
+    SegmentRecord,
+)
 from loadpath.recording.schema import TABLES, TableSchema
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "recording.md"
@@ -40,6 +48,7 @@ def test_every_column_is_explained(table: TableSchema) -> None:
         ("machine", Machine),
         ("segments.jsonl", SegmentRecord),
         ("holds.json", HoldsRecord),
+        ("faults.jsonl", FaultRecord),
     ],
 )
 def test_every_field_is_explained(title: str, kind: type[msgspec.Struct]) -> None:
