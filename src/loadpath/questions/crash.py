@@ -223,8 +223,21 @@ def _seen(arm: Arm, control: SegmentRecord) -> list[Seen]:
     for tap, verb, shape in zip(rows["tap"], rows["verb"], rows["shape"].tolist(), strict=True):
         key = (str(tap), str(verb), shape)
         counts[key] = counts.get(key, 0) + 1
+    awaited = {
+        (call.dependency, call.shape)
+        for path in recorded_paths(recording)
+        for call in path.calls
+        if not call.after_reply
+    }
     return [
-        Seen(tap, kinds[tap], verb, shapes.get(shape, ""), count)
+        Seen(
+            tap,
+            kinds[tap],
+            verb,
+            shapes.get(shape, ""),
+            count,
+            not awaited or (tap, shapes.get(shape, "")) in awaited,
+        )
         for (tap, verb, shape), count in counts.items()
         if tap in kinds
     ]

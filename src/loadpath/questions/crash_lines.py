@@ -25,6 +25,8 @@ def fault_lines(outcome: Outcome, findings: Sequence[Finding]) -> list[Line]:
         return [Line(fault.name, f"says nothing: {why}")]
     first = Line(fault.name, users_words(outcome), recovery_words(outcome))
     lines = [first]
+    if outcome.course is not None and outcome.course.shown_s is not None:
+        lines += [Line("", words) for words in [affected_words(outcome)] if words]
     if outcome.writes is not None:
         lines.append(Line("", writes_words(outcome.writes)))
     lines += [Line("", f"{finding.said}: {finding.remedy}") for finding in findings]
@@ -55,6 +57,21 @@ def users_words(outcome: Outcome) -> str:
             said.append(f"{worst.operation} slows to {ms(worst.response_p50_s)}")
         said.append("none fail")
     return ", ".join(said)
+
+
+def affected_words(outcome: Outcome) -> str:
+    """Which operations fared worse, and which did not: the blast radius."""
+    worse = set(outcome.worse)
+    told = [
+        f"{each.operation} {each.course.bad_ratio:.0%}"
+        for each in outcome.operations
+        if each.operation in worse
+    ]
+    if not told:
+        return ""
+    spared = len(outcome.operations) - len(told)
+    rest = f"; {spared} of {len(outcome.operations)} operations are spared" if spared else ""
+    return f"bad: {', '.join(told)}{rest}"
 
 
 def recovery_words(outcome: Outcome) -> str:

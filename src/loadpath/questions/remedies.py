@@ -11,7 +11,6 @@ import msgspec
 
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.crash.seen import HUNG
-from loadpath.faults import Layer
 from loadpath.spec import Dependency
 
 AMPLIFIED = 3.0
@@ -26,10 +25,11 @@ GROWN_BYTES = 24 << 20
 GROWN_RATIO = 0.25
 """Memory that grows by so much, and that share of what it was, while something is down."""
 
+STAYS_SLOW = 0.1
+"""With fewer failed requests than this a service is slow, not down."""
+
 ALL_FAIL = 0.9
 SAYS_READY = 0.8
-
-TAKEN_TO_COMMIT: tuple[Layer, ...] = ("process",)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +137,14 @@ def stays_down(outcome: Outcome, context: Context) -> Finding | None:
         )
     if not outcome.lowered:
         return None
+    if outcome.failed_ratio < STAYS_SLOW:
+        return _finding(
+            outcome,
+            3,
+            "stays slow",
+            f"stays slow after the heal with {good}, at a tenth of the load too",
+            "a timeout after which a connection is dropped and opened anew",
+        )
     return _finding(
         outcome,
         3,
@@ -221,14 +229,14 @@ def lying_readiness(outcome: Outcome, context: Context) -> Finding | None:
     """It says that it is ready while it answers next to nobody."""
     if outcome.ready_ratio is None or outcome.course is None or _is_of_service(outcome):
         return None
-    if outcome.course.bad_ratio < ALL_FAIL or outcome.ready_ratio < SAYS_READY:
+    if not outcome.useless_ratio >= ALL_FAIL or outcome.ready_ratio < SAYS_READY:
         return None
     return _finding(
         outcome,
         8,
         "unready",
         f"said it was ready in {outcome.ready_ratio:.0%} of looks while "
-        f"{outcome.course.bad_ratio:.0%} of requests failed",
+        f"{outcome.useless_ratio:.0%} of requests failed or hung",
         "a readiness check that asks what it needs",
     )
 

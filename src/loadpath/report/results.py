@@ -46,7 +46,9 @@ def title(run: Run) -> str:
     if paths:
         first = Recording.open(paths[0])
         needs = first.header.dependencies.values()
-        count, cores = len(first.operations), first.header.machine.cores
+        # What reads back what was acknowledged is Loadpath's own, not one of the workload's.
+        count = sum(each.reads_back is None for each in first.setup.workload.operations)
+        cores = first.header.machine.cores
         words += [
             f"{count} operation{'s' if count != 1 else ''}",
             ", ".join(needs) or "no dependencies",

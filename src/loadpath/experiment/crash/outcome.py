@@ -74,9 +74,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One fault and what came of it. Times count from the onset or the heal, as they say.
 
     `worse` are the operations that fared worse than in the control. `goodput_ratio` is that of the
-    last second of the load, as a share of the control's; `released_at` the share of the load at
-    which a service that did not come back did, None: it did not. `came_back`: whether it also bore
-    the whole load again afterwards. `memory_*_bytes` are of the service's processes together.
+    last second of the load, as a share of the control's, `failed_ratio` the failed requests then;
+    `released_at` the share of the load at which a service that did not come back did, None: it did
+    not. `came_back`: whether it also bore the whole load again afterwards. `useless_ratio` are the
+    requests during the fault that failed or hung, `ready_ratio` the looks then at which the service
+    said it was ready. `memory_*_bytes` are of the service's processes together.
     """
 
     fault: FaultRecord
@@ -87,6 +89,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     operations: tuple[OperationCourse, ...]
     worse: tuple[str, ...]
     goodput_ratio: float
+    failed_ratio: float = 0.0
     released_at: float | None = None
     lowered: bool = False
     came_back: bool = True
@@ -96,6 +99,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     memory_before_bytes: int = 0
     memory_most_bytes: int = 0
     ready_ratio: float | None = None
+    useless_ratio: float = math.nan
     picture: Picture | None = None
 
     @property
@@ -150,6 +154,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
             recording.operations[n] for n in failing(seen, usual, fault.onset_s, healed_s, numbers)
         ),
         goodput_ratio=_last_goodput(seen, usual_bad, end_s),
+        failed_ratio=_useless(seen.between(end_s - JUDGED_S, end_s)),
         released_at=_released_at(recording, steps, segment, usual_bad),
         lowered=bool(steps),
         came_back=_came_back(recording, steps, usual_bad),
@@ -164,6 +169,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
             healed_s,
         ),
         ready_ratio=_ready(fault, healed_s),
+        useless_ratio=_useless(seen.between(fault.onset_s, healed_s)),
         picture=_picture(seen, segment, fault, whole),
         **_memory(recording, segment, fault.onset_s),
     )
@@ -249,6 +255,10 @@ def _writes(recording: Recording, index: int) -> Writes | None:
         unknown=len(found.unknown),
         kinds=tuple(sorted({write.kind for write in history.writes})),
     )
+
+
+def _useless(during: Requests) -> float:
+    return float((during.failed | during.hung).mean()) if len(during) else math.nan
 
 
 def _ready(fault: FaultRecord, healed_s: float) -> float | None:

@@ -13,16 +13,21 @@ from loadpath.spec import DependencyKind, Setup
 
 STOPPED_S = 2.0
 
+_WRITE = re.compile(
+    r"(WITH \w+ AS \()?(INSERT INTO|UPDATE|DELETE FROM)\s+\"?[\w.]+\"?", re.IGNORECASE
+)
+
 
 class Seen(msgspec.Struct, frozen=True):
-    """What crossed one wire without a fault: a shape (statement, command and key, subject), and how
-    often."""
+    """What crossed one wire without a fault: a shape (statement, command and key, subject), how
+    often, and whether a reply waits for it."""
 
     dependency: str
     kind: DependencyKind
     verb: str
     shape: str
     count: int
+    awaited: bool = True
 
 
 def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fault, ...]:
@@ -33,7 +38,6 @@ def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fau
     What cannot be done to this setup is left out.
     """
     used = {each.dependency for each in seen}
-    # What nothing was sent to matters least: its faults would hit nothing.
     order = {"postgres": 0, "valkey": 1, "nats": 2, "http": 3}
     parts = sorted(
         setup.service.dependencies, key=lambda d: (d.name not in used, order.get(d.kind, 4))
@@ -43,6 +47,8 @@ def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fau
     told += [f"{name} killed" for name in stores[:2]]
     told += ["service worker killed"] if setup.worker_count > 1 else ["service killed"]
     told += [f"{name} killed" for name in stores[2:]]
+    # What nothing was sent to can be killed, to see that; the rest would hit nothing.
+    parts = [d for d in parts if d.name in used] if used else parts
     told += [f"{d.name} stopped, for {STOPPED_S:g}s" for d in parts if d.kind != "http"]
     told += [f"{d.name} silent, for {STOPPED_S:g}s" for d in parts if d.kind == "http"]
     for write in _written(seen):
@@ -69,24 +75,26 @@ def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fau
 
 
 def _written(seen: Sequence[Seen]) -> list[tuple[str, str]]:
-    """The most frequent write of the first database, and the message most often published."""
+    """The most frequent write to a database, and the message most often published; those first for
+    which a reply waits."""
     found = []
     for kind, unit in (("postgres", _statement), ("nats", _subject)):
-        units: dict[tuple[str, str], int] = {}
+        units: dict[tuple[str, str], tuple[bool, int]] = {}
         for each in seen:
             said = unit(each) if each.kind == kind else None
             if said is not None:
                 key = (each.dependency, said)
-                units[key] = units.get(key, 0) + each.count
+                awaited, count = units.get(key, (False, 0))
+                units[key] = (awaited or each.awaited, count + each.count)
         if units:
             found.append(max(units, key=lambda key: units[key]))
     return found
 
 
 def _statement(each: Seen) -> str | None:
-    """`INSERT INTO link` of a statement that begins so."""
-    words = re.match(r"(INSERT INTO|UPDATE|DELETE FROM)\s+(\"?[\w.]+\"?)", each.shape, re.I)
-    return f"{words[1].upper()} {words[2]}" if words else None
+    """`INSERT INTO link` of a statement that begins so, also where it is part of a larger one."""
+    words = _WRITE.match(each.shape)
+    return words[0] if words else None
 
 
 def _subject(each: Seen) -> str | None:

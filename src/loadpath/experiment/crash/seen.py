@@ -17,6 +17,7 @@ from scipy.stats import binom
 
 from loadpath.experiment.assess import Responses, responses
 from loadpath.experiment.knee import loosest_limit_s
+from loadpath.recording.schema import RequestError
 from loadpath.spec import Workload
 
 Floats = npt.NDArray[np.float64]
@@ -86,6 +87,9 @@ def requests_seen(
     `until_s`: when the engine stopped waiting.
     """
     found: Responses = responses(rows)
+    # A request that was refused at once has no end either, and nobody waited for it.
+    waited = np.isin(rows["error"], (RequestError.TIMEOUT, RequestError.UNFINISHED))
+    in_vain = responses({**rows, "error": np.where(waited, rows["error"], 0)}).failed
     limits = limits_of(workload)[found.operation]
     lasted = np.where(np.isinf(found.response_s), until_s - found.intended_s, found.response_s)
     return Requests(
@@ -94,7 +98,7 @@ def requests_seen(
         response_s=lasted,
         good=~found.failed & (found.response_s <= limits),
         failed=found.failed,
-        hung=lasted > HUNG * limits,
+        hung=(lasted > HUNG * limits) & (np.isfinite(found.response_s) | in_vain),
     )
 
 

@@ -1,0 +1,183 @@
+"""Services with a planted flaw each, what brings it to light, and what has to be said of it.
+
+python flaws.py [--times N] [NAME …]   every flaw and its clean twin, N times: what was accused
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+HERE = Path(__file__).parent
+
+
+class Flaw(msgspec.Struct, frozen=True, kw_only=True):
+    """`harm` is what has to be found by `fault`. `operations` are the mix, by weight; `rate_per_s`
+    the load."""
+
+    name: str
+    fault: str
+    harm: str
+    operations: dict[str, int]
+    rate_per_s: int = 80
+    writes: bool = False
+
+
+SHOP = {"GET /items/{n}": 30, "GET /stock/{n}": 30}
+FLAWS = {
+    flaw.name: flaw
+    for flaw in (
+        Flaw(
+            name="early acknowledgement",
+            fault="service killed",
+            harm="lost",
+            operations=SHOP,
+            writes=True,
+        ),
+        Flaw(
+            name="no timeout",
+            fault="database stopped, for 3s",
+            harm="hangs",
+            operations={"GET /stock/{n}": 1},
+        ),
+        Flaw(
+            name="unbounded retries",
+            fault="database error 40001 on SELECT $1::int % 7, for 1500ms",
+            harm="amplified",
+            operations={"GET /stock/{n}": 1},
+        ),
+        Flaw(
+            name="not idempotent",
+            fault="database drop ack after commit of INSERT INTO orders, for 1500ms",
+            harm="duplicated",
+            operations=SHOP,
+            writes=True,
+        ),
+        Flaw(
+            name="hard cache",
+            fault="cache killed, for 2s",
+            harm="hard",
+            operations=SHOP,
+        ),
+        Flaw(
+            name="unbounded queue",
+            fault="database stopped, for 4s",
+            harm="grows",
+            operations={"GET /items/{n}": 1},
+        ),
+        Flaw(
+            name="no reconnect",
+            fault="database killed",
+            harm="broken",
+            operations=SHOP,
+        ),
+        Flaw(
+            name="lying readiness",
+            fault="database killed, for 2s",
+            harm="unready",
+            operations={"GET /stock/{n}": 1},
+        ),
+        Flaw(
+            name="retry storm",
+            fault="database stopped, for 2s",
+            harm="metastable",
+            operations={"GET /report": 1},
+            rate_per_s=60,
+        ),
+    )
+}
+
+
+def write_folder(folder: Path, flaw: Flaw, *, planted: bool) -> None:
+    """A service file for the flawed service, or for its clean twin under the same load."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("service.py", "workload.py"):
+        shutil.copy(HERE / name, folder / name)
+    operations = "".join(
+        f"[operations.{json.dumps(name)}]\nrequest = {json.dumps(name)}\nweight = {weight}\n"
+        + ('keys = "n"\n' if "{n}" in name else "")
+        for name, weight in flaw.operations.items()
+    )
+    flows = 'flows = "workload.py"\n' if flaw.writes else ""
+    (folder / "loadpath.toml").write_text(
+        f"""
+[service]
+name = "shop"
+start = "{sys.executable} service.py {{port}}"
+ready = "GET /health"
+env = {{ FLAW = {json.dumps(flaw.name if planted else "")} }}
+
+[dependencies.database]
+kind = "postgres"
+env = {{ DATABASE_URL = "postgresql://{{user}}:{{password}}@{{host}}:{{port}}/{{name}}" }}
+
+[dependencies.cache]
+kind = "valkey"
+env = {{ CACHE_URL = "redis://:{{password}}@{{host}}:{{port}}/0" }}
+
+[workload]
+arrivals = {{ open = "{flaw.rate_per_s}/s" }}
+{flows}
+[workload.keys.n]
+count = 200
+
+{operations}
+[objective]
+p99 = "100ms"
+errors = "1%"
+""",
+        encoding="utf-8",
+    )
+
+
+def accused(flaw: Flaw, *, planted: bool) -> tuple[set[str], str]:
+    """The harms that `loadpath ask crash` finds there, and all that it says."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(Path(folder), flaw, planted=planted)
+        command = [sys.executable, "-m", "loadpath", "ask", "crash", folder, "-q", "--json"]
+        ended = subprocess.run(
+            [*command, "--faults", flaw.fault], capture_output=True, text=True, check=False
+        )
+        if not ended.stdout:
+            raise RuntimeError(ended.stderr)
+        answer = json.loads(ended.stdout)["answers"][0]
+        return {each["harm"] for each in answer["figures"]["findings"]}, ended.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--clean", action="store_true", help="the clean twins alone")
+    parser.add_argument("--planted", action="store_true", help="the flawed ones alone")
+    parser.add_argument("names", nargs="*", choices=[[], *FLAWS])
+    options = parser.parse_args()
+    wrong = 0
+    for name in options.names or FLAWS:
+        for planted in (True, False):
+            if (options.clean and planted) or (options.planted and not planted):
+                continue
+            seen: Counter[str] = Counter()
+            for _ in range(options.times):
+                found, said = accused(FLAWS[name], planted=planted)
+                seen.update(found or {"nothing"})
+                good = FLAWS[name].harm in found if planted else not found
+                wrong += not good
+                if not good:
+                    lines = json.loads(said)["answers"][0]["lines"]
+                    print("   ", *(f"{x['verdict']} · {x['cause']}" for x in lines), sep="\n    ")
+            kind = "planted" if planted else "clean  "
+            print(f"{name:22} {kind} {dict(seen)}", flush=True)
+    print(f"{wrong} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
