@@ -142,7 +142,14 @@ def accused(flaw: Flaw, *, planted: bool) -> tuple[set[str], str]:
     """The harms that `loadpath ask crash` finds there, and all that it says."""
     with tempfile.TemporaryDirectory() as folder:
         write_folder(Path(folder), flaw, planted=planted)
-        command = [sys.executable, "-m", "loadpath", "ask", "crash", folder, "-q", "--json"]
+        command = [
+            str(Path(sys.executable).with_name("loadpath")),
+            "ask",
+            "crash",
+            folder,
+            "-q",
+            "--json",
+        ]
         ended = subprocess.run(
             [*command, "--faults", flaw.fault], capture_output=True, text=True, check=False
         )

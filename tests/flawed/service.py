@@ -37,15 +37,16 @@ CREATE TABLE IF NOT EXISTS made (token text PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS visits (n int NOT NULL, size int NOT NULL);
 """
 
+GONE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 Work = Callable[[Any], Awaitable[T]]
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """What is needed cannot be reached now."""
 
 
 class Database:
-    """A pool that gives up after a while and drops what is broken; or one of its flawed brothers."""
+    """A pool that gives up after a while and drops what is broken, or a flawed brother of it."""
 
     def __init__(self) -> None:
         self.url = os.environ["DATABASE_URL"]
@@ -85,7 +86,7 @@ class Database:
             connection.terminate()
             raise
         finally:
-            with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            with contextlib.suppress(*GONE):
                 await self.pool.release(connection)
 
 
@@ -137,7 +138,7 @@ async def item(request: Request) -> Response:
         price = await cache.get(f"item:{n}")
     except (OSError, TimeoutError, redis.exceptions.RedisError) as error:
         if FLAW == "hard cache":
-            raise Unavailable from error
+            raise UnavailableError from error
         price = None
     if price is None:
         price = await database.run(lambda c: c.fetchval("SELECT $1::int * 3", n))
@@ -167,7 +168,7 @@ async def report(request: Request) -> Response:
                 await asyncio.sleep(WORK_TIMEOUT_S / 4)
             continue
         return JSONResponse({"done": True})
-    raise Unavailable
+    raise UnavailableError
 
 
 async def health(request: Request) -> Response:
@@ -200,7 +201,7 @@ async def write_visits() -> None:
             await database.run(
                 lambda c, rows=rows: c.executemany("INSERT INTO visits VALUES ($1, $2)", rows)
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except GONE:
             if FLAW == "unbounded queue":
                 visits.extendleft(reversed(taken))
 
@@ -211,9 +212,7 @@ async def work() -> None:
         done = await working.get()
         if done.cancelled():
             continue
-        with contextlib.suppress(
-            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
-        ):
+        with contextlib.suppress(*GONE):
             await database.run(lambda c: c.execute(f"SELECT pg_sleep({WORK_S})"))
             if not done.done():
                 done.set_result(None)
@@ -244,10 +243,7 @@ app = Starlette(
         Route("/report", report),
         Route("/health", health),
     ],
-    exception_handlers=dict.fromkeys(
-        (Unavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
-        unavailable,
-    ),
+    exception_handlers=dict.fromkeys((UnavailableError, *GONE), unavailable),
     lifespan=lifespan,
 )
 

@@ -30,6 +30,7 @@ from loadpath.recording import Run, RunInfo
 from loadpath.recording.redact import redact_command
 from loadpath.recording.runs import create_run
 from loadpath.report.files import write_output
+from loadpath.report.pictures import write_pictures
 from loadpath.report.results import exit_code, results_json, title
 from loadpath.report.terminal import render
 from loadpath.spec import Setup, load
@@ -138,10 +139,12 @@ def show(
     """Print answers the way the flags ask; returns the exit code they stand for."""
     as_json = results_json(answers, run)
     said, where = title(run), shown(run.directory)
+    pictures = _draw(answers, run)
     text = render(
         answers,
         title=said,
         recording=where,
+        pictures=pictures,
         next_command=next_command,
         width=width(),
         style=style_for(flags["color"]),
@@ -154,9 +157,20 @@ def show(
     else:
         print_text(text, color=wants_color(flags["color"]))
     if flags["output"] is not None:
-        plain_text = render(answers, title=said, recording=where, next_command=next_command)
+        plain_text = render(
+            answers, title=said, recording=where, pictures=pictures, next_command=next_command
+        )
         write_output(flags["output"], text=plain_text, json=as_json)
     return exit_code(answers)
+
+
+def _draw(answers: Sequence[Any], run: Run) -> str | None:
+    """Where the pictures of the answers are; why not; None: there are none to draw."""
+    try:
+        drawn = write_pictures(answers, run)
+    except (OSError, RecordingError) as error:
+        return f"not drawn: {error}"
+    return shown(drawn[0].parent) if drawn else None
 
 
 def load_setup(directory: Path, flags: dict[str, Any]) -> Setup:

@@ -34,6 +34,7 @@ def render(
     *,
     title: str,
     recording: str,
+    pictures: str | None = None,
     next_command: str | None = None,
     width: int = 80,
     style: Style = plain,
@@ -50,6 +51,8 @@ def render(
                 advice = f" {check.advice}" if check.advice else ""
                 out += _labelled("", f"! {check.name}: {check.detail}{advice}", width, style)
     out += _labelled("Recording", recording, width, style, wrap=False)
+    if pictures:
+        out += _labelled("Pictures", pictures, width, style, wrap=False)
     if next_command:
         out += _labelled("Next", next_command, width, style, wrap=False)
     return "\n".join(out) + "\n"
