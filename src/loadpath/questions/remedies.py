@@ -30,6 +30,8 @@ STAYS_SLOW = 0.1
 
 ALL_FAIL = 0.9
 SAYS_READY = 0.8
+WHOLE = ("process", "connect", "stream")
+"""Layers whose faults take the whole of what they hit."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +230,9 @@ def amplified(outcome: Outcome, context: Context) -> Finding | None:
 def lying_readiness(outcome: Outcome, context: Context) -> Finding | None:
     """It says that it is ready while it answers next to nobody."""
     if outcome.ready_ratio is None or outcome.course is None or _is_of_service(outcome):
+        return None
+    if outcome.fault.layer not in WHOLE:
+        # One statement that fails is nothing that a readiness check could know.
         return None
     if not outcome.useless_ratio >= ALL_FAIL or outcome.ready_ratio < SAYS_READY:
         return None
