@@ -40,6 +40,7 @@ class Session:
         self.scratch = scratch
         self._told: list[EventSink] = [emit]
         self._ends_s = ends_s
+        self._kept_s = 0.0
         self._snapshots: dict[Path, Snapshot] = {}
         self._warned: set[str] = set()
 
@@ -64,8 +65,12 @@ class Session:
             self._told.remove(also)
 
     def left_s(self) -> float:
-        """Seconds left of the user's budget; infinite without one."""
-        return self._ends_s - time.monotonic()
+        """Seconds left of the user's budget, less what is kept; infinite without one."""
+        return self._ends_s - self._kept_s - time.monotonic()
+
+    def keep_for_others(self, seconds: float) -> None:
+        """So much of the budget is for what comes after the question that is asked now."""
+        self._kept_s = seconds
 
     async def snapshot(self, setup: Setup) -> Snapshot:
         """The seeded data that every arm of this service starts from; made on the first call.

@@ -23,6 +23,9 @@ from loadpath.questions.what_if import derive_what_if
 from loadpath.recording import Recording, Run, Status
 from loadpath.spec import Setup, refuse_writes
 
+KEPT_SHARE = 0.2
+"""At most so much of a budget is kept for the questions that come later."""
+
 
 async def ask(
     questions: Sequence[Question],
@@ -43,7 +46,9 @@ async def ask(
 
     async def collect(session: Session) -> None:
         session.faults = tuple(faults)
-        for question in questions:
+        for number, question in enumerate(questions):
+            later = sum(each.estimate(setup, depth) for each in questions[number + 1 :])
+            session.keep_for_others(min(later, KEPT_SHARE * (budget_s or depth.budget_s)))
             await question.collect(session, setup, depth)
 
     await collecting(
