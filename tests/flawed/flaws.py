@@ -50,13 +50,13 @@ FLAWS = {
         ),
         Flaw(
             name="unbounded retries",
-            fault="database error 40001 on SELECT $1::int % 7, for 1500ms",
+            fault="database error 40001 on SELECT $1::int % 7, for 1.5s",
             harm="amplified",
             operations={"GET /stock/{n}": 1},
         ),
         Flaw(
             name="not idempotent",
-            fault="database drop ack after commit of INSERT INTO orders, for 1500ms",
+            fault="database drop ack after commit of INSERT INTO orders, for 1.5s",
             harm="duplicated",
             operations=SHOP,
             writes=True,
