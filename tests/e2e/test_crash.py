@@ -70,7 +70,10 @@ def test_nothing_is_left_of_a_fault_when_loadpath_is_ended_in_it(place: Place, s
     started = place.start("ask", "crash", "--json", "--faults", fault)
     # A second after the last of these, every process of the database is stopped.
     started.until_event(event="PhaseStarted", phase=fault)
-    started.until(lambda: any(e.get("phase") == fault and e.get("errors") for e in started.events()))
+    failing = {"event": "LoadProgress", "phase": fault}
+    started.until(
+        lambda: any(failing.items() <= e.items() and e["errors"] for e in started.events())
+    )
     ended = started.end(sig)
     assert place.left_in_the_end(20.0) == []
     assert "Traceback" not in ended.err

@@ -1,6 +1,6 @@
 """Services with a planted flaw each, what brings it to light, and what has to be said of it.
 
-python flaws.py [--times N] [NAME …]   every flaw and its clean twin, N times: what was accused
+python flaws.py [--times N] [--record FILE] [NAME …]   every flaw and its clean twin, N times
 """
 
 from __future__ import annotations
@@ -159,30 +159,49 @@ def accused(flaw: Flaw, *, planted: bool) -> tuple[set[str], str]:
         return {each["harm"] for each in answer["figures"]["findings"]}, ended.stdout
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What was accused in one run; right: the planted flaw, or nothing of a clean twin."""
+
+    name: str
+    planted: bool
+    found: list[str]
+    right: bool
+
+
+def series(names: list[str], times: int, record: Path | None) -> list[Outcome]:
+    """Run each flaw and its clean twin so often, less what `record` has already."""
+    outcomes = []
+    if record is not None and record.exists():
+        outcomes = [msgspec.json.decode(line, type=Outcome) for line in record.open("rb")]
+    done = Counter((outcome.name, outcome.planted) for outcome in outcomes)
+    for number in range(times):
+        for name in names:
+            for planted in (True, False):
+                if number < done[name, planted]:
+                    continue
+                found, said = accused(FLAWS[name], planted=planted)
+                right = FLAWS[name].harm in found if planted else not found
+                outcome = Outcome(name, planted, sorted(found), right)
+                outcomes.append(outcome)
+                kind = "planted" if planted else "clean"
+                print(f"{name}, {kind}: {', '.join(outcome.found) or 'nothing'}", flush=True)
+                if not outcome.right:
+                    print(said, flush=True)
+                if record is not None:
+                    with record.open("ab") as file:
+                        file.write(msgspec.json.encode(outcome) + b"\n")
+    return outcomes
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1)
-    parser.add_argument("--clean", action="store_true", help="the clean twins alone")
-    parser.add_argument("--planted", action="store_true", help="the flawed ones alone")
+    parser.add_argument("--record", type=Path, help="go on where that file ends, and add to it")
     parser.add_argument("names", nargs="*", choices=[[], *FLAWS])
     options = parser.parse_args()
-    wrong = 0
-    for name in options.names or FLAWS:
-        for planted in (True, False):
-            if (options.clean and planted) or (options.planted and not planted):
-                continue
-            seen: Counter[str] = Counter()
-            for _ in range(options.times):
-                found, said = accused(FLAWS[name], planted=planted)
-                seen.update(found or {"nothing"})
-                good = FLAWS[name].harm in found if planted else not found
-                wrong += not good
-                if not good:
-                    lines = json.loads(said)["answers"][0]["lines"]
-                    print("   ", *(f"{x['verdict']} · {x['cause']}" for x in lines), sep="\n    ")
-            kind = "planted" if planted else "clean  "
-            print(f"{name:22} {kind} {dict(seen)}", flush=True)
-    print(f"{wrong} wrong")
+    outcomes = series(options.names or list(FLAWS), options.times, options.record)
+    wrong = [outcome for outcome in outcomes if not outcome.right]
+    print(f"{len(wrong)} of {len(outcomes)} wrong")
     return 1 if wrong else 0
 
 

@@ -2,7 +2,7 @@
 
 Clones the last commit into `.acceptance/COMMIT/`, and does the steps of `STEPS` there in order.
 What a step saw is kept there too: called again, it goes on where it was interrupted. Every result
-is written into docs/reference/acceptance.md with its date, the machine and the commit. Takes two
+is written into docs/reference/acceptance.md with its date, the machine and the commit. Takes five
 hours and wants a quiet machine. Ends in 1 when a promise is broken.
 """
 
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import flawed
 import known
 import page
 import shortener
@@ -57,6 +58,10 @@ STEPS: dict[str, tuple[str, Step]] = {
         lambda clone: shortener.kills(clone, times=20),
     ),
     "codes": ("collisions of 10 million short codes of each kind", shortener.codes),
+    "flaws": (
+        "planted flaws and their clean twins, 20 runs of each: found, and nobody else accused",
+        lambda clone: flawed.flaws(clone, times=20),
+    ),
     "test": ("`make test`", lambda clone: timed(["make", "test"], clone)),
 }
 
