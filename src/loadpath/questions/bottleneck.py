@@ -91,10 +91,6 @@ def _wires_s(setup: Setup, depth: Depth) -> float:
     return traced.estimate_s(setup, depth.traced_s, _start_s(setup) / 2)
 
 
-def _wires_s(setup: Setup, depth: Depth) -> float:
-    return traced.estimate_s(setup, depth.traced_s, _start_s(setup) / 2)
-
-
 def _has_own_knee(workload: Workload, operation: Operation) -> bool:
     """Whether it is ramped over the others: not where it is all there is, nor where it may not."""
     others = sum(o.weight for o in workload.operations if o.name != operation.name)
