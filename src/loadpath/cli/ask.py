@@ -29,8 +29,9 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
     \b
     bottleneck   Will this bottleneck anything? The rate at which the mix and each
                  operation miss their objective, what ran out, what lifts it.
-    crash        What if it crashes, or something it needs? Faults under load: what
-                 users see, what becomes of acknowledged writes, what is missing.
+    crash        What if it crashes, or something it needs? Faults under load:
+                 what users see, which acknowledged writes are lost, and what
+                 is missing.
     """
     if flags.pop("list_faults"):
         print_text(fault_list(width()), color=False)
