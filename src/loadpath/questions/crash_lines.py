@@ -69,7 +69,8 @@ def affected_words(outcome: Outcome) -> str:
     ]
     if not told:
         return ""
-    spared = len(outcome.operations) - len(told)
+    # Of one that was hardly asked for, or fared a little worse, nothing is claimed.
+    spared = sum(each.course.bad_ratio == 0 for each in outcome.operations)
     rest = f"; {spared} of {len(outcome.operations)} operations are spared" if spared else ""
     return f"bad: {', '.join(told)}{rest}"
 
