@@ -172,4 +172,4 @@ def test_an_odd_path_is_not_found(shortener: Shortener, path: str) -> None:
 
 def test_only_get_and_head_redirect(shortener: Shortener) -> None:
     code = shortener.code()
-    assert shortener.client.post(f"/{code}").status_code == 404
+    assert shortener.client.post(f"/{code}").status_code == 405

@@ -14,6 +14,7 @@ from systems_common.migrations import MigrationError, migrate, read_migrations
 from systems_common.settings import SettingsError, from_environment
 
 from shortener.drafts import moment_of
+from shortener.guard import BanError, ban, banned_hosts, unban
 from shortener.indexes import set_visit_index
 from shortener.keys import add_key, new_key
 from shortener.seed import SeedError, seed
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingsError as error:
         print(f"shortener: {error}", file=sys.stderr)
         return _EXIT_CONFIGURATION
-    except (DatabaseUnavailableError, MigrationError, SeedError) as error:
+    except (DatabaseUnavailableError, MigrationError, SeedError, BanError) as error:
         print(f"shortener {options.command}: {error}", file=sys.stderr)
         return _EXIT_FAILED
     return 0
@@ -51,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     sowing.add_argument("--links", type=_count, default=100_000, help="default: 100000")
     sowing.add_argument("--visits", type=_count, help="default: twice the links")
+    banning = commands.add_parser("ban", help="ban a host with all its subdomains")
+    banning.add_argument("host")
+    unbanning = commands.add_parser("unban", help="take a ban back")
+    unbanning.add_argument("host")
+    commands.add_parser("banned", help="list the banned hosts")
     key = commands.add_parser("api-key", help="make an API key and print it, this once")
     key.add_argument("--name", default="unnamed", help="what it is for")
     key.add_argument("--expires", type=_moment, metavar="DATE", help="ISO 8601; default: never")
@@ -85,6 +91,17 @@ async def _run(options: argparse.Namespace, settings: DatabaseSettings) -> None:
             if settings.seed_api_key:
                 await add_key(connection, settings.seed_api_key, "seed")
             print(f"seeded {options.links} links and {visits} visits")
+        elif options.command == "ban":
+            host = await ban(connection, options.host)
+            if host is None:
+                raise BanError(f"expected a host such as example.com, got {options.host!r}")
+            print(f"banned {host}")
+        elif options.command == "unban":
+            if not await unban(connection, options.host):
+                raise BanError(f"{options.host} is not banned")
+            print(f"{options.host} is not banned any more")
+        elif options.command == "banned":
+            print(*await banned_hosts(connection), sep="\n")
         else:
             key = new_key()
             await add_key(connection, key, options.name, options.expires)

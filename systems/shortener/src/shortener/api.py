@@ -14,6 +14,7 @@ from systems_common.health import examine
 
 from shortener import __version__, problems
 from shortener.api_domains import DOMAIN_HANDLERS
+from shortener.api_live import LIVE_HANDLERS
 from shortener.api_parts import (
     AnyRequest,
     DomainQuery,
@@ -135,8 +136,12 @@ async def create_short_url(
     service = service_of(request)
     draft = draft_of(data, default_domain=service.default_domain)
     author = Author(request.state.api_key_id, idempotency_key or None)
-    row = await create_link(service.database, service.codes, draft, author)
+    await service.guard.check(draft.long_url)
+    digest = await service.passwords.hash(draft.password) if draft.password else None
+    row = await create_link(service.database, service.codes, draft, author, digest)
     await service.new_links.tell(row["domain"], row["code"])
+    if row.get("fresh"):
+        service.live.link(row["id"])
     return short_url(row, service.base_url)
 
 
@@ -172,6 +177,11 @@ async def edit_short_url(
     """Change what is given of a link."""
     service = service_of(request)
     edit = edit_of(data)
+    if "long_url" in edit.columns:
+        await service.guard.check(edit.columns["long_url"])
+    if edit.password is not msgspec.UNSET:
+        kept = await service.passwords.hash(edit.password) if edit.password else None
+        edit.columns["password_digest"] = kept
     row = await edit_link(service.database, code, _domain(request, code, domain), edit)
     return short_url(row, service.base_url)
 
@@ -217,8 +227,11 @@ async def post_rules(
     request: AnyRequest, code: str, data: SetRedirectRules, domain: DomainQuery = None
 ) -> RedirectRules:
     """Put these rules in place of those there are; they are tried in this order."""
-    database = service_of(request).database
+    service = service_of(request)
+    database = service.database
     rules = rules_of(data)
+    for long_url in {rule.long_url for rule in rules}:
+        await service.guard.check(long_url)
     link = await find_link(database, code, _domain(request, code, domain))
     await set_rules(database, link, rules)
     return redirect_rules(link, await list_rules(database, link["id"]))
@@ -274,6 +287,7 @@ async def health(request: AnyRequest) -> Response[Health]:
 
 
 _HANDLERS: list[Any] = [
+    *LIVE_HANDLERS,
     list_short_urls,
     create_short_url,
     get_short_url,

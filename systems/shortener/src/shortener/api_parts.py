@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request
@@ -86,10 +86,12 @@ async def require_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRou
     key = connection.headers.get("x-api-key")
     if not key:
         raise problems.missing_key()
-    owner = await service_of(connection).keys.owner(key)
+    service = service_of(connection)
+    owner = await service.keys.owner(key)
     if owner is None:
         raise problems.invalid_key()
     connection.state.api_key_id = owner
+    await service.throttle.count_key(cast("dict[str, Any]", connection.scope), owner)
 
 
 def service_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Service:

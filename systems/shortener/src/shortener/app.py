@@ -29,9 +29,12 @@ from systems_common.settings import SettingsError
 from shortener import __version__, problems
 from shortener.api import health, rest
 from shortener.codes import RESERVED
+from shortener.page import page
+from shortener.public import public
 from shortener.redirect import Redirector
 from shortener.service import NotMigratedError, open_service
 from shortener.settings import Settings, read_settings
+from shortener.throttle import Throttle
 
 __all__ = ["app", "create_app"]
 
@@ -40,15 +43,18 @@ log = logging.getLogger(__name__)
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 # What hangs below a code, and below the root, is the API's; all other paths are visitors'.
 _BELOW_A_CODE = ("/track", "/qr-code")
+# "/" and "/-/…"; no code is a dash.
+_PAGE = ("", "-")
 _BODY_BYTES_MAX = 64 * 1024
 
 
 def create_app(settings: Settings) -> Asgi:
     """The application for these settings; it connects when the server starts it."""
     redirector: Redirector | None = None
+    throttle: Throttle | None = None
 
     api = Litestar(
-        [rest, health],
+        [rest, health, *public, *(page if settings.web_page else ())],
         exception_handlers={Exception: _answer_exception},
         openapi_config=OpenAPIConfig(
             title="Link shortener",
@@ -68,7 +74,7 @@ def create_app(settings: Settings) -> Asgi:
 
     async def live(receive: Any, send: Any) -> None:
         # Not left to the framework, whose answer to a start that fails is 100 lines of traceback.
-        nonlocal redirector
+        nonlocal redirector, throttle
         await receive()
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -80,6 +86,7 @@ def create_app(settings: Settings) -> Asgi:
                 return
             api.state.service = service
             redirector = service.redirector
+            throttle = service.throttle if service.throttle.watches else None
             # What is alive now lives as long as the process; the collector need not look.
             gc.collect()
             gc.freeze()
@@ -90,13 +97,19 @@ def create_app(settings: Settings) -> Asgi:
     async def dispatch(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and redirector is not None:
             path: str = scope["path"]
-            name, slash, _ = path[1:].partition("/")
-            if name not in RESERVED and scope["method"] in ("GET", "HEAD"):
-                if name and not slash:
-                    await redirector(scope, send)
+            if throttle is not None and not path.startswith("/health"):
+                send = await throttle.admit(scope, send)
+                if send is None:
                     return
-                if not path.endswith(_BELOW_A_CODE):
-                    await redirector.elsewhere(scope, send)
+            name, slash, _ = path[1:].partition("/")
+            if name not in RESERVED and scope["method"] in ("GET", "HEAD", "POST"):
+                if name and not slash:
+                    await redirector(scope, receive, send)
+                    return
+                if not path.endswith(_BELOW_A_CODE) and not (
+                    settings.web_page and name in _PAGE and not redirector.leaves_the_root(scope)
+                ):
+                    await redirector.elsewhere(scope, receive, send)
                     return
         if scope["type"] == "lifespan":
             await live(receive, send)

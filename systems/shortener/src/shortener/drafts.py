@@ -16,6 +16,7 @@ from shortener.codes import CODE_LENGTH, CODE_LENGTH_MAX, CODE_LENGTH_MIN, clean
 from shortener.domain_settings import RedirectColumn
 from shortener.link_rules import RuleDraft
 from shortener.links import LinkColumn, LinkDraft, LinkEdit
+from shortener.passwords import PASSWORD_LENGTH_MAX
 from shortener.rules import Condition, is_condition
 
 __all__ = [
@@ -60,6 +61,7 @@ class CreateShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_visits: int | None = None
     crawlable: bool = False
     forward_query: bool = True
+    password: str | None = None
 
 
 class EditShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -73,6 +75,7 @@ class EditShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_visits: int | UnsetType | None = UNSET
     crawlable: bool | UnsetType = UNSET
     forward_query: bool | UnsetType = UNSET
+    password: str | UnsetType | None = UNSET
 
 
 class RedirectCondition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -143,6 +146,7 @@ def draft_of(wanted: CreateShortUrl, *, default_domain: str) -> LinkDraft:
             "validSince": wanted.valid_since,
             "validUntil": wanted.valid_until,
             "maxVisits": wanted.max_visits,
+            "password": wanted.password,
         },
         wrong,
     )
@@ -161,6 +165,7 @@ def draft_of(wanted: CreateShortUrl, *, default_domain: str) -> LinkDraft:
         crawlable=wanted.crawlable,
         forward_query=wanted.forward_query,
         find_if_exists=wanted.find_if_exists,
+        password=values["password"],
     )
 
 
@@ -188,6 +193,7 @@ def edit_of(wanted: EditShortUrl) -> LinkEdit:
             ("validSince", wanted.valid_since),
             ("validUntil", wanted.valid_until),
             ("maxVisits", wanted.max_visits),
+            ("password", wanted.password),
         )
         if value is not UNSET
     }
@@ -199,7 +205,7 @@ def edit_of(wanted: EditShortUrl) -> LinkEdit:
         columns["crawlable"] = wanted.crawlable
     if wanted.forward_query is not UNSET:
         columns["forward_query"] = wanted.forward_query
-    return LinkEdit(columns, values.get("tags"))
+    return LinkEdit(columns, values.get("tags"), values.get("password", UNSET))
 
 
 def _checked(given: dict[str, Any], wrong: list[str]) -> dict[str, Any]:
@@ -216,6 +222,9 @@ def _checked(given: dict[str, Any], wrong: list[str]) -> dict[str, Any]:
             case "maxVisits":
                 values[name] = value
                 fits = value is None or 1 <= value <= _VISITS_MAX
+            case "password":
+                values[name] = value or None
+                fits = len(value or "") <= PASSWORD_LENGTH_MAX
             case _:
                 values[name] = moment_of(value) if value else None
                 fits = not value or values[name] is not None

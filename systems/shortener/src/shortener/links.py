@@ -22,16 +22,19 @@ __all__ = [
     "Author",
     "LinkDraft",
     "LinkEdit",
+    "crawlable_codes",
     "create_link",
     "delete_link",
     "delete_visits_of",
     "edit_link",
     "find_link",
+    "links_by_id",
 ]
 
 LINK_COLUMNS = """
 l.id, l.domain, l.code, l.long_url, l.title, l.valid_since, l.valid_until, l.max_visits,
-l.crawlable, l.forward_query, l.has_redirect_rules, l.created_at"""
+l.crawlable, l.forward_query, l.has_redirect_rules, l.created_at,
+l.password_digest IS NOT NULL AS has_password"""
 """What the API shows of a link itself, from link AS l."""
 LINK_TAGS = """ARRAY(
     SELECT tag.name FROM link_tag JOIN tag ON tag.id = link_tag.tag_id
@@ -62,18 +65,29 @@ class LinkDraft(msgspec.Struct, frozen=True, kw_only=True):
     crawlable: bool = False
     forward_query: bool = True
     find_if_exists: bool = False
+    password: str | None = None
 
 
 LinkColumn = Literal[
-    "long_url", "title", "valid_since", "valid_until", "max_visits", "crawlable", "forward_query"
+    "long_url",
+    "title",
+    "valid_since",
+    "valid_until",
+    "max_visits",
+    "crawlable",
+    "forward_query",
+    "password_digest",
 ]
 
 
 class LinkEdit(msgspec.Struct, frozen=True):
-    """What is to change in a link, already checked; `tags` None leaves them."""
+    """What is to change in a link, already checked; `tags` None leaves them, and so does `password`
+    UNSET, while None takes it away.
+    """
 
     columns: dict[LinkColumn, Any]
     tags: tuple[str, ...] | None = None
+    password: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -91,8 +105,8 @@ _INSERT = f"""
 WITH made AS (
     INSERT INTO link (
         code, long_url, title, valid_since, valid_until, max_visits, crawlable,
-        forward_query, api_key_id, idempotency_digest, request_digest, domain
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        forward_query, api_key_id, idempotency_digest, request_digest, domain, password_digest
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14)
     ON CONFLICT DO NOTHING
     RETURNING *
 ), named AS (
@@ -105,7 +119,8 @@ WITH made AS (
         || ARRAY(SELECT id FROM named ORDER BY id)
     FROM made
 )
-SELECT {LINK_COLUMNS}, 0 AS total, 0 AS bots, $13::text[] AS tags FROM made AS l"""
+SELECT {LINK_COLUMNS}, 0 AS total, 0 AS bots, $13::text[] AS tags, true AS fresh
+FROM made AS l"""
 
 _LINK = f"SELECT {_COLUMNS} FROM link AS l JOIN link_counter AS c ON c.link_id = l.id"
 _BY_CODE = f"{_LINK} WHERE l.code = $1 AND l.domain = $2"
@@ -122,6 +137,7 @@ WHERE l.long_url = $1 AND l.domain = $7
   AND ($4::timestamptz IS NULL OR l.valid_since = $4)
   AND ($5::timestamptz IS NULL OR l.valid_until = $5)
   AND ($6::integer IS NULL OR l.max_visits = $6)
+  AND l.password_digest IS NULL
 ORDER BY l.created_at DESC, l.id DESC LIMIT 1"""
 
 
@@ -133,16 +149,39 @@ async def find_link(database: Database, code: str, domain: str = "") -> Any:
     return row
 
 
+async def links_by_id(database: Database, ids: list[int]) -> list[Any]:
+    """The rows of these links with their counts, of those that are there, in no order."""
+    rows: list[Any] = (
+        await database.fetch(f"{_LINK} WHERE l.id = ANY ($1::bigint[])", ids) if ids else []
+    )
+    return rows
+
+
+async def crawlable_codes(database: Database, limit: int) -> list[str]:
+    """The codes that robots.txt may allow, the newest first; protected links are not among them."""
+    rows = await database.fetch(
+        """SELECT code FROM link WHERE crawlable AND password_digest IS NULL
+           ORDER BY id DESC LIMIT $1""",
+        limit,
+    )
+    return [row["code"] for row in rows]
+
+
 async def create_link(
-    database: Database, codes: CodeSource, draft: LinkDraft, author: Author
+    database: Database,
+    codes: CodeSource,
+    draft: LinkDraft,
+    author: Author,
+    password_digest: str | None = None,
 ) -> Any:
-    """Make the link, or return the one that an earlier, equal request made.
+    """Make the link, or return the one that an earlier, equal request made. Only the row of a link
+    that this call made has a member `fresh`.
 
     Raises the problem of a slug that is taken, or of an Idempotency-Key used for something else.
     """
     for attempt in range(1, _TAGS_GONE_MAX + 1):
         try:
-            return await _create(database, codes, draft, author)
+            return await _create(database, codes, draft, author, password_digest)
         except asyncpg.ForeignKeyViolationError:
             # A tag was deleted between our looking for it and its use; it is made anew.
             if attempt == _TAGS_GONE_MAX:
@@ -150,10 +189,17 @@ async def create_link(
     raise AssertionError("the loop returns or raises")
 
 
-async def _create(database: Database, codes: CodeSource, draft: LinkDraft, author: Author) -> Any:
-    if not draft.find_if_exists:
+async def _create(
+    database: Database,
+    codes: CodeSource,
+    draft: LinkDraft,
+    author: Author,
+    password_digest: str | None,
+) -> Any:
+    # Whoever wants a link with a password wants no other one's.
+    if not draft.find_if_exists or password_digest is not None:
         async with database.connection() as connection:
-            return await _insert(connection, codes, draft, author)
+            return await _insert(connection, codes, draft, author, password_digest)
     async with transaction(database) as connection:
         # Two equal requests at the same time: the second waits here, then finds the first's link.
         await connection.execute(
@@ -169,10 +215,16 @@ async def _create(database: Database, codes: CodeSource, draft: LinkDraft, autho
             draft.max_visits,
             draft.domain,
         )
-        return row if row is not None else await _insert(connection, codes, draft, author)
+        return row if row is not None else await _insert(connection, codes, draft, author, None)
 
 
-async def _insert(connection: Any, codes: CodeSource, draft: LinkDraft, author: Author) -> Any:
+async def _insert(
+    connection: Any,
+    codes: CodeSource,
+    draft: LinkDraft,
+    author: Author,
+    password_digest: str | None,
+) -> Any:
     idempotency, request = _digests(draft, author)
     if draft.domain:
         await connection.execute(_ENSURE_DOMAIN, draft.domain)
@@ -196,6 +248,7 @@ async def _insert(connection: Any, codes: CodeSource, draft: LinkDraft, author: 
             request,
             draft.domain,
             sorted(draft.tags),
+            password_digest,
         )
         if row is not None:
             return row
@@ -214,6 +267,9 @@ def _digests(draft: LinkDraft, author: Author) -> tuple[bytes | None, bytes | No
     if author.idempotency_key is None:
         return None, None
     key = f"{author.api_key_id} {author.idempotency_key}".encode()
+    if draft.password is not None:
+        # A plain digest of it would undo what scrypt is for.
+        draft = msgspec.structs.replace(draft, password="")
     return hashlib.sha256(key).digest(), hashlib.sha256(msgspec.json.encode(draft)).digest()
 
 

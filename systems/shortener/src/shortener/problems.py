@@ -11,13 +11,17 @@ __all__ = [
     "invalid_data",
     "invalid_key",
     "key_reused",
+    "link_banned",
     "link_not_found",
+    "live_unavailable",
+    "method_not_allowed",
     "missing_key",
     "no_mercure",
     "not_found",
     "slug_taken",
     "tag_not_found",
     "tag_taken",
+    "too_many_requests",
     "too_visited",
     "unavailable",
 ]
@@ -166,4 +170,42 @@ def unavailable() -> ProblemError:
         "Service unavailable",
         "The service cannot do this now. Try again.",
         headers={"retry-after": "1"},
+    )
+
+
+def too_many_requests() -> ProblemError:
+    """429: more calls than the limit allows; how long to wait stands in Retry-After."""
+    return ProblemError(
+        429,
+        "about:blank",
+        "Too many requests",
+        "More requests than are allowed in this time. Retry-After says when to try again.",
+    )
+
+
+def link_banned() -> ProblemError:
+    """403: where the link leads has been banned since."""
+    return ProblemError(
+        403, "about:blank", "Link blocked", "The site that this link leads to is blocked here."
+    )
+
+
+def method_not_allowed(allowed: str) -> ProblemError:
+    """405: the path is there, but not for this method."""
+    return ProblemError(
+        405,
+        "about:blank",
+        "Method not allowed",
+        f"Expected one of {allowed}.",
+        headers={"allow": allowed},
+    )
+
+
+def live_unavailable() -> ProblemError:
+    """501: real-time events need NATS."""
+    return ProblemError(
+        501,
+        "about:blank",
+        "Real-time events are off",
+        "This service was started without NATS_URL, which real-time events need.",
     )

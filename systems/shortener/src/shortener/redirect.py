@@ -21,6 +21,10 @@ from shortener.clients import Network, anonymized, client_address
 from shortener.codes import SLUG_LENGTH_MAX
 from shortener.domains import Domain, Domains
 from shortener.orphans import OrphanType
+from shortener.fallbacks import Fallbacks
+from shortener.fallbacks import location as fallback_of
+from shortener.gate import Gate, GuardedError
+from shortener.live import Live
 from shortener.recording import Recorder
 from shortener.rules import Visitor, choose
 from shortener.targets import Target, Targets, key_of
@@ -29,6 +33,7 @@ from shortener.visits import Visit, browser_of, store_one
 __all__ = ["ExtraPath", "Redirector"]
 
 Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 ExtraPath = Literal["default", "append", "ignore"]
 
@@ -58,6 +63,9 @@ class Redirector:
         disable_track_param: str | None = None,
         track_orphans: bool = True,
         extra_path: ExtraPath = "default",
+        gate: Gate,
+        live: Live,
+        fallbacks: Fallbacks,
     ) -> None:
         self._targets = targets
         self._domains = domains
@@ -70,21 +78,59 @@ class Redirector:
         self._untracked = disable_track_param
         self._track_orphans = track_orphans
         self._extra_path = extra_path
+        self._gate = gate
+        self._live = live
+        self._fallbacks = fallbacks
         # A permanent redirect that browsers keep hides later visits; this bounds it to 90 s.
         age_s = 90 if status in (301, 308) else 0
         self._cache_control = (b"cache-control", b"private, max-age=%d" % age_s)
         self._uncached = (b"cache-control", b"private, max-age=0")
 
-    async def __call__(self, scope: Scope, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request for a path of a single segment."""
+        await self._lead(scope, receive, send)
+
+    async def _lead(
+        self, scope: Scope, receive: Receive, send: Send, code: str | None = None, extra: str = ""
+    ) -> None:
+        status = self._status
         try:
-            location = await self._follow(scope)
+            try:
+                location = await self._follow(scope, code)
+                if scope["method"] == "POST":
+                    raise problems.method_not_allowed("GET, HEAD")
+            except GuardedError as guarded:
+                if not await self._gate.admits(scope, receive, send, guarded.link_id):
+                    return
+                location = await self._follow(scope, code, admitted=True)
+                if scope["method"] == "POST":
+                    status = 303  # The password is not for the site that the link leads to.
+        except DatabaseUnavailableError:
+            await _send_problem(send, problems.unavailable())
+            return
         except ProblemError as problem:
             await self._not_found(scope, send, "invalid_short_url", problem)
             return
-        await _send_redirect(send, self._status, location, self._cache_control)
+        if extra:
+            location = with_path(location, extra)
+        await _send_redirect(send, status, location, self._cache_control)
 
-    async def elsewhere(self, scope: Scope, send: Send) -> None:
+    async def track(self, scope: Scope, code: str) -> None:
+        """Count a visit as a redirect does, for the tracking pixel.
+
+        Raises the problem of a link that does not lead on now, or only with a password.
+        """
+        try:
+            await self._follow(scope, code)
+        except GuardedError as guarded:
+            raise problems.link_not_found(code) from guarded
+
+    def leaves_the_root(self, scope: Scope) -> bool:
+        """Whether `/` leads somewhere else on the domain of a request."""
+        domain = self._domains.of(dict(scope["headers"]).get(b"host"))
+        return bool(domain.redirects.get("base_url") or self._fallbacks.base_url)
+
+    async def elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a path that is neither a code nor one of the API: /, or more than one segment."""
         if scope["path"] == "/":
             await self._not_found(scope, send, "base_url", problems.not_found())
@@ -93,19 +139,16 @@ class Redirector:
         if self._extra_path == "default" or not code:
             await self._not_found(scope, send, "regular_404", problems.not_found())
             return
-        try:
-            location = await self._follow(scope, code)
-        except ProblemError as problem:
-            await self._not_found(scope, send, "invalid_short_url", problem)
-            return
-        if self._extra_path == "append":
-            location = with_path(location, f"/{extra}")
-        await _send_redirect(send, self._status, location, self._cache_control)
+        appended = f"/{extra}" if self._extra_path == "append" else ""
+        await self._lead(scope, receive, send, code, appended)
 
-    async def _follow(self, scope: Scope, code: str | None = None) -> str:
+    async def _follow(
+        self, scope: Scope, code: str | None = None, *, admitted: bool = False
+    ) -> str:
         """The location that the request is led to, once the visit is durable.
 
-        Raises the problem of a link that is not there or not valid now.
+        Raises the problem of a link that is not there or not valid now, and `GuardedError` unless
+        the gate has `admitted` the request.
         """
         if code is None:
             code = scope["path"][1:]
@@ -120,6 +163,8 @@ class Redirector:
                 target.valid_until_s is not None and now_s > target.valid_until_s
             ):
                 raise problems.link_not_found(code)
+            if target.guarded and not admitted:
+                raise GuardedError(target.link_id)
             location = target.location
             if target.rules:
                 location = choose(target.rules, self._visitor(scope, headers, now_s)) or location
@@ -127,7 +172,7 @@ class Redirector:
             if query and target.forward_query:
                 location = with_query(location, query.decode("latin-1"), without=self._untracked)
             # A HEAD asks where the link leads; nobody has followed it.
-            if scope["method"] == "GET":
+            if scope["method"] == "GET" or admitted:
                 await self._visit(scope, headers, domain, code, target, location)
         except (DatabaseUnavailableError, OverloadedError) as error:
             raise problems.unavailable() from error
@@ -177,6 +222,8 @@ class Redirector:
         # Only the database knows exactly how many are left, so these never take the queue.
         elif not await store_one(self._database, visit):
             raise problems.link_not_found(code)
+        if self._live.wanted:
+            self._live.visit(visit)
 
     def _click(
         self,
@@ -233,7 +280,12 @@ class Redirector:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         domain = self._domains.of(headers.get(b"host"))
-        location = domain.redirects.get(kind)
+        location = domain.redirects.get(kind) or fallback_of(
+            self._fallbacks,
+            kind,
+            domain=domain.name or self._base_url.partition("://")[2],
+            path=scope["path"],
+        )
         if self._track_orphans and scope["method"] == "GET" and not self._is_untracked(scope):
             url = self._visited_url(scope, domain)
             visit = self._click(scope, headers, 0, url, location, kind, domain.name)
@@ -242,6 +294,8 @@ class Redirector:
             except (DatabaseUnavailableError, OverloadedError):
                 await _send_problem(send, problems.unavailable())
                 return
+            if self._live.wanted:
+                self._live.orphan_visit(visit, kind)
         if location is None:
             await _send_problem(send, problem)
         else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from systems_common.ids import time_of_id_s
 
 from shortener.drafts import RedirectCondition
 from shortener.orphans import OrphanType
 from shortener.visit_lists import Overview
+from shortener.visits import Visit
 
 __all__ = [
     "PAGE_ITEMS_MAX",
@@ -26,6 +28,7 @@ __all__ = [
     "TagStatsList",
     "VisitList",
     "VisitsOverview",
+    "clicked_visit",
     "domain_list",
     "domain_redirects",
     "link_list",
@@ -65,7 +68,9 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A link; `domain` is null for the default one."""
+    """A link; `domain` is null for the default one. `has_password`, which Shlink does not have, is
+    there only when it is true.
+    """
 
     short_code: str
     short_url: str
@@ -79,6 +84,7 @@ class ShortUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     crawlable: bool
     forward_query: bool
     has_redirect_rules: bool
+    has_password: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Pagination(msgspec.Struct, frozen=True, rename="camel"):
@@ -265,12 +271,25 @@ def short_url(row: Any, base_url: str) -> ShortUrl:
         crawlable=row["crawlable"],
         forward_query=row["forward_query"],
         has_redirect_rules=row["has_redirect_rules"],
+        has_password=row["has_password"] or msgspec.UNSET,
     )
 
 
 def link_list(rows: list[Any], of_all: int, page: int, length: int, base_url: str) -> ShortUrlList:
     """A page of links as the API shows it."""
     return ShortUrlList(page_of(rows, lambda row: short_url(row, base_url), of_all, page, length))
+
+
+def clicked_visit(visit: Visit, plain_url: str) -> RegularVisit:
+    """A visit that just happened as the API will show it."""
+    return RegularVisit(
+        referer=visit.referer or "",
+        date=_date(datetime.fromtimestamp(time_of_id_s(visit.id), UTC)),
+        user_agent=visit.user_agent or "",
+        potential_bot=visit.bot,
+        visited_url=visit.visited_url or plain_url,
+        redirect_url=visit.redirect_url,
+    )
 
 
 def visit_list(rows: list[Any], of_all: int, page: int, length: int, base_url: str) -> VisitList:

@@ -10,6 +10,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 from glide import GlideClient
 from systems_common import valkey
 from systems_common.broker import Broker
@@ -19,12 +20,18 @@ from systems_common.health import Check
 from systems_common.ids import IdGenerator
 
 from shortener.changes import listen_for_changes
+from shortener.clients import networks_of
 from shortener.code_sources import CodeSource, open_codes
 from shortener.domains import Domains
+from shortener.fallbacks import Fallbacks
+from shortener.gate import Gate
+from shortener.guard import TargetGuard
 from shortener.indexes import set_visit_index
 from shortener.keys import KeyRing
+from shortener.live import Live
 from shortener.local_targets import LocalTargets
 from shortener.new_links import NewLinks
+from shortener.passwords import Passwords
 from shortener.recording import (
     DURABLE,
     STREAM,
@@ -38,7 +45,9 @@ from shortener.redirect import Redirector
 from shortener.remembering import UnknownKeys
 from shortener.settings import Settings
 from shortener.slots import SlottedRecorder, fold_slots, keep_folding
+from shortener.stopping import told_to_stop
 from shortener.targets import DatabaseTargets, Targets
+from shortener.throttle import Throttle
 from shortener.valkey_targets import ValkeyTargets
 
 __all__ = ["NotMigratedError", "Service", "open_service"]
@@ -54,6 +63,15 @@ class NotMigratedError(Exception):
     """The tables are not there."""
 
 
+class Extras(msgspec.Struct, frozen=True):
+    """What lies around the core."""
+
+    live: Live
+    throttle: Throttle
+    passwords: Passwords
+    guard: TargetGuard
+
+
 class Service:
     """What the handlers use."""
 
@@ -66,6 +84,7 @@ class Service:
         checks: Mapping[str, Check],
         codes: CodeSource,
         new_links: NewLinks,
+        extras: Extras,
     ) -> None:
         self.base_url = settings.base_url.rstrip("/")
         self.default_domain = urlsplit(settings.base_url).netloc
@@ -76,6 +95,10 @@ class Service:
         self.checks = checks
         self.codes = codes
         self.new_links = new_links
+        self.live = extras.live
+        self.throttle = extras.throttle
+        self.passwords = extras.passwords
+        self.guard = extras.guard
 
 
 @contextlib.asynccontextmanager
@@ -122,6 +145,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         if settings.visits == "slotted":
             recorder = SlottedRecorder(database)
             await stack.enter_async_context(_background("slots", partial(keep_folding, database)))
+        broker: Broker | None = None
         if settings.nats_url:
             broker = Broker(
                 settings.nats_url,
@@ -144,6 +168,23 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                 recorder = BatchRecorder(broker, database)
         stack.push_async_callback(_drain, recorder)
 
+        trusted = networks_of(settings.trusted_proxies)
+        extras = Extras(
+            Live(broker, database, settings.base_url.rstrip("/")),
+            Throttle(
+                cache,
+                per_address=settings.rate_limit_per_address,
+                per_key=settings.rate_limit_per_key,
+                trusted=trusted,
+                secret=settings.database_url,
+            ),
+            Passwords(),
+            TargetGuard(database, allow_private=settings.allow_private_targets),
+        )
+        stack.callback(extras.guard.close)
+        stack.enter_context(told_to_stop(extras.live.close))
+        await stack.enter_async_context(_background("live", extras.live.run))
+
         redirector = Redirector(
             targets=targets,
             domains=domains,
@@ -155,6 +196,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             disable_track_param=settings.disable_track_param or None,
             track_orphans=settings.track_orphan_visits,
             extra_path=settings.redirect_extra_path_mode,
+            trusted_proxies=trusted,
+            gate=Gate(database, extras.passwords, extras.throttle),
+            live=extras.live,
+            fallbacks=Fallbacks(
+                settings.default_base_url_redirect,
+                settings.default_invalid_short_url_redirect,
+                settings.default_regular_404_redirect,
+            ),
         )
         log.info("started", extra={"cache": settings.redirect_cache, "visits": settings.visits})
         yield Service(
@@ -165,6 +214,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             checks,
             codes,
             NewLinks(database, targets),
+            extras,
         )
         log.info("stopping")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from systems_common.settings import SECRET, SettingsError, from_environment
 
+from shortener.clients import networks_of
 from shortener.code_sources import CodeKind
 from shortener.indexes import VisitIndex
 from shortener.redirect import ExtraPath
@@ -17,6 +18,7 @@ __all__ = ["DatabaseSettings", "Settings", "read_settings"]
 
 _Url = Annotated[str, SECRET]
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#]+[^?#]*$")]
+_Fallback = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^/?#\s]+[^\s]*)?$")]
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     visits_ack_wait_s: Annotated[float, msgspec.Meta(ge=0.5)] = 5.0
     nats_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     delete_visits_max: Annotated[int, msgspec.Meta(ge=0)] = 0
+    allow_private_targets: bool = False
+    rate_limit_per_address: Annotated[int, msgspec.Meta(ge=0)] = 0
+    rate_limit_per_key: Annotated[int, msgspec.Meta(ge=0)] = 0
+    trusted_proxies: str = ""
+    web_page: bool = False
+    default_base_url_redirect: _Fallback = ""
+    default_invalid_short_url_redirect: _Fallback = ""
+    default_regular_404_redirect: _Fallback = ""
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
 
@@ -62,6 +72,17 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         )
         if getattr(settings, used) == value and not url
     ]
+    if settings.rate_limit_per_address + settings.rate_limit_per_key and not settings.valkey_url:
+        problems.append(
+            "VALKEY_URL is not set; RATE_LIMIT_PER_ADDRESS and RATE_LIMIT_PER_KEY need it"
+        )
+    try:
+        networks_of(settings.trusted_proxies)
+    except ValueError as error:
+        problems.append(
+            "TRUSTED_PROXIES is wrong: expected addresses and networks such as 10.0.0.0/8,"
+            f" separated by commas ({error})"
+        )
     if problems:
         raise SettingsError(problems)
     return settings

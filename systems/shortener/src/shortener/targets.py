@@ -11,13 +11,16 @@ import msgspec
 from systems_common.database import Database
 
 from shortener.addresses import location_of
+from shortener.guard import LEADS_TO_BANNED
 from shortener.rules import Condition, Rule
 
 __all__ = ["DatabaseTargets", "Target", "Targets", "key_of"]
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a redirect needs of a link. Times are Unix seconds; `limited` is: has a maxVisits."""
+    """What a redirect needs of a link. Times are Unix seconds; `limited` is: has a maxVisits;
+    `guarded`: has a password, or leads to a banned host.
+    """
 
     link_id: int
     location: str
@@ -26,6 +29,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     limited: bool
     forward_query: bool
     rules: tuple[Rule, ...] = ()
+    guarded: bool = False
 
 
 class Targets(Protocol):
@@ -53,9 +57,9 @@ def key_of(domain: str, code: str) -> str:
     return f"{domain}/{code}" if domain else code
 
 
-_SELECT = """
+_SELECT = f"""
 SELECT id, long_url, valid_since, valid_until, max_visits IS NOT NULL AS limited, forward_query,
-    has_redirect_rules
+    has_redirect_rules, password_digest IS NOT NULL OR {LEADS_TO_BANNED} AS guarded
 FROM link WHERE code = $1 AND domain = $2"""
 
 _SELECT_RULES = """
@@ -78,7 +82,7 @@ class DatabaseTargets:
         row = await self._database.fetchrow(_SELECT, code, domain)
         if row is None:
             return None
-        identifier, long_url, since, until, limited, forward_query, has_rules = row
+        identifier, long_url, since, until, limited, forward_query, has_rules, guarded = row
         rules: tuple[Rule, ...] = ()
         if has_rules:
             found = await self._database.fetch(_SELECT_RULES, identifier)
@@ -91,6 +95,7 @@ class DatabaseTargets:
             limited,
             forward_query,
             rules,
+            guarded,
         )
 
     def forget(self, key: str) -> None:
