@@ -198,6 +198,9 @@ function chart(days, label) {
       drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, value.toLocaleString()),
     );
   }
+  if (![...days.values()].some((day) => day.people + day.bots)) {
+    svg.append(drawn("text", { x: (wide + left) / 2, y: y(top_value / 2), "text-anchor": "middle" }, "No visits in this time"));
+  }
   const slot = (wide - left) / days.size;
   const bar = Math.min(slot * 0.72, 36);
   let n = 0;
