@@ -286,6 +286,7 @@ def clicked_visit(visit: Visit, plain_url: str) -> RegularVisit:
         referer=visit.referer or "",
         date=_date(datetime.fromtimestamp(time_of_id_s(visit.id), UTC)),
         user_agent=visit.user_agent or "",
+        visit_location=None,
         potential_bot=visit.bot,
         visited_url=visit.visited_url or plain_url,
         redirect_url=visit.redirect_url,
