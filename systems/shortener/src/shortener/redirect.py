@@ -20,11 +20,11 @@ from shortener.addresses import has_parameter, with_path, with_query
 from shortener.clients import Network, anonymized, client_address
 from shortener.codes import SLUG_LENGTH_MAX
 from shortener.domains import Domain, Domains
-from shortener.orphans import OrphanType
 from shortener.fallbacks import Fallbacks
 from shortener.fallbacks import location as fallback_of
 from shortener.gate import Gate, GuardedError
 from shortener.live import Live
+from shortener.orphans import OrphanType
 from shortener.recording import Recorder
 from shortener.rules import Visitor, choose
 from shortener.targets import Target, Targets, key_of
