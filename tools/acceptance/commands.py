@@ -23,7 +23,9 @@ def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedPr
     )
     if done.returncode:
         tail = "\n      ".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise Broken(f"`{' '.join(command)}` ended in {done.returncode}:\n      {tail}")
+        said = f"`{' '.join(command)}` ended in {done.returncode}:\n      {tail}"
+        # It is published, and where the clone lies is nobody's business.
+        raise Broken(said.replace(f"{folder}/", ""))
     return done
 
 

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shortener.code_sources import RandomCodes
 from shortener.links import (
     Author,
     LinkDraft,
@@ -114,7 +115,7 @@ class Writer:
         draft = LinkDraft(
             long_url="https://example.com/", slug=code, domain=domain, tags=self._tags()
         )
-        await create_link(self.database, draft, Author(1))
+        await create_link(self.database, RandomCodes(), draft, Author(1))
 
     async def visit(self) -> None:
         await store_one(self.database, self._visit(await self._link_id()))
