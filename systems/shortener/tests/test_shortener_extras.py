@@ -6,10 +6,12 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from shortener.guard import ban, unban
 from shortener.testing import Shortener, Starter, command, on_database
 from systems_common.testing import wait_until
 
@@ -44,6 +46,33 @@ def test_qr_codes_in_both_formats_and_only_of_links(shortener: Shortener) -> Non
     assert 'width="300"' in svg.text and 'stroke="#ff0000"' in svg.text
     assert shortener.client.get("/unknown/qr-code").status_code == 404
     assert shortener.total(code) == 0
+
+
+@pytest.mark.parametrize("how", ["domain", "host"])
+def test_pixel_and_qr_code_of_a_link_of_another_domain(shortener: Shortener, how: str) -> None:
+    slug, domain = f"both-{how}", "around.example"
+    of_default = shortener.code(customSlug=slug)
+    assert shortener.create(customSlug=slug, domain=domain).status_code == 200
+    only_default = shortener.code()
+    params = {"domain": domain} if how == "domain" else None
+    headers = {"host": domain} if how == "host" else None
+
+    def get(path: str) -> httpx.Response:
+        return shortener.client.get(path, params=params, headers=headers)
+
+    def total(on: str | None) -> int:
+        reply = shortener.client.get(f"/rest/v3/short-urls/{slug}", params={"domain": on or ""})
+        return int(reply.json()["visitsSummary"]["total"])
+
+    # A new domain becomes known to every process a moment after its first link.
+    qr = shortener.client.get(f"/{of_default}/qr-code").content
+    wait_until(lambda: get(f"/{slug}/qr-code").content != qr, timeout_s=2, what="the domain's QR")
+    # A domain has the codes of the default one too.
+    assert get(f"/{only_default}/qr-code").status_code == 200
+    assert get("/unknown/qr-code").status_code == 404
+    assert get(f"/{slug}/track").status_code == 200
+    wait_until(lambda: total(domain) == 1, timeout_s=2, what="the visit to be counted")
+    assert total(None) == 0
 
 
 def test_robots_txt_allows_links_that_say_so(shortener: Shortener) -> None:
@@ -160,7 +189,9 @@ def test_a_banned_host_is_refused_and_its_links_stop_to_lead_on(shortener: Short
     unicode_link = shortener.code(longUrl="https://bücher.example/")
     near = shortener.code(longUrl="https://notevil.example/")
     by_rule = shortener.code()
-    codes = (deep, unicode_link, by_rule, near)
+    # Kept as 8.8.4.4, so that a ban that comes later finds it.
+    octal = shortener.code(longUrl="http://010.0x8.1028/")
+    codes = (deep, unicode_link, by_rule, octal, near)
     condition = {"type": "language", "matchKey": None, "matchValue": "de"}
 
     def rule(target: str) -> httpx.Response:
@@ -173,10 +204,11 @@ def test_a_banned_host_is_refused_and_its_links_stop_to_lead_on(shortener: Short
     def statuses() -> list[int]:
         return [shortener.client.get(f"/{code}").status_code for code in codes]
 
-    assert statuses() == [302] * 4
+    assert statuses() == [302] * 5
     assert command(url, "ban", "EVIL.example.").stdout == "banned evil.example\n"
     assert command(url, "ban", "BÜCHER.example").returncode == 0
-    wait_until(lambda: statuses() == [403, 403, 403, 302], timeout_s=2, what="banned links to stop")
+    assert on_database(url, partial(ban, text="0x8080404")) == "8.8.4.4"
+    wait_until(lambda: statuses() == [403] * 4 + [302], timeout_s=2, what="banned links to stop")
     for target in ("https://evil.example", "http://A.Evil.Example./", "https://u:p@bücher.example"):
         refused = shortener.create(longUrl=target)
         assert (refused.status_code, refused.json()["invalidElements"]) == (400, ["longUrl"])
@@ -187,8 +219,9 @@ def test_a_banned_host_is_refused_and_its_links_stop_to_lead_on(shortener: Short
     total = shortener.total(deep)
 
     assert command(url, "unban", "evil.example").returncode == 0
-    assert command(url, "unban", "bücher.example").returncode == 0
-    wait_until(lambda: statuses() == [302] * 4, timeout_s=2, what="links to lead on again")
+    for host in ("bücher.example", "8.8.4.4"):
+        assert on_database(url, partial(unban, text=host))
+    wait_until(lambda: statuses() == [302] * 5, timeout_s=2, what="links to lead on again")
     assert shortener.total(deep) <= total + 2
     again = command(url, "unban", "evil.example")
     assert (again.returncode, again.stderr) == (1, "shortener unban: evil.example is not banned\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 from shortener.testing import Shortener
 
 KEY = "Idempotency-Key"
@@ -45,6 +46,19 @@ def test_the_same_key_with_another_body_is_refused(shortener: Shortener) -> None
     ]
     assert [reply.status_code for reply in replies] == [200, 422]
     assert replies[1].headers["content-type"] == "application/problem+json"
+
+
+def test_the_same_key_with_another_password_is_refused(shortener: Shortener) -> None:
+    def make(**more: str) -> httpx.Response:
+        body = {"longUrl": "https://example.com/kept", **more}
+        return shortener.client.post("/rest/v3/short-urls", json=body, headers={KEY: "kept"})
+
+    code = make(password="a").json()["shortCode"]
+    assert [make(password="b").status_code, make().status_code] == [422, 422]
+    # That of the link was changed since; the request is still the same one.
+    edit = shortener.client.patch(f"/rest/v3/short-urls/{code}", json={"password": "b"})
+    assert edit.status_code == 200
+    assert make(password="a").json()["shortCode"] == code
 
 
 def test_another_caller_may_use_the_same_key(shortener: Shortener) -> None:

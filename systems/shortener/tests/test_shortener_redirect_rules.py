@@ -13,12 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shortener.rules import (
+    BROWSERS as BROWSER_NAMES,
+)
+from shortener.rules import (
     CONDITION_TYPES,
     DEVICES,
     Condition,
     Rule,
     Visitor,
     accepts_language,
+    browser_named,
     choose,
     devices_of,
     is_condition,
@@ -90,6 +94,47 @@ def test_a_rule_without_conditions_matches_nobody() -> None:
 def test_devices(user_agent: str, devices: set[str]) -> None:
     assert devices_of(user_agent) == devices
     assert devices <= DEVICES
+
+
+ANDROID = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko)"
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "browser"),
+    [
+        (f"{WINDOWS} Chrome/140.0.0.0 Safari/537.36", "chrome"),
+        (f"{IPHONE} CriOS/140.0 Mobile/15E148 Safari/604.1", "chrome"),
+        (FIREFOX, "firefox"),
+        (f"{IPHONE} FxiOS/140.0 Mobile/15E148 Safari/605.1.15", "firefox"),
+        (f"{WINDOWS} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0", "edge"),
+        (f"{ANDROID} Chrome/140.0.0.0 Mobile Safari/537.36 EdgA/140.0", "edge"),
+        (f"{WINDOWS} Chrome/140.0.0.0 Safari/537.36 OPR/125.0.0.0", "opera"),
+        ("Opera/9.80 (Windows NT 6.1) Presto/2.12.388 Version/12.18", "opera"),
+        (f"{MAC} Version/18.5 Safari/605.1.15", "safari"),
+        (f"{IPHONE} Version/18.1 Mobile/15E148 Safari/604.1", "safari"),
+        ("Mozilla/5.0 (Linux; U; Android 4.0) Version/4.0 Mobile Safari/534.30", "android_browser"),
+        (f"{ANDROID} SamsungBrowser/28.0 Chrome/130.0 Mobile Safari/537.36", None),
+        ("curl/8.5.0", None),
+        ("", None),
+    ],
+)
+def test_browsers(user_agent: str, browser: str | None) -> None:
+    assert browser_named(user_agent) == browser
+    fitting = [b for b in BROWSER_NAMES if matches(_browser(b), Visitor(0.0, user_agent), {})]
+    assert fitting == ([] if browser is None else [browser])
+
+
+def _browser(name: str) -> Condition:
+    condition = Condition("browser", name.upper())
+    assert is_condition(condition)
+    return condition
+
+
+def test_a_browser_that_shlink_has_no_name_for_is_no_condition() -> None:
+    assert not is_condition(Condition("browser", "lynx"))
+    assert not is_condition(Condition("browser", ""))
 
 
 @pytest.mark.parametrize(

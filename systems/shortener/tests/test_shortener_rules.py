@@ -73,6 +73,23 @@ def test_addresses_that_are_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://0x8080808:8080/a?b#c", "http://8.8.8.8:8080/a?b#c"),
+        ("http://8.526344/8.526344", "http://8.8.8.8/8.526344"),
+        ("HTTP://010.8.8.8", "HTTP://8.8.8.8"),
+        ("http://⑧.8.8.8/", "http://8.8.8.8/"),
+        ("http://8.8.8.8./", "http://8.8.8.8/"),
+        ("https://[2001:4860:4860:0::8888]:443/", "https://[2001:4860:4860::8888]:443/"),
+        ("https://8.8.8.8.example/", "https://8.8.8.8.example/"),
+    ],
+)
+def test_an_ip_address_is_kept_in_its_usual_form(url: str, kept: str) -> None:
+    assert check_long_url(url) == kept
+    assert check_long_url(kept) == kept
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
+
+from shortener.hosts import clean_host, literal_address
 
 __all__ = [
     "LONG_URL_LENGTH_MAX",
@@ -24,6 +26,9 @@ _PATH = ":/@!$&'()*+,;=%-._~"
 def check_long_url(text: str) -> str | None:
     """The address without surrounding blanks, or None when it is not one to redirect to.
 
+    A host that spells out an IP address (`0x8080808`, `8.526344`) is written in its usual form, as
+    browsers do, so that what is compared with it later need not know the others.
+
     Only http and https with a host: a `javascript:` or `data:` address would run in the name of
     whoever shared the short link, and a control character could end the Location header. Without
     a user or password: `https://bank.example@elsewhere.example/` leads elsewhere.
@@ -39,7 +44,21 @@ def check_long_url(text: str) -> str | None:
         return None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
         return None
-    return None if "@" in parts.netloc else url
+    if "@" in parts.netloc:
+        return None
+    return _with_usual_address(url, parts)
+
+
+def _with_usual_address(url: str, parts: SplitResult) -> str:
+    given = parts.hostname or ""
+    host = clean_host(given)
+    address = None if host is None or host == given else literal_address(host)
+    if address is None:
+        return url
+    spelled = f"[{address}]" if address.version == 6 else str(address)
+    port = "" if parts.port is None else f":{parts.port}"
+    begin = url.index(parts.netloc, len(parts.scheme) + 3)
+    return url[:begin] + spelled + port + url[begin + len(parts.netloc) :]
 
 
 def location_of(long_url: str) -> str:

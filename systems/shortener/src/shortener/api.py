@@ -137,8 +137,10 @@ async def create_short_url(
     draft = draft_of(data, default_domain=service.default_domain)
     author = Author(request.state.api_key_id, idempotency_key or None)
     await service.guard.check(draft.long_url)
-    digest = await service.passwords.hash(draft.password) if draft.password else None
-    row = await create_link(service.database, service.codes, draft, author, digest)
+    password = None
+    if draft.password:
+        password = await service.passwords.keep(draft.password, author.idempotency)
+    row = await create_link(service.database, service.codes, draft, author, password)
     await service.new_links.tell(row["domain"], row["code"])
     if row.get("fresh"):
         service.live.link(row["id"])

@@ -63,6 +63,7 @@ class Problem(msgspec.Struct, frozen=True):
 _ALWAYS = {
     400: "A parameter or the body is not what it can be",
     401: "No API key, or one that is not valid",
+    429: "More requests than a limit allows; Retry-After says when to come again",
     503: "Something that the service needs does not answer",
 }
 

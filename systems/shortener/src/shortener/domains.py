@@ -53,6 +53,10 @@ class Domains:
             found = self._others.get(host.lower().removesuffix(b":80").removesuffix(b":443"))
         return found or self._default
 
+    def chosen(self, name: str | None, host: bytes | None) -> Domain:
+        """The domain that a parameter `domain` names, if there is one; else that of the host."""
+        return self.of(name.encode("utf-8", "surrogatepass") if name else host)
+
     async def load(self) -> None:
         """Read the domains. Raises `DatabaseUnavailableError`."""
         others: dict[bytes, Domain] = {}

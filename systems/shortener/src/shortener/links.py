@@ -13,6 +13,7 @@ from systems_common.database import Database, transaction
 from shortener import problems
 from shortener.code_sources import CodeSource
 from shortener.codes import CODE_LENGTH
+from shortener.passwords import KeptPassword
 from shortener.tags import ENSURE_TAGS
 from shortener.tally import TALLY_COUNTED
 
@@ -96,6 +97,11 @@ class Author(msgspec.Struct, frozen=True):
     api_key_id: int
     idempotency_key: str | None = None
 
+    @property
+    def idempotency(self) -> str | None:
+        """The key, with whose it is: callers do not get in each other's way."""
+        return self.idempotency_key and f"{self.api_key_id} {self.idempotency_key}"
+
 
 _ENSURE_DOMAIN = """
 INSERT INTO domain (name) SELECT $1 WHERE NOT EXISTS (SELECT FROM domain WHERE name = $1)
@@ -172,7 +178,7 @@ async def create_link(
     codes: CodeSource,
     draft: LinkDraft,
     author: Author,
-    password_digest: str | None = None,
+    password: KeptPassword | None = None,
 ) -> Any:
     """Make the link, or return the one that an earlier, equal request made. Only the row of a link
     that this call made has a member `fresh`.
@@ -181,7 +187,7 @@ async def create_link(
     """
     for attempt in range(1, _TAGS_GONE_MAX + 1):
         try:
-            return await _create(database, codes, draft, author, password_digest)
+            return await _create(database, codes, draft, author, password)
         except asyncpg.ForeignKeyViolationError:
             # A tag was deleted between our looking for it and its use; it is made anew.
             if attempt == _TAGS_GONE_MAX:
@@ -194,12 +200,12 @@ async def _create(
     codes: CodeSource,
     draft: LinkDraft,
     author: Author,
-    password_digest: str | None,
+    password: KeptPassword | None,
 ) -> Any:
     # Whoever wants a link with a password wants no other one's.
-    if not draft.find_if_exists or password_digest is not None:
+    if not draft.find_if_exists or password is not None:
         async with database.connection() as connection:
-            return await _insert(connection, codes, draft, author, password_digest)
+            return await _insert(connection, codes, draft, author, password)
     async with transaction(database) as connection:
         # Two equal requests at the same time: the second waits here, then finds the first's link.
         await connection.execute(
@@ -223,9 +229,9 @@ async def _insert(
     codes: CodeSource,
     draft: LinkDraft,
     author: Author,
-    password_digest: str | None,
+    password: KeptPassword | None,
 ) -> Any:
-    idempotency, request = _digests(draft, author)
+    idempotency, request = _digests(draft, author, password)
     if draft.domain:
         await connection.execute(_ENSURE_DOMAIN, draft.domain)
     if draft.tags:
@@ -248,7 +254,7 @@ async def _insert(
             request,
             draft.domain,
             sorted(draft.tags),
-            password_digest,
+            password and password.digest,
         )
         if row is not None:
             return row
@@ -263,13 +269,14 @@ async def _insert(
     raise RuntimeError(f"no free code after {_ATTEMPTS_MAX} attempts")
 
 
-def _digests(draft: LinkDraft, author: Author) -> tuple[bytes | None, bytes | None]:
-    if author.idempotency_key is None:
+def _digests(
+    draft: LinkDraft, author: Author, password: KeptPassword | None
+) -> tuple[bytes | None, bytes | None]:
+    if author.idempotency is None:
         return None, None
-    key = f"{author.api_key_id} {author.idempotency_key}".encode()
-    if draft.password is not None:
-        # A plain digest of it would undo what scrypt is for.
-        draft = msgspec.structs.replace(draft, password="")
+    key = author.idempotency.encode()
+    # A plain digest of the password itself would undo what scrypt is for.
+    draft = msgspec.structs.replace(draft, password=password and password.fingerprint)
     return hashlib.sha256(key).digest(), hashlib.sha256(msgspec.json.encode(draft)).digest()
 
 

@@ -8,7 +8,9 @@ import hashlib
 import hmac
 import os
 
-__all__ = ["PASSWORD_LENGTH_MAX", "Passwords", "hashed", "matches"]
+import msgspec
+
+__all__ = ["PASSWORD_LENGTH_MAX", "KeptPassword", "Passwords", "hashed", "matches"]
 
 PASSWORD_LENGTH_MAX = 256
 # 16 MiB and about 50 ms each: what guessing costs whoever gets hold of the table.
@@ -41,6 +43,15 @@ def matches(password: str, kept: str) -> bool:
     return hmac.compare_digest(made, base64.b64decode(key))
 
 
+class KeptPassword(msgspec.Struct, frozen=True):
+    """What is kept of a password: its digest, and what tells it from the password of another
+    request with the same Idempotency-Key. Both are scrypt's, so neither is the cheaper to guess by.
+    """
+
+    digest: str
+    fingerprint: str | None = None
+
+
 class Passwords:
     """Hashes and compares without holding up the event loop, or all of its threads."""
 
@@ -51,6 +62,16 @@ class Passwords:
         """See `hashed`."""
         async with self._turns:
             return await asyncio.to_thread(hashed, password)
+
+    async def keep(self, password: str, idempotency: str | None) -> KeptPassword:
+        """What is kept of the password of a new link, made under this Idempotency-Key if any."""
+        digest = await self.hash(password)
+        if idempotency is None:
+            return KeptPassword(digest)
+        salt = hashlib.sha256(idempotency.encode("utf-8", "surrogatepass")).digest()
+        async with self._turns:
+            key = await asyncio.to_thread(_key, password, salt, _N, _R, _P)
+        return KeptPassword(digest, key.hex())
 
     async def match(self, password: str, kept: str) -> bool:
         """See `matches`."""

@@ -15,6 +15,7 @@ from systems_common.health import examine
 from systems_common.problems import ProblemError
 
 from shortener import __version__
+from shortener.domains import Domain
 from shortener.links import crawlable_codes, find_link
 from shortener.qr import image_of, options_of
 from shortener.schemas import short_url
@@ -36,11 +37,21 @@ def _service(request: _Request) -> Service:
     return service
 
 
+def _domain(service: Service, request: _Request) -> Domain:
+    host = request.headers.get("host")
+    return service.domains.chosen(
+        request.query_params.get("domain"), host.encode("latin-1") if host else None
+    )
+
+
 @get("/{code:str}/track", include_in_schema=False)
 async def track(request: _Request, code: str) -> Response[bytes]:
     """A pixel for mails and pages that counts a visit; a pixel also when there is no such link."""
+    service = _service(request)
     try:
-        await _service(request).redirector.track(cast("dict[str, Any]", request.scope), code)
+        await service.redirector.track(
+            cast("dict[str, Any]", request.scope), code, _domain(service, request)
+        )
     except ProblemError as problem:
         if problem.status != 404:
             raise
@@ -53,7 +64,14 @@ async def track(request: _Request, code: str) -> Response[bytes]:
 async def qr_code(request: _Request, code: str) -> Response[bytes]:
     """The QR code of a link."""
     service = _service(request)
-    row = await find_link(service.database, code)
+    domain = _domain(service, request)
+    try:
+        row = await find_link(service.database, code, domain.name)
+    except ProblemError:
+        # As for a redirect: a domain has all codes of the default one, unless it has its own.
+        if not domain.name:
+            raise
+        row = await find_link(service.database, code)
     options = options_of(request.query_params)
     text = short_url(row, service.base_url).short_url
     media_type = "image/svg+xml" if options.kind == "svg" else "image/png"

@@ -115,13 +115,13 @@ class Redirector:
             location = with_path(location, extra)
         await _send_redirect(send, status, location, self._cache_control)
 
-    async def track(self, scope: Scope, code: str) -> None:
+    async def track(self, scope: Scope, code: str, domain: Domain) -> None:
         """Count a visit as a redirect does, for the tracking pixel.
 
         Raises the problem of a link that does not lead on now, or only with a password.
         """
         try:
-            await self._follow(scope, code)
+            await self._follow(scope, code, domain=domain)
         except GuardedError as guarded:
             raise problems.link_not_found(code) from guarded
 
@@ -143,7 +143,12 @@ class Redirector:
         await self._lead(scope, receive, send, code, appended)
 
     async def _follow(
-        self, scope: Scope, code: str | None = None, *, admitted: bool = False
+        self,
+        scope: Scope,
+        code: str | None = None,
+        *,
+        admitted: bool = False,
+        domain: Domain | None = None,
     ) -> str:
         """The location that the request is led to, once the visit is durable.
 
@@ -153,7 +158,8 @@ class Redirector:
         if code is None:
             code = scope["path"][1:]
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        domain = self._domains.of(headers.get(b"host"))
+        if domain is None:
+            domain = self._domains.of(headers.get(b"host"))
         try:
             target = self._targets.peek(key_of(domain.name, code))
             if target is None:

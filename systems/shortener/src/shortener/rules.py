@@ -16,12 +16,14 @@ from urllib.parse import unquote_plus
 import msgspec
 
 __all__ = [
+    "BROWSERS",
     "CONDITION_TYPES",
     "DEVICES",
     "Condition",
     "Rule",
     "Visitor",
     "accepts_language",
+    "browser_named",
     "choose",
     "devices_of",
     "is_condition",
@@ -32,6 +34,7 @@ __all__ = [
 CONDITION_TYPES = frozenset(
     {
         "device",
+        "browser",
         "language",
         "query-param",
         "any-value-query-param",
@@ -47,6 +50,19 @@ CONDITION_TYPES = frozenset(
 
 DEVICES = frozenset(
     {"android", "ios", "mobile", "windows", "linux", "macos", "chromeos", "desktop"}
+)
+
+BROWSERS = frozenset({"chrome", "firefox", "edge", "safari", "opera", "android_browser"})
+# What a browser calls itself, in the order of asking: most of them name those before them too, to
+# be taken for one of them. "" is one that Shlink has no name for.
+_BROWSER_MARKS = (
+    (re.compile(r"\b(samsungbrowser|yabrowser|ucbrowser|vivaldi|seamonkey|duckduckgo)/"), ""),
+    (re.compile(r"\b(edg|edge|edga|edgios)/"), "edge"),
+    (re.compile(r"\b(opr|opt|opios|opera)[/ ]"), "opera"),
+    (re.compile(r"\b(firefox|fxios)/"), "firefox"),
+    (re.compile(r"\b(chrome|crios|chromium)/"), "chrome"),
+    (re.compile(r"\bandroid\b.* version/.* safari/"), "android_browser"),
+    (re.compile(r"\bversion/.* safari/"), "safari"),
 )
 
 _KEYED = frozenset({"query-param", "any-value-query-param", "valueless-query-param"})
@@ -98,6 +114,8 @@ def matches(condition: Condition, visitor: Visitor, parameters: Mapping[str, str
     match condition.type:
         case "device":
             return value.lower() in devices_of(visitor.user_agent)
+        case "browser":
+            return value.lower() == browser_named(visitor.user_agent)
         case "language":
             return accepts_language(visitor.accept_language, value)
         case "query-param":
@@ -126,6 +144,8 @@ def is_condition(condition: Condition) -> bool:
     match condition.type:
         case "device":
             return condition.value.lower() in DEVICES
+        case "browser":
+            return condition.value.lower() in BROWSERS
         case "language":
             return _LANGUAGE.fullmatch(_normalized(condition.value)) is not None
         case "ip-address":
@@ -170,6 +190,13 @@ def devices_of(user_agent: str) -> frozenset[str]:
         if mark in text:
             return frozenset({system, "desktop"})
     return frozenset()
+
+
+@lru_cache(maxsize=8_192)
+def browser_named(user_agent: str) -> str | None:
+    """Which of `BROWSERS` a User-Agent header names, or None."""
+    text = user_agent.lower()
+    return next((name for mark, name in _BROWSER_MARKS if mark.search(text)), None) or None
 
 
 @lru_cache(maxsize=8_192)

@@ -79,6 +79,7 @@ class Service:
         self,
         settings: Settings,
         database: Database,
+        domains: Domains,
         keys: KeyRing,
         redirector: Redirector,
         checks: Mapping[str, Check],
@@ -90,6 +91,7 @@ class Service:
         self.default_domain = urlsplit(settings.base_url).netloc
         self.delete_visits_max = settings.delete_visits_max
         self.database = database
+        self.domains = domains
         self.keys = keys
         self.redirector = redirector
         self.checks = checks
@@ -209,6 +211,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings,
             database,
+            domains,
             KeyRing(database),
             redirector,
             checks,
