@@ -143,3 +143,11 @@ def test_a_knob_says_what_it_needs(knob: str, needs: str) -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings({"DATABASE_URL": "postgresql://x", "VISITS": "sync", name: value})
     assert str(raised.value) == f"{needs} is not set; {knob} needs it"
+
+
+def test_commands_do_not_load_what_only_the_service_needs() -> None:
+    """That would triple what each of them costs."""
+    load = "import sys, shortener.__main__; print([m for m in sys.modules if m in sys.argv])"
+    heavy = ["glide", "granian", "litestar", "nats", "segno"]
+    done = subprocess.run([sys.executable, "-c", load, *heavy], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 
 from shortener.hosts import clean_host, literal_address
 
 __all__ = [
     "LONG_URL_LENGTH_MAX",
+    "ExtraPath",
     "check_long_url",
     "has_parameter",
     "location_of",
     "with_path",
     "with_query",
 ]
+
+ExtraPath = Literal["default", "append", "ignore"]
+"""What `/{code}/more` is: nothing, more path after the address's own, or the link."""
 
 LONG_URL_LENGTH_MAX = 8_192
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f<>\"\\^`{|}]")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from systems_common.batching import OverloadedError
 from systems_common.database import Database, DatabaseUnavailableError
@@ -16,7 +16,7 @@ from systems_common.ids import IdGenerator
 from systems_common.problems import PROBLEM_JSON, ProblemError
 
 from shortener import problems
-from shortener.addresses import has_parameter, with_path, with_query
+from shortener.addresses import ExtraPath, has_parameter, with_path, with_query
 from shortener.clients import Network, anonymized, client_address
 from shortener.codes import SLUG_LENGTH_MAX
 from shortener.domains import Domain, Domains
@@ -30,12 +30,11 @@ from shortener.rules import Visitor, choose
 from shortener.targets import Target, Targets, key_of
 from shortener.visits import Visit, browser_of, store_one
 
-__all__ = ["ExtraPath", "Redirector"]
+__all__ = ["Redirector"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-ExtraPath = Literal["default", "append", "ignore"]
 
 _REFERER_MAX = 1_024
 _URL_MAX = 2_048

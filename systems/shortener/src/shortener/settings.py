@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import msgspec
 from systems_common.settings import SECRET, SettingsError, from_environment
 
+from shortener.addresses import ExtraPath
 from shortener.clients import networks_of
 from shortener.code_sources import CodeKind
 from shortener.indexes import VisitIndex
-from shortener.redirect import ExtraPath
 
 __all__ = ["DatabaseSettings", "Settings", "read_settings"]
 
