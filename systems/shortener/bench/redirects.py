@@ -1,6 +1,6 @@
 """What a redirect costs: CPU time of the service's own processes, saturated, under every knob.
 
-    python bench/redirects.py [--connections 16 64] [--seconds 4] [--links 100000]
+    python bench/redirects.py [--connections 16 64] [--seconds 4] [--links 100000] [--write]
 
 Needs `wrk` on the PATH and the `testing` extra. For each combination of REDIRECT_CACHE and VISITS
 it starts the service (one worker) on embedded servers and drives redirects whose codes are drawn
@@ -10,7 +10,8 @@ the servers share the machine with the service, so the rates are of the whole bo
 
 Then the defaults are driven at 80 % of what they did saturated, while clicks on links of their own
 are followed until they are counted. With KUTT_DIR set to a checkout of Kutt's server, that runs
-too, on the same PostgreSQL and a Valkey.
+too, on the same PostgreSQL and a Valkey. It takes about 5 minutes. With --write the table and the
+sentence take the place of those in README.md, with the day, the machine and how busy it was.
 """
 
 from __future__ import annotations
@@ -79,6 +80,11 @@ end
 wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """
 
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- measured: written by bench/redirects.py -->", "<!-- end of measured -->"
+HEAD = """\
+| `VISITS` | `REDIRECT_CACHE` | connections | redirects/s | CPU µs | p99 | failed | drained in |
+|---|---|---|---|---|---|---|---|"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -227,6 +233,7 @@ def main() -> int:
     parser.add_argument("--links", type=int, default=100_000)
     parser.add_argument("--visits", nargs="+", default=["batch", "sync", "slotted"])
     parser.add_argument("--caches", nargs="+", default=["local", "valkey", "off"])
+    parser.add_argument("--write", action="store_true", help="put what is found into README.md")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         print("wrk is not installed", file=sys.stderr)
@@ -237,6 +244,9 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     capacity_per_s = 0.0
+    counting = "a click was not followed until it was counted"
+    found: list[str] = []
+    busy_before = others_busy()
     print("visits cache   connections  redirects/s  CPU µs each      p99  failed  drained after")
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder("shortener-bench-"))
@@ -247,23 +257,20 @@ def main() -> int:
         server_url, template = stack.enter_context(seeded(options.links))
         with granian_service("bare_litestar:app", {}) as bare:
             for connections in options.connections:
-                show(
-                    "(bare)",
-                    "-",
-                    connections,
-                    measure(bare, folder, connections, options.seconds, None),
-                )
+                result = measure(bare, folder, connections, options.seconds, None)
+                found += show("(bare)", "-", connections, result)
         for visits, cache in itertools.product(options.visits, options.caches):
             with start_shortener(
                 server_url, template, VISITS=visits, REDIRECT_CACHE=cache, DB_POOL="10"
             ) as running:
                 for connections in options.connections:
                     result = measure(running.process, folder, connections, options.seconds, running)
-                    show(visits, cache, connections, result)
+                    found += show(visits, cache, connections, result)
                     if (visits, cache) == ("batch", "local"):
                         capacity_per_s = max(capacity_per_s, result.rate_per_s)
                 if capacity_per_s and (visits, cache) == ("batch", "local"):
-                    print(measure_counting(running, folder, capacity_per_s), flush=True)
+                    counting = measure_counting(running, folder, capacity_per_s)
+                    print(counting, flush=True)
                     drain(running)
                 running.assert_no_drift()
         if kutt is not None:
@@ -271,22 +278,64 @@ def main() -> int:
             links = {code_of(number): long_url_of(number) for number in range(options.links)}
             with kutt_service(kutt, server_url, valkey.url, links, folder / "kutt.log") as peer:
                 for connections in options.connections:
-                    show(
-                        "(Kutt)",
-                        "-",
-                        connections,
-                        measure(peer, folder, connections, options.seconds, None),
-                    )
+                    result = measure(peer, folder, connections, options.seconds, None)
+                    found += show("(Kutt)", "-", connections, result)
+    if options.write:
+        write(found, counting, busy_before)
     return 0
 
 
-def show(visits: str, cache: str, connections: int, result: Result) -> None:
-    """Print one line of the table."""
+def show(visits: str, cache: str, connections: int, result: Result) -> list[str]:
+    """Print one line of the table; returns it as a row of README's."""
     print(
         f"{visits:6} {cache:7} {connections:11} {result.rate_per_s:12,.0f} {result.cpu_us:12.0f} "
         f"{result.p99:>8} {result.failed:7} {result.drained_s:12.1f} s",
         flush=True,
     )
+    cells = (
+        visits,
+        cache,
+        str(connections),
+        f"{result.rate_per_s:,.0f}",
+        f"{result.cpu_us:.0f}",
+        result.p99,
+        str(result.failed),
+        f"{result.drained_s:.1f} s",
+    )
+    return [f"| {' | '.join(cells)} |"]
+
+
+def others_busy() -> float:
+    """How many cores are busy now, before anything was started here."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [
+            int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
+        ]
+        return sum(fields), fields[3] + fields[4]
+
+    all_before, idle_before = ticks()
+    time.sleep(2.0)
+    all_after, idle_after = ticks()
+    busy = 1 - (idle_after - idle_before) / (all_after - all_before)
+    return busy * (os.cpu_count() or 1)
+
+
+def write(rows: list[str], counting: str, busy_cores: float) -> None:
+    """Put the table into README.md, in place of the one there."""
+    before, begun, rest = README.read_text("utf-8").partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not begun or not ended:
+        raise SystemExit(f"{README}: expected a table between `{BEGIN}` and `{END}`")
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    said = (
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores "
+        f"({model[1] if model else 'unknown'}), Python {sys.version.split()[0]}; before it began "
+        f"others kept {busy_cores:.1f} cores busy."
+    )
+    counted = textwrap.fill(f"With the defaults, {counting}.", 120)
+    table = "\n".join([HEAD, *rows])
+    README.write_text(f"{before}{BEGIN}\n\n{said}\n\n{table}\n\n{counted}\n\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -85,13 +85,10 @@ class Redirector:
         self._cache_control = (b"cache-control", b"private, max-age=%d" % age_s)
         self._uncached = (b"cache-control", b"private, max-age=0")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request for a path of a single segment."""
-        await self._lead(scope, receive, send)
-
-    async def _lead(
+    async def __call__(
         self, scope: Scope, receive: Receive, send: Send, code: str | None = None, extra: str = ""
     ) -> None:
+        """Answer one request for a path of a single segment, or for a `code` with `extra` path."""
         status = self._status
         try:
             try:
@@ -139,7 +136,7 @@ class Redirector:
             await self._not_found(scope, send, "regular_404", problems.not_found())
             return
         appended = f"/{extra}" if self._extra_path == "append" else ""
-        await self._lead(scope, receive, send, code, appended)
+        await self(scope, receive, send, code, appended)
 
     async def _follow(
         self,
