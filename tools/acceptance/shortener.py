@@ -21,16 +21,21 @@ def schema(clone: Path) -> str:
     return _test(clone, "test_shortener_openapi.py", SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES))
 
 
-def _test(clone: Path, file: str, **more: str) -> str:
+def _test(clone: Path, *files: str, **more: str) -> str:
     began_s = time.monotonic()
     pytest = str(clone / ".venv/bin/pytest")
-    run([pytest, "-q", f"systems/shortener/tests/{file}"], clone, **more)
+    run([pytest, "-q", *(f"systems/shortener/tests/{file}" for file in files)], clone, **more)
     return f"{time.monotonic() - began_s:.0f} s"
 
 
 def kills(clone: Path, times: int) -> str:
     """SIGKILL, that often each: the service, a worker, the consumer, NATS, PostgreSQL, Valkey."""
-    return _test(clone, "test_shortener_crash.py", SHORTENER_KILLS=str(times))
+    return _test(
+        clone,
+        "test_shortener_crash.py",
+        "test_shortener_counts.py",
+        SHORTENER_KILLS=str(times),
+    )
 
 
 def codes(clone: Path) -> str:

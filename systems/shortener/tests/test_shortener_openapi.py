@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shortener.testing import API_KEY, Starter
 
-EXAMPLES = int(os.environ.get("SHORTENER_SCHEMA_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("SHORTENER_SCHEMA_EXAMPLES", "1"))
 """Made-up requests for each operation, beside those of its bounds; acceptance has more."""
 
 
