@@ -15,7 +15,7 @@ TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener
 
 .DEFAULT_GOAL := help
-.PHONY: help install review test check lint types unit bench acceptance lock clean
+.PHONY: help install review test check lint types unit bench acceptance ledger lock clean
 
 help: ## list the targets
 	@echo "Loadpath. In a fresh clone, start with: make review"
@@ -62,6 +62,9 @@ bench: $(STAMP) ## the benchmarks, each beside its peers, into docs/reference/be
 
 acceptance: $(STAMP) ## everything that is promised, resumable (two hours; STEPS="--only knees", --fresh)
 	@$(BIN)/python tools/acceptance $(STEPS)
+
+ledger: $(STAMP) ## predictions made, then measured, resumable (hours; ARGS="--list", "--only NAME")
+	@PYTHONPATH=bench $(BIN)/python -m accuracy $(ARGS)
 
 lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UPGRADE=--upgrade: newest)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -7,7 +7,7 @@ turn, in recordings `verify-A-…` and `verify-B-…`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -96,8 +96,14 @@ async def verify_forecast(
     changes: Sequence[Change],
     forecast: Forecast,
     depth: VerifyDepth,
+    *,
+    enough: Callable[[Measurement | None], bool] | None = None,
 ) -> None:
-    """Make the changes for real, as far as all of them can be, and measure."""
+    """Make the changes for real, as far as all of them can be, and measure.
+
+    `enough` says after a round whether what was measured will do; by default that is the ratio of
+    the capacities, known as well as `depth` asks.
+    """
     after, reasons = applied(changes, setup)
     if reasons:
         return
@@ -110,15 +116,16 @@ async def verify_forecast(
     depth = shortened_to(depth, session.left_s(), 2, loads)
     seen: dict[Path, Recording] = {}
 
-    def enough() -> bool:
+    def will_do() -> bool:
         for path in session.run.recordings():
             if path not in seen and path.name.partition("-")[2].startswith("verify-"):
                 seen[path] = Recording.open(path)
-        return precise(measure(list(seen.values())), depth.precision)
+        found = measure(list(seen.values()))
+        return precise(found, depth.precision) if enough is None else enough(found)
 
     title = " and ".join(forecast.changes)
     await verify(
-        session, setup, {"B": after}, loads, depth, title=f"{title}, A B B A", enough=enough
+        session, setup, {"B": after}, loads, depth, title=f"{title}, A B B A", enough=will_do
     )
 
 

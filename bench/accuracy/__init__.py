@@ -1,0 +1,1 @@
+"""The ledger of predictions: foretold, made for real, scored. `make ledger`."""
