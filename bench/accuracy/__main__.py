@@ -112,10 +112,15 @@ async def _service(
 ) -> None:
     with upstream_of(service) as upstream:
         setup = setup_of(service, upstream)
-        source = recorded(store, service, setup)
+        source = recorded(store, service, setup, effort)
         if source is None:
             print(f"…     {service.name}: the model", flush=True)
             source = source_of(await record(store, service, setup, effort), setup)
+        if source.taken_cores > effort.disturbed_cores:
+            # What it foretells would be scored against another machine than it was fitted on.
+            taken = f"others took {source.taken_cores:.2f} cores while its model was recorded"
+            print(f"AGAIN {service.name}: {taken}", flush=True)
+            return
         for case in cases:
             if time.monotonic() > ends_s:
                 return

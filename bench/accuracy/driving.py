@@ -57,6 +57,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     verify: VerifyDepth = VerifyDepth(rounds=6, hold_s=4.5, ramp_s=10.0)
     shares: tuple[float, ...] = SHARES
     mean_precision: float = 0.03
+    disturbed_cores: float = DISTURBED_CORES
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +67,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     setup: Setup
     fitted: Fitted
     taken_cores: float
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether it is to be recorded again."""
-        return self.taken_cores > DISTURBED_CORES
 
 
 def setup_of(service: Service, upstream: str | None) -> Setup:
@@ -120,13 +116,13 @@ def _slug(service: Service) -> str:
     return service.name.replace(",", "").replace(" ", "-")
 
 
-def recorded(store: Store, service: Service, setup: Setup) -> Source | None:
+def recorded(store: Store, service: Service, setup: Setup, effort: Effort) -> Source | None:
     """What was recorded of the service before and nothing disturbed; None without."""
     kept = store.folder / "models" / _slug(service)
     if not kept.exists():
         return None
     source = source_of(Run(store.folder / "runs" / kept.read_text().strip()), setup)
-    return None if source.disturbed else source
+    return None if source.taken_cores > effort.disturbed_cores else source
 
 
 def source_of(run: Run, setup: Setup) -> Source:
@@ -233,7 +229,7 @@ async def measure_case(
         measurement=measurement,
         scores=scores,
         gave_out=case.gives_out or seen_to_give_out(recordings),
-        why_not=disturbed(measurement, taken, source.taken_cores),
+        why_not=disturbed(measurement, taken, effort.disturbed_cores),
     )
     attempt.write_measured(measured)
     return measured
@@ -254,13 +250,11 @@ def _unmeasured(case: Case, digest: str, began_s: float, why_not: str) -> Measur
     )
 
 
-def disturbed(measurement: Measurement | None, taken: float, model_taken: float) -> str | None:
+def disturbed(measurement: Measurement | None, taken: float, most: float) -> str | None:
     """Why a case is to be measured again; None when it counts."""
     if measurement is None:
         return "no whole round was measured"
-    if model_taken > DISTURBED_CORES:
-        return f"others took {model_taken:.2f} cores while the model was recorded"
-    if taken > DISTURBED_CORES:
+    if taken > most:
         return f"others took {taken:.2f} cores while it was measured"
     return None
 

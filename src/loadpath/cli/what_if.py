@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -12,32 +11,23 @@ import click
 import msgspec
 
 from loadpath.answer import Answer
-from loadpath.changes import Change, Known, applied, parse_all
+from loadpath.changes import Known, applied, parse_all
 from loadpath.cli import options
 from loadpath.cli.measure import load_setup, new_run, recorded, show
 from loadpath.events import EventSink
-from loadpath.experiment.depth import fitted
-from loadpath.experiment.modeling import FOR_MODEL, estimate_s
-from loadpath.experiment.session import Session
 from loadpath.experiment.verifying import VerifyDepth, exactly
 from loadpath.meter import describe_machine
-from loadpath.questions.ask import collecting
+from loadpath.questions.answering import answer_what_if
 from loadpath.questions.forecast import foretell, mix_of_run, write_forecast
 from loadpath.questions.what_if import (
     QUESTION,
     derive_what_if,
-    foresee,
     opened,
     source_run,
-    verify_forecast,
 )
 from loadpath.recording import Run
 from loadpath.recording.runs import find_run
-from loadpath.spec import Setup
 from loadpath.spec.quantities import rate_per_s
-
-MODEL_SHARE = 0.4
-"""Of a budget that has to do for both, so much goes into the model, the rest into verifying it."""
 
 
 def _rate(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[float]:
@@ -109,15 +99,19 @@ def what_if(
     run = new_run(setup, {QUESTION: list(changes)}, flags)
 
     def work(emit: EventSink) -> Coroutine[Any, Any, Sequence[Answer]]:
-        return _measured(
-            setup,
-            parsed,
-            run,
-            base,
-            emit=emit,
-            depth=exactly(VerifyDepth(), rounds) if verify else None,
-            at_per_s=at_per_s,
-            flags=flags,
+        return _answered(
+            answer_what_if(
+                setup,
+                parsed,
+                run,
+                base,
+                emit=emit,
+                depth=exactly(VerifyDepth(), rounds) if verify else None,
+                at_per_s=at_per_s,
+                budget_s=flags["budget_s"],
+                hold_s=flags["duration_s"],
+                audit=flags["audit"],
+            )
         )
 
     next_command = None
@@ -150,46 +144,5 @@ def _from_run(
     return show([derive_what_if(run)], run, directory=directory, flags=flags, next_command=None)
 
 
-async def _measured(
-    setup: Setup,
-    changes: Sequence[Change],
-    run: Run,
-    base: Run | None,
-    *,
-    emit: EventSink,
-    depth: VerifyDepth | None,
-    at_per_s: Sequence[float],
-    flags: dict[str, Any],
-) -> Sequence[Answer]:
-    """Predict, after recording what that takes, and verify to `depth` (None: not at all)."""
-    verify = depth is not None
-    budget_s = flags["budget_s"] or math.inf
-
-    async def collect(session: Session) -> None:
-        if base is None:
-            left_s = budget_s * (MODEL_SHARE if verify else 1.0)
-            brief = fitted(FOR_MODEL, left_s, lambda d: estimate_s(setup, d))
-            forecast = await foresee(
-                session, setup, changes, brief, at_per_s=at_per_s, verify=verify
-            )
-        else:
-            forecast = foretell(
-                opened(base), changes, source=base.name, at_per_s=at_per_s, verify=verify
-            )
-            write_forecast(run, forecast)
-        if depth is not None:
-            wanted = depth
-            if flags["duration_s"] is not None:
-                wanted = msgspec.structs.replace(depth, hold_s=flags["duration_s"])
-            await verify_forecast(session, setup, changes, forecast, wanted)
-
-    await collecting(
-        setup,
-        collect,
-        run=run,
-        emit=emit,
-        estimate_s=None,
-        budget_s=budget_s,
-        audit=flags["audit"],
-    )
-    return [derive_what_if(run)]
+async def _answered(work: Coroutine[Any, Any, Answer]) -> Sequence[Answer]:
+    return [await work]

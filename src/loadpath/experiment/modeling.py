@@ -24,7 +24,7 @@ from loadpath.experiment.phase import phase
 from loadpath.experiment.session import Session
 from loadpath.spec import Operation, Setup
 
-FOR_MODEL = msgspec.structs.replace(
+FOR_MODEL: Depth = msgspec.structs.replace(
     QUICK, baseline_s=6.0, ramp_growth_per_s=1.2, ramp_s=25.0, hold_s=3.5, holds=6
 )
 """Short, since a fit weighs all of it together and no single hold has to decide anything."""
