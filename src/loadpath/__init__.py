@@ -20,7 +20,7 @@ _PLACES = {
     "Setup": "spec",
     "State": "answer",
     "ask": "library",
-    "find_run": "recording.runs",
+    "find_run": "library",
     "fit": "library",
     "load": "spec",
     "predict": "library",

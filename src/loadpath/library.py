@@ -33,9 +33,9 @@ from loadpath.questions.answering import answer_what_if
 from loadpath.questions.ask import ask as ask_questions
 from loadpath.questions.ask import collecting
 from loadpath.questions.forecast import Forecast, foretell, mix_of_run
-from loadpath.questions.what_if import QUESTION, opened
-from loadpath.recording import Run, RunInfo
-from loadpath.recording.runs import create_run
+from loadpath.questions.what_if import QUESTION, opened, source_run
+from loadpath.recording import Run, RunInfo, runs
+from loadpath.recording.runs import LATEST, create_run
 from loadpath.report import terminal
 from loadpath.report.progress import PlainLines
 from loadpath.spec import Setup, load
@@ -69,6 +69,13 @@ def record(where: Where, *, budget_s: float | None = None, emit: EventSink | Non
         )
     )
     return run
+
+
+def find_run(where: Path | str, name: str = LATEST) -> Run:
+    """A run that was recorded before in the folder of a service; one that only verified leads to
+    the run whose model it used. Raises `RecordingError`."""
+    base = Path(where)
+    return source_run(base, runs.find_run(base, name))
 
 
 def fit(run: Run) -> Fitted:
