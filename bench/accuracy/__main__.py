@@ -42,8 +42,34 @@ from loadpath.spec import Setup
 KEPT = CHECKOUT / ".accuracy"
 PAGE = CHECKOUT / "docs/reference/accuracy.md"
 
-PREDICTS = ("src/loadpath/model", "src/loadpath/changes", "src/loadpath/experiment/observed.py")
-"""What a prediction is made by. Where none of it changed, one is as good as another."""
+PREDICTS = (
+    "src/loadpath/model",
+    "src/loadpath/changes",
+    "src/loadpath/stats",
+    "src/loadpath/questions/forecast.py",
+    *(
+        f"src/loadpath/experiment/{name}.py"
+        for name in [
+            "assess",
+            "callpaths",
+            "concurrency",
+            "grouping",
+            "holding",
+            "knee",
+            "limits",
+            "mixknee",
+            "mixload",
+            "modeling",
+            "observed",
+            "stretches",
+            "traced",
+            "visits",
+            "wires",
+        ]
+    ),
+)
+"""What a prediction is made by, recording included. Where none of it changed, one is as good as
+another."""
 
 FIT_S, PREDICT_S, ROUNDS = 30.0, 15.0, 4
 """About how long fitting and predicting take, and how many rounds suffice on a quiet machine."""

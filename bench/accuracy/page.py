@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -157,6 +158,8 @@ def _named(row: Row) -> str:
 
 
 def _interval(of: Interval, say: Callable[[float], str]) -> str:
+    if not math.isfinite(of.high):
+        return f"{say(of.value)} (one round: no interval)"
     return f"{say(of.value)} ({say(of.low)} to {say(of.high)})"
 
 

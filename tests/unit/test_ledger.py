@@ -177,3 +177,17 @@ def test_the_page_shows_misses_and_what_did_not_count() -> None:
     assert body.count("not measured yet") == len(catalog.LEDGER) - 1
     gone = scoring.Row(foretold(), measured("d" * 64, why_not="others took 1.00 cores"))
     assert "not counted: others took 1.00 cores" in page.rendered(catalog.LEDGER, [gone])
+
+
+def test_every_file_that_predicts_is_there() -> None:
+    ledger = module("__main__")
+    assert [name for name in ledger.PREDICTS if not (BENCH.parent / name).exists()] == []
+
+
+def test_it_refuses_a_name_that_is_no_case(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ledger", "--only", "pool-slots-7"])
+    with pytest.raises(SystemExit):
+        module("__main__").main()
+    assert "pool-slots-7: expected pool-slots-6" in capsys.readouterr().err
