@@ -47,7 +47,7 @@ class Lift(msgspec.Struct, frozen=True):
     ratio: float
 
 
-class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
+class FirstLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What gives out first: one resource, or several that are within the error of each other.
 
     `lifts` has the largest first. Without a limit `first` is empty and the capacity infinite.
@@ -101,9 +101,9 @@ def bounds(model: Model, load: Load) -> Bounds:
     return _bounds(method, (low, high), response)
 
 
-def bottleneck(
+def first_limits(
     model: Model, *, draws: Sequence[Model] = (), requests: int = 60_000, seed: int = 0
-) -> Bottleneck:
+) -> FirstLimits:
     """What gives out first: of which resource the limit, thought away, lifts capacity most.
 
     Asking so tells a pool that is full because of what it waits for from one that is too small, and
@@ -112,7 +112,7 @@ def bottleneck(
     """
     capacity, lifts = _lifts(model, requests, seed)
     if math.isinf(capacity.value):
-        return Bottleneck(first=(), capacity_per_s=capacity, lifts=lifts)
+        return FirstLimits(first=(), capacity_per_s=capacity, lifts=lifts)
     first = _firsts(lifts)
     if draws:
         found = [_lifts(draw, requests, seed) for draw in draws]
@@ -131,7 +131,7 @@ def bottleneck(
             "replications and draws of the fit",
             len(draws),
         )
-    return Bottleneck(first=first, capacity_per_s=capacity, lifts=lifts)
+    return FirstLimits(first=first, capacity_per_s=capacity, lifts=lifts)
 
 
 def without_limit(model: Model, resource: str) -> Model:

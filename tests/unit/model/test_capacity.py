@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadpath.errors import ConfigurationError
-from loadpath.model.bounds import bottleneck
+from loadpath.model.bounds import first_limits
 from loadpath.model.capacity import knee, saturation
 from loadpath.model.network import Acquire, Attempt, Delay, Model, Release, Serve, Spawn
 from loadpath.spec.objective import Objective, QuantileLimit
@@ -78,7 +78,7 @@ def test_a_pool_held_through_a_delay_limits_throughput() -> None:
 def test_what_never_waits_has_no_limit() -> None:
     free = model(Delay(constant(1.0)))
     assert math.isinf(saturation(free).value)
-    assert bottleneck(free).first == ()
+    assert first_limits(free).first == ()
 
 
 def test_timeouts_do_not_count_as_capacity() -> None:
@@ -122,7 +122,7 @@ def test_requests_that_wait_for_each_other_have_no_capacity() -> None:
 def test_the_bottleneck_is_what_lifts_capacity_when_it_is_thought_away(
     subject: Model, first: tuple[str, ...]
 ) -> None:
-    found = bottleneck(subject)
+    found = first_limits(subject)
     assert found.first == first
     assert found.is_certain
     assert found.lifts[0].ratio > 1.2
@@ -134,7 +134,7 @@ def test_two_resources_that_end_together_are_both_named() -> None:
         Serve("b", exponential(1.0)),
         stations=(station("a"), station("b")),
     )
-    found = bottleneck(twins)
+    found = first_limits(twins)
     assert set(found.first) == {"a", "b"}
     assert not found.is_certain
 
@@ -147,8 +147,8 @@ def test_draws_of_the_fit_that_disagree_are_all_heard() -> None:
             stations=(station("a"), station("b")),
         )
 
-    agreed = bottleneck(of(1.0, 0.8), draws=[of(1.0, 0.7)] * 9 + [of(1.02, 0.8)] * 1)
+    agreed = first_limits(of(1.0, 0.8), draws=[of(1.0, 0.7)] * 9 + [of(1.02, 0.8)] * 1)
     assert agreed.first == ("a",)
-    split = bottleneck(of(1.0, 0.8), draws=[of(1.0, 0.8)] * 7 + [of(1.0, 1.2)] * 3)
+    split = first_limits(of(1.0, 0.8), draws=[of(1.0, 0.8)] * 7 + [of(1.0, 1.2)] * 3)
     assert set(split.first) == {"a", "b"}
     assert split.capacity_per_s.low < 0.9 < split.capacity_per_s.high
