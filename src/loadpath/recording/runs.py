@@ -54,12 +54,16 @@ class Run(msgspec.Struct, frozen=True):
     def recordings(self) -> list[Path]:
         """Folders of its recordings, in the order they were made."""
         folder = self.directory / RECORDINGS
-        return sorted(path.parent for path in folder.glob(f"*/{HEADER_FILE}"))
+        made = (path.parent for path in folder.glob(f"*/{HEADER_FILE}"))
+        return sorted(made, key=lambda path: (_number(path), path.name))
 
     def new_recording(self, name: str) -> Path:
-        """Where the next recording goes: `recordings/NN-name`. It is made by the writer."""
+        """Where the next recording goes: `recordings/NN-name`. It is made by the writer.
+
+        From the hundredth on the number has three digits.
+        """
         folder = self.directory / RECORDINGS
-        taken = [int(path.name[:2]) for path in folder.glob("[0-9][0-9]-*")]
+        taken = [_number(path) for path in folder.glob("[0-9]*-*")]
         return folder / f"{max(taken, default=0) + 1:02d}-{name}"
 
     def read_info(self) -> RunInfo:
@@ -76,6 +80,12 @@ class Run(msgspec.Struct, frozen=True):
         """Write run.json anew, whole. Raises `RecordingError`."""
         content = msgspec.json.format(msgspec.json.encode(info), indent=2)
         replace_with(self.directory / RUN_FILE, content + b"\n")
+
+
+def _number(recording: Path) -> int:
+    """The number a recording's folder begins with; 0 where it has none, as a user may name one."""
+    digits = recording.name.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def create_run(base: Path, info: RunInfo, *, runs: Path | None = None) -> Run:

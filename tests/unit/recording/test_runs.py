@@ -38,6 +38,19 @@ def test_runs_of_one_second_do_not_meet(tmp_path: Path) -> None:
     assert [run.name for run in list_runs(tmp_path)] == names
 
 
+def test_recordings_are_numbered_beyond_ninety_nine(tmp_path: Path) -> None:
+    """None is written over another, and they stay in the order made."""
+    run = create_run(tmp_path, info())
+    names = []
+    for _ in range(102):
+        made = run.new_recording("mix")
+        made.mkdir(parents=True)
+        (made / "recording.json").touch()
+        names.append(made.name)
+    assert names[-4:] == ["99-mix", "100-mix", "101-mix", "102-mix"]
+    assert [path.name for path in run.recordings()] == names
+
+
 def test_many_processes_may_start_at_once(tmp_path: Path) -> None:
     """Folders are made by the one call that cannot succeed twice."""
     script = f"""
