@@ -28,6 +28,11 @@ MEAN, P99 = 0.05, 0.10
 adds what it adds to the ratio."""
 
 
+HALF_MAX = math.log(10)
+"""An interval reaches to a tenth and to ten times at most: beyond, the model knows nothing, and the
+figures would only say how it goes astray."""
+
+
 def interval(
     value: float, drawn: Sequence[float], error: float, *, method: str = "draws and model error"
 ) -> Interval:
@@ -40,7 +45,7 @@ def interval(
         # A few draws that went astray say less than the middle ones.
         low, high = np.quantile(np.log(known), (0.1, 0.9))
         spread = float(high - low) / 2 / 1.2816
-    half = NORMAL * math.hypot(spread, error)
+    half = min(HALF_MAX, NORMAL * math.hypot(spread, error))
     return Interval(
         value, value * math.exp(-half), value * math.exp(half), CONFIDENCE, method, len(known)
     )

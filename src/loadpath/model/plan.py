@@ -171,7 +171,9 @@ class Plan:
             if part == ENGINE or path is None or (part == SERVICE and not placed.main):
                 expected = 1e-4 * times
             elif part == SERVICE:
-                expected = path.last_gap_s + sum(e.gap_s for e in path.exchanges if not e.after)
+                expected = path.last_gap_s + sum(
+                    e.gap_s * max(1.0, e.calls) for e in path.exchanges if not e.after
+                )
             else:
                 expected = sum(
                     e.calls * max(e.time.mean_s, 1e-5)

@@ -262,7 +262,9 @@ def _points(
             continue
         for number, pair in enumerate(pairs):
             requests = DRAWN_REQUESTS if number else POINT_REQUESTS
-            taken[side].append(_figures(pair[side], load, requests=requests, seed=seed + number))
+            at = load if number == 0 else _carried(pair[side], load, knees[number][side])
+            if at is not None:
+                taken[side].append(_figures(pair[side], at, requests=requests, seed=seed + number))
     if knees[0][0] > 0:
         error = ratio_error(knees[0][1] / knees[0][0])
     names = [None, *(program.operation for program in pairs[0][0].programs)]
@@ -275,6 +277,22 @@ def _points(
         )
         for name in names
     ]
+
+
+def _carried(model: Model, load: Load, knee_per_s: float) -> Load | None:
+    """The load, or as much of it as that draw carries; None where it carries nothing.
+
+    A load beyond a draw's capacity builds a queue that is as long as the simulation lasts: its
+    response times say nothing of the service.
+    """
+    if knee_per_s <= 0:
+        return None
+    share = _share(model, load, knee_per_s) / SATURATED
+    if share <= 1:
+        return load
+    if isinstance(load, OpenRate):
+        return msgspec.structs.replace(load, rate_per_s=load.rate_per_s / share)
+    return msgspec.structs.replace(load, users=max(1, int(load.users / share)))
 
 
 def _share(model: Model, load: Load, knee_per_s: float) -> float:

@@ -43,6 +43,9 @@ P0, P1, LIMIT, TALLY = range(4)
 
 CONSTANT, EXPONENTIAL, GAMMA, LOGNORMAL, EMPIRICAL = range(5)
 
+OPERATIONS_MAX = 256
+"""An operation is noted of each request in one byte."""
+
 HELD_MAX = 64
 """Pools that one request may hold at once: more is a loop that somebody wrote by mistake."""
 
@@ -269,6 +272,12 @@ def _check_model(model: Model) -> None:
     ):
         if not least > 0:
             raise ConfigurationError(f"{what}: {least}, expected more than 0")
+    if len(model.programs) > OPERATIONS_MAX:
+        raise ConfigurationError(
+            f"the model has {len(model.programs)} operations, expected {OPERATIONS_MAX} at most",
+            key="programs",
+            advice="Leave those out of the workload that are asked for least.",
+        )
     weights = [p.weight for p in model.programs]
     if not weights or min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise ConfigurationError(

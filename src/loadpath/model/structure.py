@@ -7,6 +7,7 @@ not read, every dependency that works for an operation is taken to be called onc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -85,7 +86,22 @@ def waited(path: Path | None) -> tuple[Exchange, ...]:
 
 def waited_s(path: Path) -> float:
     """Seconds that a request waits for its calls."""
-    return sum(min(1.0, each.calls) * each.time.mean_s for each in waited(path))
+    return sum(_times_made(each) * each.time.mean_s for each in waited(path))
+
+
+def _whole(exchange: Exchange) -> int:
+    """How many times every request makes the call, one after the other."""
+    return math.floor(exchange.calls + 1 - ALWAYS)
+
+
+def _rest(exchange: Exchange) -> float:
+    """How likely it is made once more than that."""
+    rest = exchange.calls - _whole(exchange)
+    return rest if rest > 1 - ALWAYS or not _whole(exchange) else 0.0
+
+
+def _times_made(exchange: Exchange) -> float:
+    return _whole(exchange) + _rest(exchange)
 
 
 def visits(layout: Layout, path: Path | None, calls_all: bool) -> dict[str, float]:
@@ -97,10 +113,10 @@ def visits(layout: Layout, path: Path | None, calls_all: bool) -> dict[str, floa
         found[layout.engine] = 2.0
     for exchange in waited(path):
         station = layout.of_part.get(exchange.dependency)
-        likely = min(1.0, exchange.calls)
-        found[layout.main] += likely
+        times = _times_made(exchange)
+        found[layout.main] += times
         if station is not None:
-            found[station] = found.get(station, 0.0) + likely
+            found[station] = found.get(station, 0.0) + times
     if calls_all:
         for part, station in layout.of_part.items():
             if part not in {SERVICE, ENGINE}:
@@ -134,7 +150,7 @@ def program(
         return Serve(station, Law(kind="gamma" if cv > 0 else "constant", mean_s=seconds, cv=cv))
 
     calls = waited(path)
-    gaps = [max(e.gap_s, GAP_MIN_S) for e in calls]
+    gaps = [max(e.gap_s, GAP_MIN_S) * max(1, _whole(e)) for e in calls]
     gaps.append(max(path.last_gap_s if path is not None else 0.0, GAP_MIN_S))
     own_s = work_s(layout.main)
     steps: list[Step] = []
@@ -152,17 +168,18 @@ def program(
     asked = _asked(calls)
     holding: str | None = None
     for number, exchange in enumerate(calls):
-        steps.append(serve(layout.main, own_s * gaps[number] / sum(gaps)))
         pool = pools.get(exchange.dependency)
-        likely = 1.0 if exchange.calls >= ALWAYS else exchange.calls
+        times, rest = _whole(exchange), _rest(exchange)
+        gap = serve(layout.main, own_s * gaps[number] / sum(gaps) / max(1, times))
+        steps.append(gap)
         station = layout.of_part.get(exchange.dependency)
         share = exchange.calls * exchange.time.mean_s / max(asked[exchange.dependency], 1e-12)
         on_wire_s = exchange.time.mean_s * wire
         total_s = work_s(station) * share if station is not None else 0.0
-        each_s = min(total_s / likely, on_wire_s)
+        each_s = min(total_s / (times + rest), on_wire_s)
         call = _call(exchange, station, each_s, on_wire_s)
         if station is not None:
-            left[station] = max(0.0, left[station] - each_s * likely)
+            left[station] = max(0.0, left[station] - each_s * (times + rest))
         later = [e for e in calls[number + 1 :] if e.dependency == exchange.dependency]
         holds = exchange.holds and bool(later)
         if pool is not None and holding is None and holds:
@@ -170,7 +187,10 @@ def program(
             holding = pool
         if pool is not None and holding != pool:
             call = (Acquire(pool), *call, Release(pool))
-        steps += [Maybe(likely, call)] if likely < 1 else call
+        if times:
+            steps += (*call, *((gap, *call) * (times - 1)))
+        if rest:
+            steps.append(Maybe(rest, call))
         if holding is not None and holding == pool and not holds:
             steps.append(Release(pool))
             holding = None

@@ -53,6 +53,7 @@ def test_a_program_that_cannot_be_meant_is_told_by_its_operation(
         ({"pools": (pool("p", 0),)}, "size of pool 'p': 0"),
         ({"stations": (station(), station())}, "two stations have the same name"),
         ({"programs": ()}, "weights of the programs"),
+        ({"programs": model().programs * 257}, "257 operations, expected 256 at most"),
     ],
 )
 def test_a_model_that_cannot_be_meant_is_told(changed: dict[str, Any], said: str) -> None:
