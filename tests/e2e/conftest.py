@@ -24,6 +24,7 @@ import loadpath
 
 APPS = Path(__file__).parent / "apps"
 SERVICES = Path(__file__).parent / "services"
+KNOWN = Path(__file__).parents[1] / "known"
 LIMIT_S = 180.0
 """Longer than anything here takes on a busy machine: it ends a test that hangs, no more."""
 
@@ -294,10 +295,25 @@ def busy_run(make_place: MakePlace) -> Started:
     return made.start(*words, "--set", "service.env.API_TOKEN=hunter2")
 
 
+@pytest.fixture(scope="session")
+def foretold_run(make_place: MakePlace) -> Started:
+    """A change of the service with 3 slots of 10 ms, foretold and verified, under way: it sleeps
+    too."""
+    made = make_place()
+    shutil.rmtree(made.folder)
+    ignored = shutil.ignore_patterns(".loadpath", "__pycache__")
+    shutil.copytree(KNOWN / "pool", made.folder, ignore=ignored)
+    shutil.copy(KNOWN / "service.py", made.folder.parent)
+    file = made.folder / "loadpath.toml"
+    file.write_text(file.read_text().replace('"python ', f'"{sys.executable} '))
+    words = ("what-if", "slots=6", "--verify", "--rounds", "1", "--budget", "50", "--json")
+    return made.start(*words)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def longest_first(request: pytest.FixtureRequest) -> None:
     """Start those before anything else that are asked for later on: the first tests of all measure
     nothing that they could disturb."""
-    for name in ("whole_run", "missed_run", "busy_run"):
+    for name in ("foretold_run", "whole_run", "missed_run", "busy_run"):
         if any(name in getattr(item, "fixturenames", ()) for item in request.session.items):
             request.getfixturevalue(name)

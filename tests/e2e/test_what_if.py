@@ -6,35 +6,22 @@ The service has 3 slots of 10 ms each and no CPU to speak of, so what 6 slots do
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-KNOWN = Path(__file__).parents[1] / "known"
+
+@pytest.fixture(scope="module")
+def pool(foretold_run: Any) -> Any:
+    """The folder with that service."""
+    return foretold_run.place
 
 
 @pytest.fixture(scope="module")
-def pool(make_place: Any) -> Any:
-    """A folder with that service."""
-    place = make_place()
-    shutil.rmtree(place.folder)
-    shutil.copytree(
-        KNOWN / "pool", place.folder, ignore=shutil.ignore_patterns(".loadpath", "__pycache__")
-    )
-    shutil.copy(KNOWN / "service.py", place.folder.parent)
-    file = place.folder / "loadpath.toml"
-    file.write_text(file.read_text().replace('"python ', f'"{sys.executable} '))
-    return place
-
-
-@pytest.fixture(scope="module")
-def verified(pool: Any) -> Any:
+def verified(foretold_run: Any) -> Any:
     """What `what-if --verify` ended in."""
-    return pool.run("what-if", "slots=6", "--verify", "--rounds", "1", "--budget", "50", "--json")
+    return foretold_run.end()
 
 
 def answer_of(ended: Any) -> dict[str, Any]:
