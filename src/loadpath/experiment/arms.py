@@ -136,10 +136,10 @@ def _is_bounded(pair: ArmPair) -> bool:
     return pair.disturbed is None or 0 < pair.taken_cores <= BOUNDED_CORES
 
 
-def too_disturbed(pairs: Sequence[ArmPair]) -> str | None:
+def too_disturbed(pairs: Sequence[ArmPair], treatment: str = "one worker more") -> str | None:
     """Why a comparison of these rounds may not be believed; None when it may, or there is none."""
     telling = [pair for pair in pairs if not pair.unmissed]
     reasons = [p.disturbed for p in telling if p.disturbed is not None and not _is_bounded(p)]
     if not reasons or len(telling) - len(reasons) >= 2:
         return None
-    return f"{reasons[0]} in {len(reasons)} of {len(telling)} rounds of one worker more"
+    return f"{reasons[0]} in {len(reasons)} of {len(telling)} rounds of {treatment}"

@@ -34,6 +34,7 @@ __all__ = [
     "Side",
     "Times",
     "Users",
+    "capacities",
     "predict",
 ]
 
@@ -151,6 +152,33 @@ def predict(
         here=_side(pairs, loads, objectives, fitted, seed=seed),
         elsewhere=_side(away, loads, objectives, fitted, seed=seed),
     )
+
+
+def capacities(
+    fitted: Fitted,
+    changes: Sequence[Predicting],
+    objectives: Mapping[str, Objective],
+    *,
+    seed: int = 1,
+) -> list[Capacity]:
+    """What each of `changes`, by itself, does to the capacity with the engine on this host.
+
+    Without response times and causes it takes a small part of what `predict` does. Raises what a
+    change raises.
+    """
+    models = (fitted.model, *fitted.draws)
+    befores: list[float] = []
+    for number, model in enumerate(models):
+        near = befores[0] if befores else None
+        befores.append(_knee(model, objectives, number, seed, near))
+    found = []
+    for change in changes:
+        afters: list[float] = []
+        for number, model in enumerate(models):
+            near = afters[0] if afters else befores[0]
+            afters.append(_knee(change.predict(model), objectives, number, seed, near))
+        found.append(_capacity(list(zip(befores, afters, strict=True))))
+    return found
 
 
 def engine_elsewhere(model: Model) -> Model:

@@ -3,9 +3,9 @@
 Collected, in one recording named `mix`: the workload's own load; one continuous ramp until the
 objective is missed; holds around that knee; CPU a request at three loads, of the mix and of each
 operation; each operation's knee with the others at their usual rate. Of a service with dependencies
-also a recording `traced`, with taps on the wires. Then, in arms interleaved A B B A, recordings
-`workers-1-…` and `workers-2-…`: where the service as it is and the service with one worker more
-miss the objective.
+also a recording `traced`, with taps on the wires. Then a model of these chooses what may lift it
+(`relief.py`), and in arms interleaved A B B A, recordings `workers-1-…` and `workers-2-…` or
+`lift-C-…`: where the service as it is and as the best two changes leave it miss the objective.
 """
 
 from __future__ import annotations
@@ -13,19 +13,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import msgspec
-
 from loadpath.answer import Answer, Line, State
 from loadpath.drive import OpenLoad
 from loadpath.events import Warned
 from loadpath.experiment import traced
 from loadpath.experiment.arm import Arm, open_arm
-from loadpath.experiment.arms import arm_pairs, compare_arms, too_disturbed
 from loadpath.experiment.concurrency import in_service, limit_of
 from loadpath.experiment.costs import mix_demands, operation_costs
 from loadpath.experiment.depth import LEVELS, Depth
-from loadpath.experiment.holds import disturbance
-from loadpath.experiment.interleaving import interleave
 from loadpath.experiment.knee import (
     Hold,
     assess_segments,
@@ -46,25 +41,21 @@ from loadpath.experiment.mixload import (
     settle,
 )
 from loadpath.experiment.phase import phase
-from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
 from loadpath.experiment.speed import cpu_share, speed_of, with_speed
 from loadpath.experiment.validity import validity
 from loadpath.experiment.waiting import Wires, explained
 from loadpath.figures import per_second
-from loadpath.questions.lines import knee_words, operation_lines, workers_words
+from loadpath.questions import relief
+from loadpath.questions.lift_lines import lift_lines
+from loadpath.questions.lifts import read_lifts
+from loadpath.questions.lines import knee_words, operation_lines
 from loadpath.questions.verdict import Relief, cause, conclude
 from loadpath.questions.waiting import pool_lines, wires_checks, wires_of
-from loadpath.recording import Recording, SegmentRecord
+from loadpath.recording import Recording
 from loadpath.spec import OpenArrivals, Operation, Setup, Workload
 
 OPERATION_GROWTH_PER_S = 1.5
-ARM_WARMUP_S = 2.0
-"""At most so long, and at most a quarter of the arm's ramp."""
-
-ARM_RAMP = (0.6, 2.2)
-"""From and to which multiple of the known knee an arm's ramp runs: past a knee that is twice as
-high, with time for a queue to build up there."""
 
 
 def estimate_s(setup: Setup, depth: Depth) -> float:
@@ -78,7 +69,7 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     demand = len(LEVELS) * (depth.demand_s + 0.2) * (1 + alone + tilts)
     knees = alone * (12 + SETTLE_S)
     relieved = isinstance(setup.workload.arrivals, OpenArrivals)
-    arms = 2 * depth.arms * (start / 2 + 1.1 * depth.arm_ramp_s) if relieved else 0
+    arms = relief.estimate_s(depth, start / 2) if relieved else 0
     return 2 * start + mix + demand + knees + _wires_s(setup, depth) + arms
 
 
@@ -110,7 +101,7 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     if setup.service.dependencies:
         await _wires(session, setup, depth, knee_scale, own_per_s)
     if isinstance(setup.workload.arrivals, OpenArrivals):
-        await _second_worker(session, setup, depth, knee_scale)
+        await relief.try_lifts(session, setup, depth, knee_scale)
 
 
 async def _operations(arm: Arm, depth: Depth, session: Session, own_per_s: float) -> None:
@@ -180,46 +171,6 @@ async def _wires(
     )
 
 
-async def _second_worker(session: Session, setup: Setup, depth: Depth, knee_scale: float) -> None:
-    """The service as it is against one worker more, arm by arm, each from the restored data."""
-    arms = {"A": setup, "B": msgspec.structs.replace(setup, workers=setup.worker_count + 1)}
-    round_s = 2 * (1 + 1.1 * depth.arm_ramp_s)
-
-    async def drive(arm: Arm, letter: str, number: int) -> str | None:
-        return disturbance(arm.recording(), await _arm_ramp(arm, depth, knee_scale))
-
-    with phase(session.emit, "one worker more, A B B A", round_s * depth.arms) as now:
-        await interleave(
-            session,
-            arms,
-            drive,
-            rounds=depth.arms,
-            repeats=depth.repeats,
-            round_s=round_s,
-            now=now,
-            name=lambda letter: f"workers-{arms[letter].worker_count}",
-        )
-
-
-async def _arm_ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
-    workload = arm.setup.workload
-    mix = mix_of(workload)
-    low, high = ARM_RAMP
-    await arm.drive(
-        "warmup",
-        load_at(workload.arrivals, low * knee_scale),
-        duration_s=min(ARM_WARMUP_S, depth.arm_ramp_s / 4),
-        weights=mix,
-    )
-    return await arm.drive(
-        "arm-ramp",
-        load_at(workload.arrivals, low * knee_scale, end_scale=high * knee_scale),
-        duration_s=depth.arm_ramp_s,
-        weights=mix,
-        stop_when=missed_now(loosest_limit_s(workload)),
-    )
-
-
 def is_own(recording: Recording) -> bool:
     """Whether that recording was made for this question."""
     return not recording.name.startswith("crash")
@@ -238,16 +189,25 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     resource = _limit(main, placed, wires)
     speed = speed_of(main)
     knee = with_speed(placed, speed, cpu_share(main, placed, resource))
-    pairs = arm_pairs(recordings, "arm-ramp")
-    workers = compare_arms(pairs)
+    lifts = relief.lifts_seen(recordings, main)
+    tried = relief.deciding(lifts, main)
+    more = tried if tried is not None and relief.is_worker_more(tried.lift, main) else None
     costs = operation_costs(main)
     checks = (*validity(main, knee, speed), *wires_checks(recordings, wires))
-    relief = Relief(comparison=workers, disturbed=too_disturbed(pairs))
-    state, claim = conclude(main, knee, resource, relief, checks)
+    relieving = Relief(comparison=None)
+    if tried is not None:
+        relieving = Relief(
+            comparison=tried.measured,
+            disturbed=tried.disturbed,
+            title=relief.title_of(tried.lift, main),
+            is_worker=more is not None,
+            predicted=tried.lift.predicted,
+        )
+    state, claim = conclude(main, knee, resource, relieving, checks)
     lines = [
         Line("the mix", knee_words(setup, today, knee), cause(knee, resource)),
         *pool_lines(wires, knee),
-        *([Line("", workers_words(main, workers))] if workers else []),
+        *lift_lines(main, lifts, read_lifts(main)),
         *operation_lines(setup, costs, wires.paths if wires else ()),
         *(Line("assumed", assumption) for assumption in setup.workload.assumptions),
     ]
@@ -264,8 +224,9 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "bottleneck": resource,
             "in_service": in_service(main, knee),
             "resources_at_knee": _resources(main, knee.above or knee.below),
-            "workers": workers,
-            "workers_rounds": pairs,
+            "workers": more.measured if more is not None else None,
+            "workers_rounds": list(more.rounds) if more is not None else [],
+            "lifts": lifts,
             "mix_demand": mix_demands(main),
             "operations": costs,
             "paths": wires.paths if wires else None,

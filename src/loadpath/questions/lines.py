@@ -12,11 +12,8 @@ from loadpath.experiment.mixknee import MixKnee
 from loadpath.experiment.scale import describe
 from loadpath.figures import ms, per_second, times
 from loadpath.questions.waiting import shown, suspicion_lines, wait_words
-from loadpath.questions.words import change
 from loadpath.questions.words import limits as limits_words
-from loadpath.recording import Recording
 from loadpath.spec import Arrivals, Setup
-from loadpath.stats.compare import Comparison, Verdict
 
 
 def knee_words(setup: Setup, today: Assessment, knee: MixKnee) -> str:
@@ -43,22 +40,6 @@ def _between(arrivals: Arrivals, scale: Interval) -> str:
     low, high = (describe(arrivals, end).removesuffix("/s") for end in (scale.low, scale.high))
     low, high = (end.removesuffix(" users").removesuffix(" user") for end in (low, high))
     return f"{describe(arrivals, scale.value)} ({low}–{high})"
-
-
-def workers_words(main: Recording, workers: Comparison) -> str:
-    """What one worker more did to the knee."""
-    count = main.setup.worker_count + 1
-    more = "a second worker" if count == 2 else f"worker number {count}"
-    cores = main.header.machine.cores
-    head = f"{more} on these {cores} cores" if cores > 1 else f"{more} on this one core"
-    verdict = {
-        Verdict.BETTER: "better",
-        Verdict.WORSE: "worse",
-        Verdict.SAME: "no difference",
-        Verdict.CANNOT_TELL: "cannot tell",
-    }[workers.verdict]
-    rounds = "1 round" if workers.rounds == 1 else f"{workers.rounds} rounds"
-    return f"{head}: {verdict}, {change(workers.ratio)} measured in {rounds}"
 
 
 def operation_lines(

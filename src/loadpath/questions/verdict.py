@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.answer import Check, State
+from loadpath.answer import Check, Interval, State
 from loadpath.experiment.limits import Resource, usage_in
 from loadpath.experiment.mixknee import MixKnee
 from loadpath.meter import HostUse
@@ -24,10 +24,16 @@ NOT_CPU = (
 
 
 class Relief(msgspec.Struct, frozen=True):
-    """What one worker more did. `disturbed`: why that may not be believed, or None."""
+    """What the change `title` did. `disturbed`: why that may not be believed, or None.
+
+    `predicted`: what a model foretold of it, after ÷ before, where one did.
+    """
 
     comparison: Comparison | None
     disturbed: str | None = None
+    title: str = "one worker more"
+    is_worker: bool = True
+    predicted: Interval | None = None
 
 
 def cause(knee: MixKnee, resource: Resource | None) -> str:
@@ -66,14 +72,28 @@ def conclude(
     if workers is None:
         ran_out = "" if resource.kind == "limit" else " ran out"
         return State.PREDICTED, f"{resource.name}{ran_out}; relief was not tried"
-    gain = f"one worker more: {change(workers.ratio)}"
+    gain = f"{relief.title}: {change(workers.ratio)}"
     if relief.disturbed is not None:
         return State.PREDICTED, f"{resource.name}; relief cannot be judged: {relief.disturbed}"
     if workers.verdict is Verdict.CANNOT_TELL:
         return State.PREDICTED, f"{resource.name} was full, but {gain} can be either"
+    if not relief.is_worker:
+        return _of_another(resource, workers, gain, relief.predicted)
     if resource.kind == "limit":
         return _of_a_limit(resource, workers, gain)
     return _of_cpu_or_pool(resource, workers, gain, usage_in(main, knee.above.segment).host)
+
+
+def _of_another(
+    resource: Resource, found: Comparison, gain: str, predicted: Interval | None
+) -> tuple[State, str]:
+    """A model chose the change for what it found to limit: if it lifts nothing, that was wrong."""
+    if found.verdict is Verdict.BETTER:
+        return State.CONFIRMED, f"{resource.name}: what the model chose moved the knee, {gain}"
+    if predicted is not None and predicted.low <= 1:
+        said = f"{resource.name}; as foretold, nothing that could be tried lifts it: {gain}"
+        return State.CONFIRMED, said
+    return State.REFUTED, f"{resource.name} was full, yet {gain}: something else binds too"
 
 
 def _of_a_limit(resource: Resource, workers: Comparison, gain: str) -> tuple[State, str]:
