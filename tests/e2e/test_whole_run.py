@@ -87,7 +87,9 @@ def test_progress_is_one_plain_line_a_phase(ended: Any) -> None:
         r"shop · 1 operation · no dependencies · \d+ cores? · about \d+ min", lines[0]
     )
     phases = [line for line in lines[1:] if not line.startswith("  ! ")]
-    assert [line.partition(":")[0].strip() for line in phases] == [
+    names = [line.partition(":")[0].strip() for line in phases]
+    # Whether the budget leaves time for a model depends on how long the rest took.
+    assert [name for name in names if name != "what may lift it, by a model"] == [
         "today's load",
         "ramp of the mix",
         "knee of the mix",

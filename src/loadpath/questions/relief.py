@@ -3,12 +3,10 @@ what they did."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.events import Warned
 from loadpath.experiment.arm import Arm
 from loadpath.experiment.arms import ArmPair, arm_pairs, arm_rounds, compare_arms, too_disturbed
 from loadpath.experiment.depth import Depth
@@ -62,9 +60,6 @@ async def try_lifts(session: Session, setup: Setup, depth: Depth, knee_scale: fl
     """Choose by the model, write that down, and drive the best against the service as it is, arm
     by arm, each from the restored data."""
     lifts, arms = _chosen(session, setup, depth)
-    if lifts.no_model is not None:
-        message = f"{lifts.no_model}; one worker more is tried instead"
-        session.emit(Warned(at_s=time.time(), message=message))
     write_lifts(session.run.directory, lifts)
     every = {"A": setup, **arms}
     arm_s = 1 + 1.1 * depth.arm_ramp_s
@@ -80,7 +75,8 @@ async def try_lifts(session: Session, setup: Setup, depth: Depth, knee_scale: fl
     # As many arms in all as of one change alone.
     rounds = max(ROUNDS_MIN, 2 * depth.arms // len(every))
     titles = " and ".join(lift.change for lift in lifts.lifts if lift.letter is not None)
-    title = f"what lifts it: {titles}, A B B A"
+    more = titles == f"workers={setup.worker_count + 1}"
+    title = f"{'one worker more' if more else titles}, A B B A"
     with phase(session.emit, title, arm_s * rounds * len(every)) as now:
         await interleave(
             session,
@@ -104,7 +100,7 @@ def _chosen(session: Session, setup: Setup, depth: Depth) -> tuple[Lifts, dict[s
         recordings = [Recording.open(path) for path in session.run.recordings()]
         found, arms = choose(recordings, setup, tried=tried)
         now.result = (
-            f"{len(found.lifts)} changes foretold" if found.no_model is None else "no model"
+            f"{len(found.lifts)} changes foretold" if found.no_model is None else found.no_model
         )
     return found, arms
 
