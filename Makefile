@@ -14,6 +14,10 @@ NODE_STAMPS := $(EXPRESS)/node_modules/.installed $(SDK)/node_modules/.installed
 TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener
 
+# Tests that measure nothing run side by side, a file at a time in each process; those that measure
+# would disturb each other.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help install review test check lint types unit bench acceptance ledger lock clean
 
@@ -35,7 +39,8 @@ review: $(STAMP) ## measure the link shortener that ships here, and say what giv
 	esac
 
 test: lint types $(NODE_STAMPS) ## every check there is: lint, types, layers, all tests; what CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest tests/e2e tests/integration
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit systems
 
 check: lint types unit ## the fast checks: lint, types, layers, unit tests
 
@@ -53,7 +58,7 @@ $(NODE_STAMPS): %/node_modules/.installed: %/package-lock.json tools/npm.py | $(
 	@touch $@
 
 unit: $(STAMP)
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit
 
 bench: $(STAMP) ## the benchmarks, each beside its peers, into docs/reference/benchmarks.md
 	@status=0; for file in $(wildcard bench/*.py); do \

@@ -40,7 +40,7 @@ def test_it_ends_well_and_tells_what_it_found(ended: Any) -> None:
     assert re.search(
         r"^ +[✓✗?→] (confirmed|refuted|inconclusive|predicted): ", ended.out, re.MULTILINE
     )
-    assert re.search(r"^Trust +\d of 6 checks held", ended.out, re.MULTILINE)
+    assert re.search(r"^Trust +\d+ of \d+ checks held", ended.out, re.MULTILINE)
     assert re.search(r"^Recording +\.loadpath/runs/[\dT:-]+$", ended.out, re.MULTILINE)
     assert re.search(r"^Next +loadpath ask bottleneck$", ended.out, re.MULTILINE)
     assert max(map(len, ended.out.splitlines())) <= 80
@@ -96,6 +96,9 @@ def test_progress_is_one_plain_line_a_phase(ended: Any) -> None:
         "CPU a request of the mix",
         "acknowledged writes",
         "one worker more, A B B A",
+        "who uses what",
+        "control, no fault",
+        "service killed",
     ]
     assert all(re.search(r": .+ \(\d+ s\)$", line) for line in phases)
 

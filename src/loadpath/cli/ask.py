@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import measure, width
+from loadpath.cli.measure import measure
 from loadpath.cli.printing import print_text
+from loadpath.cli.started import width
 from loadpath.experiment.depth import FULL
 from loadpath.questions import QUESTIONS
 from loadpath.report.faults import fault_list

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import load_setup, run_until_interrupted, width
 from loadpath.cli.printing import print_json, print_text
+from loadpath.cli.started import load_setup, run_until_interrupted, width
 from loadpath.experiment.probe import probe
 from loadpath.report.check import check_exit_code, check_json, render_check
 from loadpath.report.files import write_output

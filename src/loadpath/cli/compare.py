@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import width
 from loadpath.cli.printing import print_json, print_text
+from loadpath.cli.started import width
 from loadpath.questions.compare import compare_runs
 from loadpath.recording.runs import find_run
 from loadpath.report.compare import comparison_exit_code, comparison_json, render_comparison

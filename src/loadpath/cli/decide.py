@@ -12,7 +12,8 @@ import msgspec
 
 from loadpath.answer import Answer
 from loadpath.cli import options
-from loadpath.cli.measure import load_setup, new_run, recorded
+from loadpath.cli.measure import new_run, recorded
+from loadpath.cli.started import load_setup
 from loadpath.events import EventSink
 from loadpath.experiment.depth import fitted
 from loadpath.experiment.modeling import FOR_MODEL, estimate_s, record_for_model

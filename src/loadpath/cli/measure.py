@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +19,8 @@ from loadpath.answer import Answer
 from loadpath.cli.github import print_github
 from loadpath.cli.options import form_of, progress, style_for, wants_color
 from loadpath.cli.printing import print_json, print_text
-from loadpath.errors import ConfigurationError, ExitCode, LoadpathError, RecordingError
+from loadpath.cli.started import load_setup, run_until_interrupted, shown, width
+from loadpath.errors import ExitCode, LoadpathError, RecordingError
 from loadpath.events import EventSink
 from loadpath.experiment.depth import Depth, fitted
 from loadpath.faults import check, parse_fault
@@ -33,9 +32,7 @@ from loadpath.report.files import write_output
 from loadpath.report.pictures import write_pictures
 from loadpath.report.results import exit_code, results_json, title
 from loadpath.report.terminal import render
-from loadpath.spec import Setup, load
-
-T = TypeVar("T")
+from loadpath.spec import Setup
 
 
 def measure(
@@ -171,60 +168,6 @@ def _draw(answers: Sequence[Any], run: Run) -> str | None:
     except (OSError, RecordingError) as error:
         return f"not drawn: {error}"
     return shown(drawn[0].parent) if drawn else None
-
-
-def load_setup(directory: Path, flags: dict[str, Any]) -> Setup:
-    """Read the service file with environment and flags over it."""
-    if not directory.is_dir():
-        raise ConfigurationError(
-            f"{directory}: expected the folder of a service, found "
-            + ("a file" if directory.exists() else "nothing"),
-            advice="Give the folder that holds loadpath.toml.",
-        )
-    return load(
-        directory,
-        environ=os.environ,
-        overrides=flags["overrides"],
-        seed=flags["seed"],
-        allow_hosts=flags["allow_hosts"],
-        allow_writes=flags["allow_writes"],
-    )
-
-
-def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, where SIGTERM and SIGHUP stop the work as Ctrl-C does.
-
-    Raises `KeyboardInterrupt` when a signal ended it, after everything was stopped in order.
-    """
-
-    async def guarded() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def width() -> int:
-    """Columns to write in: 80, or fewer where the terminal is narrower."""
-    if not sys.stdout.isatty():
-        return 80
-    # Some say 0: they do not know.
-    return max(24, min(100, os.get_terminal_size(sys.stdout.fileno()).columns or 80))
-
-
-def shown(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        return os.path.relpath(path)
-    except ValueError:
-        return str(path)
 
 
 def _write_exit_code(run: Run, code: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from loadpath.cli import options
-from loadpath.cli.measure import load_setup, run_until_interrupted
 from loadpath.cli.printing import print_text
+from loadpath.cli.started import load_setup, run_until_interrupted
 from loadpath.deploy import Deployment
 from loadpath.experiment.arm import named_dependencies
 from loadpath.experiment.serve import serve as serve_until_stopped

@@ -13,7 +13,8 @@ import msgspec
 from loadpath.answer import Answer
 from loadpath.changes import Known, applied, parse_all
 from loadpath.cli import options
-from loadpath.cli.measure import load_setup, new_run, recorded, show
+from loadpath.cli.measure import new_run, recorded, show
+from loadpath.cli.started import load_setup
 from loadpath.events import EventSink
 from loadpath.experiment.verifying import VerifyDepth, exactly
 from loadpath.meter import describe_machine

@@ -156,7 +156,7 @@ def _patient(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 def _enough_users(model: Model, bound_per_s: float) -> int:
     """So many that some always wait at whatever is the limit: what fits in, several times over."""
-    inside = bound_per_s * demands(model).own_s
+    inside = min(bound_per_s * demands(model).own_s, USERS_MAX)
     sizes = [*(s.servers for s in model.stations), *(p.size for p in model.pools)]
     return 20 + math.ceil(3 * inside) + 2 * sum(size for size in sizes if size < USERS_MAX)
 

@@ -56,6 +56,10 @@ class State:
     def fresh_url(self) -> str:
         return f"https://example.com/{self.unique('fresh-')}"
 
+    def attempt(self, kind: str, key: str = "") -> str:
+        assert kind == "link"
+        return self.unique(f"{kind}-")
+
     def acknowledge(self, kind: str, **fields: Any) -> None:
         assert kind in ("link", "deleted link")
         self.acknowledged.append(SimpleNamespace(**fields))

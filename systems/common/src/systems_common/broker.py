@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _RECONNECT_WAIT_S = 0.25
 _PREPARE_RETRY_S = 0.5
+_DISTRUST_MIN_S = 0.25
+_DISTRUST_MAX_S = 30.0
 
 
 class BrokerUnavailableError(Exception):
@@ -66,13 +68,14 @@ class Broker:
         self._unacknowledged: dict[str, asyncio.Future[bytes]] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
-        self._mistrusted_until_s = 0.0
+        self._regaining: asyncio.Task[None] | None = None
+        self._distrust_s = _DISTRUST_MIN_S
         self.on_ready: list[Callable[[], None]] = []
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is connected and prepared, and did acknowledge in time of late."""
-        return self._ready.is_set() and self._loop.time() >= self._mistrusted_until_s
+        """Whether it is connected and prepared, and answers since it last failed to."""
+        return self._ready.is_set() and self._regaining is None
 
     async def open(self, *, wait_s: float = 2.0) -> None:
         """Start to connect, and wait at most `wait_s` for it; it goes on in the background."""
@@ -84,7 +87,7 @@ class Broker:
     async def close(self) -> None:
         """Send what is buffered and disconnect."""
         self._ready.clear()
-        for task in (self._connecting, self._preparing):
+        for task in (self._connecting, self._preparing, self._regaining):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -134,15 +137,35 @@ class Broker:
             raise BrokerUnavailableError("no stream takes this subject") from error
         if answer.error is not None or answer.seq == 0:
             raise BrokerUnavailableError(f"the stream refused the message: {answer.error}")
+        self._distrust_s = _DISTRUST_MIN_S
 
     def _expire(self, reply_to: str) -> None:
         future = self._unacknowledged.get(reply_to)
         if future is not None and not future.done():
-            # A broker that hangs would hold up every request for the whole time-out.
-            self._mistrusted_until_s = self._loop.time() + self._ack_timeout_s
+            # A broker that hangs would hold up every request for the whole time-out. One question
+            # at a time, which no request waits for, finds out when it is there again.
+            if self._regaining is None:
+                self._regaining = self._loop.create_task(self._regain())
             future.set_exception(
                 BrokerUnavailableError(f"no acknowledgement within {self._ack_timeout_s:g} s")
             )
+
+    async def _regain(self) -> None:
+        """Ask until the broker answers. Each time it then fails again it is left alone for longer,
+        until it has acknowledged something."""
+        wait_s = self._distrust_s
+        self._distrust_s = min(2 * wait_s, _DISTRUST_MAX_S)
+        log.warning("the broker does not acknowledge, and is left alone until it answers")
+        try:
+            while True:
+                await asyncio.sleep(wait_s)
+                try:
+                    await self._prepare(self.client.jetstream(timeout=self._ack_timeout_s))
+                    return
+                except (nats.errors.Error, TimeoutError, OSError) as error:
+                    log.info("broker error", extra={"error": str(error) or repr(error)})
+        finally:
+            self._regaining = None
 
     async def _connect(self) -> None:
         await self.client.connect(
@@ -176,7 +199,6 @@ class Broker:
                 await asyncio.sleep(_PREPARE_RETRY_S)
                 continue
             if self.client.is_connected:
-                self._mistrusted_until_s = 0.0
                 self._ready.set()
                 for tell in self.on_ready:
                     tell()
