@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import asyncpg
 import msgspec
+from systems_common.contention import tried_again
 from systems_common.database import Database, transaction
 
 from shortener import problems
@@ -173,6 +174,7 @@ async def crawlable_codes(database: Database, limit: int) -> list[str]:
     return [row["code"] for row in rows]
 
 
+@tried_again
 async def create_link(
     database: Database,
     codes: CodeSource,
@@ -297,6 +299,7 @@ SET scopes = (SELECT domain.id FROM domain JOIN link ON link.domain = domain.nam
 WHERE link_id = $1"""
 
 
+@tried_again
 async def edit_link(database: Database, code: str, domain: str, edit: LinkEdit) -> Any:
     """Change a link and return its row. Raises the problem of an unknown code."""
     assignments = [f"{column} = ${n}" for n, column in enumerate(edit.columns, start=3)]
@@ -343,6 +346,7 @@ WITH alive AS MATERIALIZED (
 SELECT -total FROM number"""
 
 
+@tried_again
 async def delete_visits_of(database: Database, link_id: int) -> int:
     """Delete the visits a link has now, and the counts with them; returns how many.
 
@@ -359,6 +363,7 @@ async def delete_visits_of(database: Database, link_id: int) -> int:
     return deleted
 
 
+@tried_again
 async def delete_link(
     database: Database, code: str, domain: str, *, visits_max: int | None
 ) -> None:

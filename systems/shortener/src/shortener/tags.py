@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 import asyncpg
+from systems_common.contention import tried_again
 from systems_common.database import Database
 
 from shortener import problems
@@ -101,6 +102,7 @@ async def tag_stats(
     return [], of_all
 
 
+@tried_again
 async def rename_tag(database: Database, old: str, new: str) -> None:
     """Give a tag another name. Raises the problem of an unknown tag or of a name that is taken."""
     identifier = await find_tag(database, old)
@@ -112,6 +114,7 @@ async def rename_tag(database: Database, old: str, new: str) -> None:
         raise problems.tag_taken(old, new) from error
 
 
+@tried_again
 async def delete_tags(database: Database, names: Collection[str]) -> None:
     """Delete tags; links keep the others. Names that are no tags change nothing."""
     await database.fetch(

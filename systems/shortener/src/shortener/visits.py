@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from systems_common.contention import tried_again
 from systems_common.database import Database
 from systems_common.ids import time_of_id_s
 
@@ -116,6 +117,7 @@ WITH given AS (
 ), {COUNT_SUMS}"""
 
 
+@tried_again
 async def store_visits(database: Database, visits: Sequence[Visit]) -> None:
     """Store visits and count them, in one statement; those stored before change nothing.
 
