@@ -90,7 +90,7 @@ def test_flow_is_conserved_and_littles_law_and_the_utilization_law_hold(
     subject: Model, load_ratio: float
 ) -> None:
     capacity = saturation(subject, requests=8000).value
-    rate = min(load_ratio * capacity, 200.0)
+    rate = min(load_ratio * capacity, 1000.0)
     found = simulate(subject, OpenRate(rate), requests=24_000)
     assert found.stable
     # As many end as come.
