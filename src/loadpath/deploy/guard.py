@@ -19,7 +19,7 @@ from loadpath.deploy.family import Family
 from loadpath.deploy.folders import new_name, temporary_root
 from loadpath.deploy.guard_link import Link
 from loadpath.deploy.leftovers import SharedMemory, remove_path, unmount
-from loadpath.deploy.orphans import end_orphans
+from loadpath.deploy.orphans import Adoption, end_orphans
 from loadpath.errors import LoadpathError, WouldNotRunError
 
 _START_TIMEOUT_S = 10.0
@@ -105,7 +105,6 @@ class Guard:
         self._memory = SharedMemory()
         self._temporary_root = temporary_root()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._adopted_before = processes.adopt_orphans()
         with theirs:
             # Popen returns once the program has begun, in milliseconds.
             self._process = subprocess.Popen(  # noqa: ASYNC220
@@ -117,6 +116,7 @@ class Guard:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
+        Adoption.begin()
         self._family = Family(self._token, self._process.pid)
         self._link = Link(ours, self._take, self._hang_up)
         try:
@@ -329,7 +329,7 @@ class Guard:
             await self._closed
         finally:
             await asyncio.to_thread(self._process.wait)
-            processes.adopt_orphans(self._adopted_before)
+            Adoption.end()
             for mount in reversed(self._mounts):
                 unmount(str(mount))
             for path in self._paths:

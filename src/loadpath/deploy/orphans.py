@@ -1,10 +1,11 @@
-"""Ending what a killed guard had started: the kernel hands its orphans to Loadpath."""
+"""The kernel hands the orphans of a killed guard to Loadpath, which ends them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,33 @@ from loadpath.deploy.leftovers import SharedMemory, remove_path, unmount
 
 GRACE_S = 1.5
 _TICK_S = 0.02
+
+
+class Adoption:
+    """This process is the parent of orphans while any guard of it wants that.
+
+    Guards overlap and end in any order, so they are counted: the last one restores what was.
+    """
+
+    _lock = threading.Lock()
+    _wanted_by = 0
+    _before = False
+
+    @classmethod
+    def begin(cls) -> None:
+        """Want it; every `begin` has its `end`."""
+        with cls._lock:
+            if cls._wanted_by == 0:
+                cls._before = processes.adopt_orphans()
+            cls._wanted_by += 1
+
+    @classmethod
+    def end(cls) -> None:
+        """Want it no longer."""
+        with cls._lock:
+            cls._wanted_by -= 1
+            if cls._wanted_by == 0:
+                processes.adopt_orphans(cls._before)
 
 
 def end_orphans(

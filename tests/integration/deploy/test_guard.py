@@ -335,3 +335,23 @@ def test_two_guards_do_not_mix() -> None:
             assert await (await one.spawn(["true"], name="child")).wait() == 0
 
     asyncio.run(main())
+
+
+def adopts_orphans() -> bool:
+    before = processes.adopt_orphans()
+    processes.adopt_orphans(before)
+    return before
+
+
+def test_guards_that_overlap_leave_this_process_as_it_was() -> None:
+    async def main() -> None:
+        first, second = Guard(), Guard()
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        assert adopts_orphans()  # the second still wants it
+        await second.__aexit__(None, None, None)
+
+    before = adopts_orphans()
+    asyncio.run(main())
+    assert adopts_orphans() == before

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from loadpath.deploy.orphans import Adoption
 from loadpath.meter import Meter, MeterTables, Usage, window
 from loadpath.meter.tree import Parts
 from loadpath.recording import Machine, Recording, RecordingWriter
@@ -167,8 +168,10 @@ say(used() - a)
     assert usage.cpu_by_part["service"] == pytest.approx(float(said), rel=0.05, abs=0.03)
 
 
-def test_orphans_stay_with_their_part() -> None:
-    """A worker lives on when its parent was killed: it is still the service's."""
+@pytest.mark.parametrize("adopted", [False, True])
+def test_orphans_stay_with_their_part(adopted: bool) -> None:
+    """A worker lives on when its parent was killed: it is still the service's, also where this
+    process becomes its parent."""
     script = """
 pid = os.fork()
 if pid == 0:
@@ -176,17 +179,25 @@ if pid == 0:
     os.kill(os.getppid(), 9)
     burn(0.2)
     say('')
-os.waitpid(pid, 0)
+else:
+    os.waitpid(pid, 0)
 """
-    with child(script) as process:
+    parts: Parts = {"loadpath": (os.getpid(),)}
+    with contextlib.ExitStack() as stack:
+        if adopted:
+            Adoption.begin()
+            stack.callback(Adoption.end)
+        process = stack.enter_context(child(script))
         orphan = int(hear(process))
-        with Meter(lambda: {"service": (process.pid,)}, interval_s=0.05) as meter:
+        with Meter(lambda: {**parts, "service": (process.pid,)}, interval_s=0.05) as meter:
             from_s = time.monotonic()
             go(process)
             hear(process)
             tables = meter.take()
             to_s = time.monotonic()
         go(process)
+        if adopted:
+            os.waitpid(orphan, 0)
     usage = window(tables.threads, tables.processes, tables.host, from_s, to_s)
     of_orphan = next(p for p in usage.processes if p.pid == orphan)
     assert of_orphan.part == "service"
