@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from loadpath.deploy.orphans import Adoption
+from loadpath.deploy import processes
 from loadpath.meter import Meter, MeterTables, Usage, window
 from loadpath.meter.tree import Parts
 from loadpath.recording import Machine, Recording, RecordingWriter
@@ -53,6 +53,14 @@ def child(script: str) -> Iterator[subprocess.Popen[str]]:
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+@pytest.fixture
+def foster_parent(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whether this process adopts orphans; servers that other tests share may have it do so."""
+    before = processes.adopt_orphans(getattr(request, "param", False))
+    yield
+    processes.adopt_orphans(before)
 
 
 def hear(process: subprocess.Popen[str]) -> str:
@@ -168,8 +176,8 @@ say(used() - a)
     assert usage.cpu_by_part["service"] == pytest.approx(float(said), rel=0.05, abs=0.03)
 
 
-@pytest.mark.parametrize("adopted", [False, True])
-def test_orphans_stay_with_their_part(adopted: bool) -> None:
+@pytest.mark.parametrize("foster_parent", [False, True], indirect=True)
+def test_orphans_stay_with_their_part(foster_parent: None) -> None:
     """A worker lives on when its parent was killed: it is still the service's, also where this
     process becomes its parent."""
     script = """
@@ -183,11 +191,7 @@ else:
     os.waitpid(pid, 0)
 """
     parts: Parts = {"loadpath": (os.getpid(),)}
-    with contextlib.ExitStack() as stack:
-        if adopted:
-            Adoption.begin()
-            stack.callback(Adoption.end)
-        process = stack.enter_context(child(script))
+    with child(script) as process:
         orphan = int(hear(process))
         with Meter(lambda: {**parts, "service": (process.pid,)}, interval_s=0.05) as meter:
             from_s = time.monotonic()
@@ -196,7 +200,7 @@ else:
             tables = meter.take()
             to_s = time.monotonic()
         go(process)
-        if adopted:
+        with contextlib.suppress(ChildProcessError):  # it may have become ours
             os.waitpid(orphan, 0)
     usage = window(tables.threads, tables.processes, tables.host, from_s, to_s)
     of_orphan = next(p for p in usage.processes if p.pid == orphan)
@@ -220,7 +224,7 @@ def test_each_process_belongs_to_the_nearest_root() -> None:
     assert part_of[os.getpid()] == "loadpath"
 
 
-def test_what_others_use_is_told_from_what_is_ours() -> None:
+def test_what_others_use_is_told_from_what_is_ours(foster_parent: None) -> None:
     """Half a second of somebody else's CPU appears as others', not in any part."""
     script = """
 if os.fork():
