@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from loadpath.answer import Interval
 from loadpath.figures import ms
 from loadpath.spec import Objective
+
+_MULTIPLE_FROM = 10.0
 
 
 def limits(objective: Objective) -> str:
@@ -18,14 +22,25 @@ def limits(objective: Objective) -> str:
 
 
 def change(ratio: Interval) -> str:
-    """A ratio as a change with its interval: `−12 % (−20 to −4)`; of a single pair, without."""
+    """A ratio as a change with its interval: `−12 % (−20 to −4)`; of a single pair, without.
+
+    From ten times on as a multiple, `52 × (38 to 71)`: nobody sees at once what +5,100 % is.
+    """
+    if math.isfinite(ratio.value) and ratio.value >= _MULTIPLE_FROM:
+        single, unit = _multiple, "×"
+    else:
+        single, unit = _signed, "%"
     if ratio.samples < 2:
-        return f"{_signed(ratio.value)} %"
-    return f"{_signed(ratio.value)} % ({_signed(ratio.low)} to {_signed(ratio.high)})"
+        return f"{single(ratio.value)} {unit}"
+    return f"{single(ratio.value)} {unit} ({single(ratio.low)} to {single(ratio.high)})"
+
+
+def _multiple(ratio: float) -> str:
+    return "∞" if math.isinf(ratio) else f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:,.0f}"
 
 
 def _signed(ratio: float) -> str:
-    percent = (ratio - 1) * 100
-    if percent > 999:
+    if math.isinf(ratio):
         return "+∞"
-    return f"{'−' if percent < 0 else '+'}{abs(percent):.0f}"
+    percent = (ratio - 1) * 100
+    return f"{'−' if percent < 0 else '+'}{abs(percent):,.0f}"

@@ -169,7 +169,7 @@ def counted_after_s(running: Shortener) -> float:
 
 def measure_counting(running: Shortener, folder: Path, capacity_per_s: float) -> str:
     """Follow clicks until they are counted, at 80 % of the capacity; a sentence with figures."""
-    connections, seconds = 128, 10.0
+    connections, seconds = 256, 10.0
     target_per_s = 0.8 * capacity_per_s
 
     def paced(pause_s: float, for_s: float) -> float:
@@ -179,7 +179,7 @@ def measure_counting(running: Shortener, folder: Path, capacity_per_s: float) ->
 
     # A connection asks once in its pause and the response time, which tries tell.
     pause_s = connections / target_per_s
-    for _ in range(4):
+    for _ in range(12):
         tried_per_s = paced(pause_s, 2.0)
         if abs(tried_per_s / target_per_s - 1) < 0.05:
             break

@@ -23,6 +23,10 @@ def ratio(value: float, low: float, high: float, samples: int = 4) -> Interval:
         (ratio(1.02, 0.90, 1.15), "+2 % (−10 to +15)"),
         (ratio(1.29, 0.67, math.inf), "+29 % (−33 to +∞)"),
         (ratio(1.5, 0.0, math.inf, samples=1), "+50 %"),
+        (ratio(9.5, 8.0, 12.0), "+850 % (+700 to +1,100)"),
+        (ratio(52.0, 38.4, 71.2), "52 × (38 to 71)"),
+        (ratio(1234.0, 0.9, math.inf), "1,234 × (0.9 to ∞)"),
+        (ratio(math.inf, 3.0, math.inf), "+∞ % (+200 to +∞)"),
     ],
 )
 def test_a_ratio_is_told_as_a_change(interval: Interval, said: str) -> None:
