@@ -308,12 +308,3 @@ def foretold_run(make_place: MakePlace) -> Started:
     file.write_text(file.read_text().replace('"python ', f'"{sys.executable} '))
     words = ("what-if", "slots=6", "--verify", "--rounds", "1", "--budget", "50", "--json")
     return made.start(*words)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def longest_first(request: pytest.FixtureRequest) -> None:
-    """Start those before anything else that are asked for later on: the first tests of all measure
-    nothing that they could disturb."""
-    for name in ("foretold_run", "whole_run", "missed_run", "busy_run"):
-        if any(name in getattr(item, "fixturenames", ()) for item in request.session.items):
-            request.getfixturevalue(name)
