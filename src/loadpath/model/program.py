@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadpath.errors import ConfigurationError
+from loadpath.model.demands import demands
 from loadpath.model.network import (
     Acquire,
     Attempt,
@@ -52,7 +53,10 @@ HELD_MAX = 64
 
 @dataclass(frozen=True)
 class Compiled:
-    """A model as arrays: instructions, values of empirical laws, stations, pools, operations."""
+    """A model as arrays: instructions, values of empirical laws, stations, pools, operations.
+
+    `own_s`: how long a mean request takes when nothing waits.
+    """
 
     code: Ints
     numbers: Floats
@@ -65,6 +69,7 @@ class Compiled:
     starts: Ints
     shares: Floats
     cores: float
+    own_s: float
     station_names: tuple[str, ...]
     pool_names: tuple[str, ...]
     operations: tuple[str, ...]
@@ -99,6 +104,7 @@ def compile_model(model: Model, think: Law | None = None) -> Compiled:
         starts=np.array(starts, dtype=np.int64),
         shares=np.cumsum(weights) / weights.sum(),
         cores=float(model.cores),
+        own_s=demands(model).own_s,
         station_names=tuple(s.name for s in model.stations),
         pool_names=tuple(p.name for p in model.pools),
         operations=tuple(p.operation for p in model.programs),

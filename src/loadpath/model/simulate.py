@@ -36,6 +36,8 @@ WARM_UP_MIN = 1000
 """Requests left out before each window: a share of the window's, at least so many."""
 MEMORIES = 3
 """How many times the memory of the queue is left out as well, at most as much again as is kept."""
+FILLING = 5
+"""So many times what a request takes alone are left out as well: until then, more come than go."""
 BEHIND_RATIO = 0.01
 """Share of a window's arrivals that may be left behind before the system counts as unstable."""
 
@@ -92,16 +94,18 @@ def replicated(
     """
     count = requests // replications
     warm = max(WARM_UP_MIN, round(WARM_UP_RATIO * count))
-    if isinstance(load, OpenRate):
-        empty = 1 - math.sqrt(min(1.0, load.rate_per_s / limit_per_s))
-        warm = max(warm, math.ceil(min(count, MEMORIES / max(empty, 1e-9) ** 2)))
     if isinstance(load, Users):
         arrivals, rate = USERS, float(load.users)
-        warm = max(warm, 2 * load.users)
     else:
         arrivals, rate = POISSON if load.arrivals == "poisson" else EVENLY, load.rate_per_s
     if not 0 < rate < math.inf:
         raise ConfigurationError(f"the load is {rate}, expected more than 0")
+    if isinstance(load, Users):
+        warm = max(warm, 2 * load.users)
+    else:
+        empty = 1 - math.sqrt(min(1.0, rate / limit_per_s))
+        warm = max(warm, math.ceil(min(count, MEMORIES / max(empty, 1e-9) ** 2)))
+        warm = max(warm, math.ceil(FILLING * compiled.own_s * rate))
     return [
         replicate(compiled, arrivals, rate, warm=warm, count=count, seed=(seed, r))
         for r in range(replications)

@@ -181,3 +181,12 @@ def test_a_model_without_stations_is_delays_alone() -> None:
     assert holds(found.overall.mean_s, 2.0)
     assert found.in_system == pytest.approx(20, rel=0.02)
     assert found.busiest == ("cores", 0.0)
+
+
+@pytest.mark.parametrize("rate_per_s", [1000.0, 5000.0])
+def test_a_system_that_is_still_filling_is_not_taken_for_an_overload(rate_per_s: float) -> None:
+    """A window of 2.4 or 0.5 s, after a warm-up that must be longer than a delay of 1 s."""
+    empty: Model = model(Delay(exponential(1.0)))
+    found = simulate(empty, OpenRate(rate_per_s), requests=24_000)
+    assert found.stable
+    assert found.in_system == pytest.approx(rate_per_s, rel=0.03)
