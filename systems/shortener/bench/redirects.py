@@ -163,34 +163,38 @@ def counted_after_s(running: Shortener) -> float:
         raise RuntimeError(f"/{code} did not redirect")
     while running.total(code) == 0:
         # Asked more often, these questions would be a part of the load.
-        time.sleep(0.02)
+        time.sleep(0.05)
     return time.monotonic() - began_s
 
 
 def measure_counting(running: Shortener, folder: Path, capacity_per_s: float) -> str:
     """Follow clicks until they are counted, at 80 % of the capacity; a sentence with figures."""
-    connections, seconds = 256, 10.0
+    connections, seconds = 64, 10.0
     target_per_s = 0.8 * capacity_per_s
 
     def paced(pause_s: float, for_s: float) -> float:
-        pause_ms = str(max(1, round(pause_s * 1000)))
+        # wrk knows whole milliseconds only, so the longest of the pauses that it draws is told.
+        pause_ms = str(max(0.5, round(pause_s * 2000) / 2))
         printed = drive(running.process.url, folder, connections, for_s, pause_ms=pause_ms)
         return int(re.findall(r"(\d+) requests in", printed)[0]) / for_s
 
+    def followed(pause_s: float, for_s: float) -> tuple[float, list[float]]:
+        """The rate that was driven meanwhile, and what each click took."""
+        with ThreadPoolExecutor(1) as pool:
+            driving = pool.submit(paced, pause_s, for_s)
+            waits_s = []
+            while not driving.done():
+                waits_s.append(counted_after_s(running))
+            return driving.result(), waits_s
+
     # A connection asks once in its pause and the response time, which tries tell.
     pause_s = connections / target_per_s
-    for _ in range(12):
-        tried_per_s = paced(pause_s, 2.0)
-        if abs(tried_per_s / target_per_s - 1) < 0.05:
+    for _ in range(8):
+        tried_per_s, _ = followed(pause_s, 3.0)
+        if abs(tried_per_s / target_per_s - 1) < 0.03:
             break
         pause_s = max(0.001, pause_s + connections / target_per_s - connections / tried_per_s)
-    with ThreadPoolExecutor(1) as pool:
-        driving = pool.submit(paced, pause_s, seconds)
-        time.sleep(1.0)
-        waits_s = []
-        while not driving.done():
-            waits_s.append(counted_after_s(running))
-        rate_per_s = driving.result()
+    rate_per_s, waits_s = followed(pause_s, seconds)
     share = rate_per_s / capacity_per_s
     waits_s.sort()
     return (
