@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from loadpath.drive.link import Child, Link, OnLogins, OnProgress, Spawn
+from loadpath.control.link import Child, Spawn
+from loadpath.drive.link import Link, OnLogins, OnProgress
 from loadpath.drive.merge import (
     merge_segment,
     merge_tables,

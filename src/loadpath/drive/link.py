@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-from loadpath import errors
-from loadpath.drive import messages
+from loadpath.control import link as control
+from loadpath.control.failure import Failed, as_error
+from loadpath.control.link import Spawn
 from loadpath.drive.messages import (
-    CONTROL_FD,
+    CODEC,
     Answer,
     Begin,
     Command,
     Counted,
     Drawn,
-    Failed,
     Finished,
     HoldsChecked,
     LoggedIn,
@@ -32,53 +28,13 @@ from loadpath.drive.messages import (
     StopSegment,
 )
 from loadpath.drive.plan import EnginePlan, SegmentProgress
-from loadpath.errors import ConfigurationError, LoadpathError
+from loadpath.errors import LoadpathError
 
 BEGIN_TIMEOUT_S = 60.0
-END_TIMEOUT_S = 5.0
 
 OnProgress = Callable[[SegmentProgress], None]
 OnLogins = Callable[[int, int], None]
 _A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, Counted, LoggedIn)
-
-
-class Child(Protocol):
-    """A process that was started."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        ...
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; −N when signal N ended it."""
-        ...
-
-    async def wait(self) -> int:
-        """Wait until it has ended."""
-        ...
-
-    def signal(self, sig: int) -> None:
-        """Send it a signal."""
-        ...
-
-
-class Spawn(Protocol):
-    """Starts a process, as `Guard.spawn` of loadpath.deploy does."""
-
-    async def __call__(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        fds: Mapping[int, int] | None = None,
-        stdout: int | None = None,
-    ) -> Child:
-        """Start `argv`; `fds` maps descriptors of the child to ours."""
-        ...
 
 
 class Link:
@@ -96,21 +52,15 @@ class Link:
     ) -> None:
         self._plan = plan
         self._on_logins = on_logins
-        self._spawn = spawn
-        self._stderr_fd = stderr_fd
-        self._child: Child | None = None
-        self._unanswered = 0
-        self._size: int | None = (
-            None  # of the message whose length was read, should we be cancelled
+        self._link = control.Link(
+            "loadpath.drive", name="load engine", spawn=spawn, stderr_fd=stderr_fd
         )
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
+        self._unanswered = 0
 
     @property
     def pid(self) -> int:
         """The process."""
-        assert self._child is not None, "the engine has not been started"
-        return self._child.pid
+        return self._link.pid
 
     async def begin(self) -> None:
         """Start the process, tell it the plan, and let it log the identities in.
@@ -118,21 +68,7 @@ class Link:
         Raises `ConfigurationError` when the plan cannot be driven, `WouldNotRunError` when an
         identity cannot log in.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with theirs:
-                self._child = await self._spawn(
-                    [sys.executable, "-m", "loadpath.drive"],
-                    name="load engine",
-                    fds={CONTROL_FD: theirs.fileno()},
-                    stdout=self._stderr_fd,
-                )
-            ours.setblocking(False)
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        except BaseException:
-            ours.close()
-            await self.end()
-            raise
+        await self._link.start()
         try:
             try:
                 async with asyncio.timeout(BEGIN_TIMEOUT_S):
@@ -167,7 +103,7 @@ class Link:
                 self.send(StopSegment())
             raise
         if isinstance(answer, Failed):
-            raise _as_error(answer)
+            raise as_error(answer, "load engine")
         if isinstance(answer, wanted):
             return answer
         raise LoadpathError(
@@ -196,57 +132,18 @@ class Link:
 
     def send(self, command: Command) -> None:
         """Send a command that has no answer, or whose answer is waited for elsewhere."""
-        if self._writer is None:
-            raise LoadpathError("the load engine is not running")
-        self._writer.write(messages.encode(command))
+        self._link.write(CODEC.encode(command))
 
     async def _receive(self) -> Answer:
         try:
-            if self._size is None:
-                self._size = int.from_bytes(await self._reader.readexactly(messages.LENGTH_BYTES))
-            content = await self._reader.readexactly(self._size)
-            self._size = None
-            return messages.decode_answer(content)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise LoadpathError(f"the load engine {await self._how_it_ended()}") from None
-
-    async def _how_it_ended(self) -> str:
-        assert self._child is not None
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                code = await self._child.wait()
-        except TimeoutError:
-            return "closed its control socket"
-        if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"exited with {code}"
+            return CODEC.answer(await self._link.read())
+        except EOFError:
+            raise LoadpathError(f"the load engine {await self._link.how_it_ended()}") from None
 
     def hang_up(self) -> None:
         """Close the control socket, which ends the process whatever it is at."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._link.hang_up()
 
     async def end(self) -> None:
         """Hang up, and kill the process when that does not end it."""
-        self.hang_up()
-        if self._child is None:
-            return
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                await self._child.wait()
-        except TimeoutError:
-            self._child.signal(signal.SIGKILL)
-            await self._child.wait()
-
-
-def _as_error(failed: Failed) -> LoadpathError:
-    """What the engine process raised, raised again here."""
-    kind = getattr(errors, failed.kind, None)
-    if kind is ConfigurationError:
-        return ConfigurationError(
-            failed.message, file=failed.file, line=failed.line, advice=failed.advice
-        )
-    if isinstance(kind, type) and issubclass(kind, LoadpathError):
-        return kind(failed.message, advice=failed.advice)
-    return LoadpathError(f"the load engine failed: {failed.message}", advice=failed.advice)
+        await self._link.end()

@@ -1,12 +1,13 @@
-"""What passes between Loadpath and its engine process: msgpack, its length in four bytes first."""
+"""What passes between Loadpath and its engine process."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from loadpath.control.codec import Codec
+from loadpath.control.failure import Failed
 from loadpath.drive.plan import (
     WHOLE,
     EffectsCounted,
@@ -19,11 +20,6 @@ from loadpath.drive.plan import (
     SegmentResult,
 )
 from loadpath.recording.holds import HoldsRecord
-
-LENGTH_BYTES = 4
-MESSAGE_BYTES_MAX = 256 * 1024 * 1024
-CONTROL_FD = 3
-"""The descriptor at which the engine process finds its end of the socket pair."""
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
@@ -128,16 +124,6 @@ class LoggedIn(msgspec.Struct, frozen=True, tag=True):
     """All of them are."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """What was asked could not be done. `expected`: by a `LoadpathError` of the kind named."""
-
-    kind: str
-    message: str
-    advice: str | None = None
-    file: str | None = None
-    line: int | None = None
-
-
 Command: TypeAlias = (
     Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds | CountEffects | LogIn
 )
@@ -155,36 +141,4 @@ Answer: TypeAlias = (
 )
 
 
-def _encode_other(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot send a {type(value).__name__}")
-
-
-def _decode_other(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise TypeError(f"cannot receive a {kind.__name__}")
-
-
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_other)
-_COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(
-    Command, dec_hook=_decode_other
-)
-_ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer, dec_hook=_decode_other)
-
-
-def encode(message: Command | Answer) -> bytes:
-    """A message with its length before it."""
-    content = _ENCODER.encode(message)
-    return len(content).to_bytes(LENGTH_BYTES) + content
-
-
-def decode_command(content: bytes) -> Command:
-    """A message to the engine, without its length."""
-    return _COMMANDS.decode(content)
-
-
-def decode_answer(content: bytes) -> Answer:
-    """A message from the engine, without its length."""
-    return _ANSWERS.decode(content)
+CODEC: Codec[Command, Answer] = Codec(Command, Answer)

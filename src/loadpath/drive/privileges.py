@@ -6,15 +6,14 @@ import contextlib
 import ctypes
 import os
 import resource
-import signal
 from pathlib import Path
 
+from loadpath.control import process
 from loadpath.errors import ConfigurationError
 
 NICE = -10
 AUTOGROUP = Path("/proc/self/autogroup")
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 
 
@@ -27,9 +26,7 @@ def raise_file_limit(connections: int) -> None:
 
     Raises `ConfigurationError` when so many connections are more than that.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    hard = process.raise_file_limit()
     if hard != resource.RLIM_INFINITY and connections > hard - FILES_BESIDES:
         raise ConfigurationError(
             f"{connections:,} connections are more than the {hard:,} files that this system lets a "
@@ -55,9 +52,3 @@ def go_first() -> None:
 def sharpen_timer() -> None:
     """Have the kernel wake this thread when it asked to be, not up to 50 µs later."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it is gone: a second rope, for
-    it ends by itself when its control socket is closed."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

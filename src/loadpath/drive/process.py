@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
-import sys
-import traceback
 from collections import deque
 
 from loadpath import recording
-from loadpath.drive import messages
+from loadpath.control.codec import CONTROL_FD, LENGTH_BYTES
+from loadpath.control.failure import failed
+from loadpath.control.process import control_socket
 from loadpath.drive.alone import Alone
 from loadpath.drive.driver import Driver, soon
 from loadpath.drive.effects import EffectsCounter, write_journal
 from loadpath.drive.messages import (
-    CONTROL_FD,
+    CODEC,
     Answer,
     Begin,
     CheckHolds,
@@ -24,7 +23,6 @@ from loadpath.drive.messages import (
     Counted,
     CountEffects,
     Drawn,
-    Failed,
     Finished,
     HoldsChecked,
     LoggedIn,
@@ -40,12 +38,11 @@ from loadpath.drive.messages import (
 )
 from loadpath.drive.plan import SegmentProgress
 from loadpath.drive.privileges import (
-    die_with_parent,
     go_first,
     raise_file_limit,
     sharpen_timer,
 )
-from loadpath.errors import ConfigurationError, LoadpathError
+from loadpath.errors import LoadpathError
 
 
 class ControlClosedError(Exception):
@@ -80,13 +77,13 @@ class Control:
     def send(self, answer: Answer) -> None:
         """Send an answer, waiting as long as that takes."""
         try:
-            self._sock.sendall(messages.encode(answer))
+            self._sock.sendall(CODEC.encode(answer))
         except OSError:
             raise ControlClosedError from None
 
     def send_progress(self, progress: SegmentProgress) -> None:
         """Send a report if the socket takes it now: load must not wait for who reads it."""
-        content = messages.encode(Progress(progress))
+        content = CODEC.encode(Progress(progress))
         try:
             sent = self._sock.send(content, socket.MSG_DONTWAIT)
             if sent < len(content):
@@ -104,14 +101,14 @@ class Control:
         if not data:
             raise ControlClosedError
         self._received += data
-        while len(self._received) >= messages.LENGTH_BYTES:
-            size = int.from_bytes(self._received[: messages.LENGTH_BYTES])
-            end = messages.LENGTH_BYTES + size
+        while len(self._received) >= LENGTH_BYTES:
+            size = int.from_bytes(self._received[:LENGTH_BYTES])
+            end = LENGTH_BYTES + size
             if len(self._received) < end:
                 return
-            content = self._received[messages.LENGTH_BYTES : end]
+            content = self._received[LENGTH_BYTES:end]
             self._received = self._received[end:]
-            self._commands.append(messages.decode_command(content))
+            self._commands.append(CODEC.command(content))
 
 
 class EngineProcess:
@@ -191,31 +188,10 @@ class EngineProcess:
                 self._control.put_back(command)
 
 
-def failed(error: Exception) -> Failed:
-    """An error as it is told to the other end."""
-    if isinstance(error, ConfigurationError):
-        return Failed(type(error).__name__, error.message, error.advice, error.file, error.line)
-    if isinstance(error, LoadpathError):
-        return Failed(type(error).__name__, error.message, error.advice)
-    traceback.print_exc()
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
-    return Failed("Exception", f"{type(error).__name__}: {error} ({where})")
-
-
 def main() -> int:
     """Serve commands at descriptor 3. The exit status is 0 when the other end closed it."""
-    # The other end decides what Ctrl-C means; it closes the socket when it wants an end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
-    try:
-        sock = socket.socket(fileno=CONTROL_FD)
-    except OSError:
-        print(
-            f"expected a socket as descriptor {CONTROL_FD}: "
-            "this process is started by loadpath.drive.Engine",
-            file=sys.stderr,
-        )
+    sock = control_socket("loadpath.drive.Engine")
+    if sock is None:
         return 2
     with sock, contextlib.suppress(ControlClosedError):
         EngineProcess(Control(sock)).serve()

@@ -1,18 +1,15 @@
-"""What passes between Loadpath and its tap process: msgpack, its length in four bytes first."""
+"""What passes between Loadpath and its tap process."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from loadpath.control.codec import Codec
+from loadpath.control.failure import Failed
 from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
-
-LENGTH_BYTES = 4
-CONTROL_FD = 3
-"""The descriptor at which the tap process finds its end of the socket pair."""
 
 
 class OpenTap(msgspec.Struct, frozen=True, tag=True):
@@ -88,50 +85,10 @@ class Came(msgspec.Struct, frozen=True, tag=True):
     state: OrderState
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """What was asked could not be done. `kind` names a `LoadpathError` when it was expected."""
-
-    kind: str
-    message: str
-    advice: str | None = None
-
-
 Command: TypeAlias = (
     OpenTap | BeginWindow | EndWindow | AskStats | GiveOrder | WithdrawOrder | AskOrder
 )
 Answer: TypeAlias = Opened | Begun | Ended | Told | Ordered | Came | Failed
 
 
-def _encode_other(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot send a {type(value).__name__}")
-
-
-def _decode_other(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise TypeError(f"cannot receive a {kind.__name__}")
-
-
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_other)
-_COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(
-    Command, dec_hook=_decode_other
-)
-_ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer, dec_hook=_decode_other)
-
-
-def encode(message: Command | Answer) -> bytes:
-    """A message with its length before it."""
-    content = _ENCODER.encode(message)
-    return len(content).to_bytes(LENGTH_BYTES) + content
-
-
-def decode_command(content: bytes) -> Command:
-    """A message to the tap process, without its length."""
-    return _COMMANDS.decode(content)
-
-
-def decode_answer(content: bytes) -> Answer:
-    """A message from the tap process, without its length."""
-    return _ANSWERS.decode(content)
+CODEC: Codec[Command, Answer] = Codec(Command, Answer)

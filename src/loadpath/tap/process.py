@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
-import os
-import resource
-import signal
 import socket
 import sys
 import traceback
@@ -16,10 +12,11 @@ from typing import Any
 
 import uvloop
 
-from loadpath.errors import LoadpathError
-from loadpath.tap import messages
+from loadpath.control.codec import LENGTH_BYTES
+from loadpath.control.failure import failed
+from loadpath.control.process import control_socket, raise_file_limit
 from loadpath.tap.messages import (
-    CONTROL_FD,
+    CODEC,
     Answer,
     AskOrder,
     AskStats,
@@ -29,7 +26,6 @@ from loadpath.tap.messages import (
     Command,
     Ended,
     EndWindow,
-    Failed,
     GiveOrder,
     Opened,
     OpenTap,
@@ -43,7 +39,6 @@ from loadpath.tap.relays import Relays
 # turn, and bytes should not wait 5 ms, the default.
 _THREAD_TURN_S = 0.0005
 _GARBAGE_THRESHOLD = 50_000
-_PR_SET_PDEATHSIG = 1
 
 
 async def serve(sock: socket.socket) -> None:
@@ -61,9 +56,9 @@ async def serve(sock: socket.socket) -> None:
     try:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                size = int.from_bytes(await reader.readexactly(messages.LENGTH_BYTES))
-                command = messages.decode_command(await reader.readexactly(size))
-                writer.write(messages.encode(await answer(relays, command)))
+                size = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
+                command = CODEC.command(await reader.readexactly(size))
+                writer.write(CODEC.encode(await answer(relays, command)))
                 await writer.drain()
     finally:
         relays.close()
@@ -89,28 +84,14 @@ async def answer(relays: Relays, command: Command) -> Answer:
                 return Came(await relays.withdraw(number))
             case AskOrder(number):
                 return Came(relays.order_state(number))
-    except LoadpathError as error:
-        return Failed(type(error).__name__, error.message, error.advice)
-    except Exception as error:  # noqa: BLE001  a fault in here
-        traceback.print_exception(error)
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
-        return Failed("Exception", f"{type(error).__name__}: {error} ({where})")
+    except Exception as error:  # noqa: BLE001  told to the other end, which raises it
+        return failed(error)
 
 
 def main() -> int:
     """Serve at descriptor 3. The exit status is 0 when the other end closed it."""
-    # The other end decides what Ctrl-C means; it closes the socket when it wants an end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
-    try:
-        sock = socket.socket(fileno=CONTROL_FD)
-    except OSError:
-        print(
-            f"expected a socket as descriptor {CONTROL_FD}: "
-            "this process is started by loadpath.tap.Taps",
-            file=sys.stderr,
-        )
+    sock = control_socket("loadpath.tap.Taps")
+    if sock is None:
         return 2
     sock.setblocking(False)
     raise_file_limit()
@@ -121,17 +102,3 @@ def main() -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(sock))
     return 0
-
-
-def raise_file_limit() -> None:
-    """Allow as many open files as the system does: every relayed connection takes two."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it is gone: a second rope, for
-    it ends by itself when its control socket is closed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

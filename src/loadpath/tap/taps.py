@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import socket
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from loadpath import errors
+from loadpath.control.failure import Failed, as_error
+from loadpath.control.link import Link, Spawn, exit_words
 from loadpath.errors import LoadpathError
-from loadpath.tap import messages
 from loadpath.tap.messages import (
-    CONTROL_FD,
+    CODEC,
     Answer,
     AskOrder,
     AskStats,
@@ -28,7 +23,6 @@ from loadpath.tap.messages import (
     Command,
     Ended,
     EndWindow,
-    Failed,
     GiveOrder,
     Opened,
     OpenTap,
@@ -42,48 +36,7 @@ from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 SERVICE = "service"
 """The name of the tap before the service itself."""
 
-END_TIMEOUT_S = 5.0
-
 _A = TypeVar("_A", Opened, Begun, Ended, Told, Ordered, Came)
-
-
-class Child(Protocol):
-    """A process that was started."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        ...
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; −N when signal N ended it."""
-        ...
-
-    async def wait(self) -> int:
-        """Wait until it has ended."""
-        ...
-
-    def signal(self, sig: int) -> None:
-        """Send it a signal."""
-        ...
-
-
-class Spawn(Protocol):
-    """Starts a process, as `Guard.spawn` of loadpath.deploy does."""
-
-    async def __call__(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        fds: Mapping[int, int] | None = None,
-        stdout: int | None = None,
-    ) -> Child:
-        """Start `argv`; `fds` maps descriptors of the child to ours."""
-        ...
 
 
 class HostAndPort(Protocol):
@@ -116,35 +69,16 @@ class Taps:
         self, kinds: Mapping[str, str], *, spawn: Spawn, stderr_fd: int | None = None
     ) -> None:
         self._kinds = dict(kinds)
-        self._spawn = spawn
-        self._stderr_fd = stderr_fd
         self._asking = asyncio.Lock()
-        self._child: Child | None = None
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
+        self._link = Link("loadpath.tap", name="taps", spawn=spawn, stderr_fd=stderr_fd)
 
     @property
     def pid(self) -> int:
         """The tap process: its CPU time is no part's of what is measured."""
-        assert self._child is not None, "the taps have not been started"
-        return self._child.pid
+        return self._link.pid
 
     async def __aenter__(self) -> Taps:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with theirs:
-                self._child = await self._spawn(
-                    [sys.executable, "-m", "loadpath.tap"],
-                    name="taps",
-                    fds={CONTROL_FD: theirs.fileno()},
-                    stdout=self._stderr_fd,
-                )
-            ours.setblocking(False)
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        except BaseException:
-            ours.close()
-            await self._end()
-            raise
+        await self._link.start()
         return self
 
     async def __aexit__(
@@ -153,7 +87,7 @@ class Taps:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._end()
+        await self._link.end()
 
     async def wrap(self, name: str, address: _Address) -> _Address:
         """Stand a tap before the dependency of that name; where the service shall connect.
@@ -206,18 +140,14 @@ class Taps:
 
     async def died(self) -> LoadpathError:
         """Wait until the tap process ends by itself; the error that says so."""
-        assert self._child is not None, "the taps have not been started"
-        code = await self._child.wait()
-        return _gone(_exit_words(code))
+        assert self._link.child is not None, "the taps have not been started"
+        return _gone(exit_words(await self._link.child.wait()))
 
     async def _ask(self, command: Command, wanted: type[_A]) -> _A:
         # Shielded: the answer to a cancelled command would be taken for that to the next one.
         answer = await asyncio.shield(asyncio.ensure_future(self._answer(command)))
         if isinstance(answer, Failed):
-            kind = getattr(errors, answer.kind, None)
-            if isinstance(kind, type) and issubclass(kind, LoadpathError):
-                raise kind(answer.message, advice=answer.advice)
-            raise LoadpathError(f"the tap process failed: {answer.message}")
+            raise as_error(answer, "tap process")
         if isinstance(answer, wanted):
             return answer
         raise LoadpathError(
@@ -226,42 +156,13 @@ class Taps:
 
     async def _answer(self, command: Command) -> Answer:
         async with self._asking:
-            if self._writer is None:
+            if not self._link.open:
                 raise LoadpathError("the taps are not running")
             try:
-                self._writer.write(messages.encode(command))
-                size = int.from_bytes(await self._reader.readexactly(messages.LENGTH_BYTES))
-                return messages.decode_answer(await self._reader.readexactly(size))
-            except (asyncio.IncompleteReadError, ConnectionError):
-                raise _gone(await self._how_it_ended()) from None
-
-    async def _how_it_ended(self) -> str:
-        assert self._child is not None
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                return _exit_words(await self._child.wait())
-        except TimeoutError:
-            return "closed its control socket"
-
-    async def _end(self) -> None:
-        """Close the control socket, which ends the process; kill it when that does not."""
-        if self._writer is not None:
-            self._writer.close()
-            with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
-            self._writer = None
-        if self._child is None:
-            return
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                await self._child.wait()
-        except TimeoutError:
-            self._child.signal(signal.SIGKILL)
-            await self._child.wait()
-
-
-def _exit_words(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+                self._link.write(CODEC.encode(command))
+                return CODEC.answer(await self._link.read())
+            except EOFError:
+                raise _gone(await self._link.how_it_ended()) from None
 
 
 def _gone(how: str) -> LoadpathError:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loadpath.control.codec import LENGTH_BYTES
+from loadpath.control.failure import Failed
 from loadpath.drive import messages
 from loadpath.drive.plan import (
     ClosedLoad,
@@ -88,10 +90,10 @@ PROGRESS = SegmentProgress(
     ],
 )
 def test_commands_arrive_as_sent(command: messages.Command) -> None:
-    framed = messages.encode(command)
-    size = int.from_bytes(framed[: messages.LENGTH_BYTES])
-    assert len(framed) == messages.LENGTH_BYTES + size
-    assert messages.decode_command(framed[messages.LENGTH_BYTES :]) == command
+    framed = messages.CODEC.encode(command)
+    size = int.from_bytes(framed[:LENGTH_BYTES])
+    assert len(framed) == LENGTH_BYTES + size
+    assert messages.CODEC.command(framed[LENGTH_BYTES:]) == command
 
 
 @pytest.mark.parametrize(
@@ -113,11 +115,11 @@ def test_commands_arrive_as_sent(command: messages.Command) -> None:
         ),
         messages.LoginProgress(3, 10),
         messages.LoggedIn(),
-        messages.Failed("ConfigurationError", "wrong", "do this", "f.py", 3),
+        Failed("ConfigurationError", "wrong", "do this", "f.py", 3),
     ],
 )
 def test_answers_arrive_as_sent(answer: messages.Answer) -> None:
-    assert messages.decode_answer(messages.encode(answer)[messages.LENGTH_BYTES :]) == answer
+    assert messages.CODEC.answer(messages.CODEC.encode(answer)[LENGTH_BYTES:]) == answer
 
 
 def test_a_salt_is_not_told_twice() -> None:
