@@ -42,8 +42,10 @@ def check(ctx: click.Context, /, directory: Path, **flags: Any) -> None:
         weights = {each.name: each.weight for each in setup.workload.operations}
         write_output(
             flags["output"],
-            text=render_check(found),
-            json=check_json(found),
-            picture=render_map(found.service, found.paths, weights),
+            {
+                ".txt": render_check(found),
+                ".json": check_json(found),
+                ".svg": render_map(found.service, found.paths, weights),
+            },
         )
     ctx.exit(check_exit_code(found))

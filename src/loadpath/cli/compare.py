@@ -36,5 +36,6 @@ def compare(ctx: click.Context, /, before: str, after: str, directory: Path, **f
     else:
         print_text(text, color=options.wants_color(flags["color"]))
     if flags["output"] is not None:
-        write_output(flags["output"], text=render_comparison(found), json=comparison_json(found))
+        contents = {".txt": render_comparison(found), ".json": comparison_json(found)}
+        write_output(flags["output"], contents)
     ctx.exit(comparison_exit_code(found))

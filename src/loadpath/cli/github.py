@@ -9,7 +9,8 @@ from pathlib import Path
 from loadpath.answer import Answer
 from loadpath.cli.printing import print_text
 from loadpath.errors import ConfigurationError
-from loadpath.report.github import summary, workflow_commands
+from loadpath.report.github import workflow_commands
+from loadpath.report.markdown import markdown
 from loadpath.spec import read_source
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -30,6 +31,6 @@ def print_github(answers: Sequence[Answer], directory: Path, *, title: str, text
         return
     try:
         with Path(file).open("a", encoding="utf-8") as stream:
-            stream.write(summary(answers, title))
+            stream.write(markdown(answers, title))
     except OSError as error:
         raise ConfigurationError(f"{SUMMARY_VARIABLE}={file}: {error.strerror}") from error

@@ -26,12 +26,15 @@ from loadpath.experiment.depth import Depth, fitted
 from loadpath.faults import check, parse_fault
 from loadpath.questions import QUESTIONS, ask
 from loadpath.recording import Run, RunInfo
+from loadpath.recording.files import replace_with
 from loadpath.recording.redact import redact_command
 from loadpath.recording.runs import create_run
 from loadpath.report.files import write_output
+from loadpath.report.markdown import markdown
+from loadpath.report.page import render_page
 from loadpath.report.pictures import write_pictures
 from loadpath.report.results import exit_code, results_json, title
-from loadpath.report.terminal import render
+from loadpath.report.terminal import Style, plain, render
 from loadpath.spec import Setup
 
 
@@ -133,41 +136,65 @@ def show(
     flags: dict[str, Any],
     next_command: str | None,
 ) -> int:
-    """Print answers the way the flags ask; returns the exit code they stand for."""
+    """Print answers as the flags ask, write the run's page; the exit code they stand for."""
     as_json = results_json(answers, run)
     said, where = title(run), shown(run.directory)
-    pictures = _draw(answers, run)
-    text = render(
-        answers,
-        title=said,
-        recording=where,
-        pictures=pictures,
-        next_command=next_command,
-        width=width(),
-        style=style_for(flags["color"]),
-    )
+    page, report = _page(answers, run, title=said, next_command=next_command)
+
+    def text(columns: int, style: Style) -> str:
+        return render(
+            answers,
+            title=said,
+            recording=where,
+            report=report,
+            next_command=next_command,
+            width=columns,
+            style=style,
+        )
+
+    as_markdown = markdown(answers, said, next_command=next_command)
     form = form_of(flags)
     if form == "json":
         print_json(as_json)
+    elif form == "markdown":
+        print_text(as_markdown, color=False)
     elif form == "github":
-        print_github(answers, directory, title=said, text=text)
+        as_text = text(width(), style_for(flags["color"]))
+        print_github(answers, directory, title=said, text=as_text)
     else:
-        print_text(text, color=wants_color(flags["color"]))
+        as_text = text(width(), style_for(flags["color"]))
+        print_text(as_text, color=wants_color(flags["color"]))
     if flags["output"] is not None:
-        plain_text = render(
-            answers, title=said, recording=where, pictures=pictures, next_command=next_command
-        )
-        write_output(flags["output"], text=plain_text, json=as_json)
+        contents = {".txt": text(80, plain), ".json": as_json, ".md": as_markdown, ".html": page}
+        write_output(flags["output"], contents)
     return exit_code(answers)
 
 
-def _draw(answers: Sequence[Any], run: Run) -> str | None:
-    """Where the pictures of the answers are; why not; None: there are none to draw."""
+def _page(
+    answers: Sequence[Any], run: Run, *, title: str, next_command: str | None
+) -> tuple[str, str]:
+    """The run's page, written beside its recordings with its pictures; and where, or why not."""
+    drawn: dict[str, list[str]] = {}
+    failure: Exception | None = None
+    for answer in answers:
+        try:
+            files = write_pictures([answer], run)
+            drawn[answer.question] = [file.read_text("utf-8") for file in files]
+        except (OSError, RecordingError) as error:
+            failure = error
+    page = render_page(
+        answers,
+        title=title,
+        recording=shown(run.directory),
+        pictures=drawn,
+        next_command=next_command,
+    )
+    file = run.directory / "report.html"
     try:
-        drawn = write_pictures(answers, run)
+        replace_with(file, page.encode())
     except (OSError, RecordingError) as error:
-        return f"not drawn: {error}"
-    return shown(drawn[0].parent) if drawn else None
+        failure = error
+    return page, shown(file) if failure is None else f"not written whole: {failure}"
 
 
 def _write_exit_code(run: Run, code: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from loadpath.events import EventSink
-from loadpath.report.files import check_output
+from loadpath.report.files import OF_ANSWERS, OF_CHECK, SUFFIXES, check_output
 from loadpath.report.progress import JsonLines, PlainLines
 from loadpath.report.terminal import Style, plain
 
@@ -22,7 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _checked(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None:
-        check_output(path, pictures=ctx.info_name == "check")
+        others = {"check": OF_CHECK, "compare": SUFFIXES}
+        check_output(path, others.get(ctx.info_name or "", OF_ANSWERS))
     return path
 
 
@@ -162,17 +163,18 @@ def showing(function: F) -> F:
             click.option(
                 "--format",
                 "form",
-                type=click.Choice(["text", "json", "github"]),
+                type=click.Choice(["text", "json", "markdown", "github"]),
                 default="text",
-                help="How results are printed; github: with annotations and a step summary.",
+                help="How results are printed; github: with annotations and a step summary. What "
+                "is no answer (check, compare) is text in both.",
             ),
             click.option(
                 "-o",
                 "--output",
                 type=click.Path(path_type=Path, dir_okay=False),
                 callback=_checked,
-                help="Write the results to a file too, in the format of its suffix: .json, .txt, "
-                "and of check .svg.",
+                help="Write the results to a file too, in the format of its suffix: .txt, .json, "
+                "of answers .md and .html, of check .svg.",
             ),
             color,
             click.option("-q", "--quiet", is_flag=True, help="No progress."),

@@ -33,6 +33,31 @@ class MixKnee(msgspec.Struct, frozen=True, kw_only=True):
     taken_cores: float = 0.0
 
 
+class LoadPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """How the mix did at one load: `stretch` is the quantile asked for as a share of its limit, the
+    worst of several; `disturbed` whether something else took the machine meanwhile."""
+
+    rate_per_s: float
+    stretch: float
+    met: bool | None
+    disturbed: bool
+
+
+def load_points(recording: Recording) -> tuple[LoadPoint, ...]:
+    """Every load that was held, in the order of the rate. Empty where no quantile is asked for."""
+    points = [
+        LoadPoint(
+            rate_per_s=hold.assessment.offered_per_s,
+            stretch=max(limit.stretch for limit in hold.assessment.limits),
+            met=hold.assessment.met,
+            disturbed=hold.disturbed is not None,
+        )
+        for hold in holds_of(recording, "hold")
+        if hold.assessment.limits
+    ]
+    return tuple(sorted(points, key=lambda point: point.rate_per_s))
+
+
 def mix_search(arrivals: Arrivals, start: float, *, tolerance: float, holds: int) -> KneeSearch:
     """A search from `start` times the workload's own load.
 

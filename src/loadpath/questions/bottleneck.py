@@ -31,7 +31,7 @@ from loadpath.experiment.knee import (
     ramp_rate,
 )
 from loadpath.experiment.limits import Resource, connections_in, limiting, resources, usage_in
-from loadpath.experiment.mixknee import MixKnee, mix_knee
+from loadpath.experiment.mixknee import MixKnee, load_points, mix_knee
 from loadpath.experiment.mixload import (
     SETTLE_S,
     drive_mix_demand,
@@ -220,6 +220,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "today": today,
             "mix_knee_per_s": knee.rate,
             "headroom": knee.scale,
+            "held": load_points(main),
             "machine_speed": speed,
             "bottleneck": resource,
             "in_service": in_service(main, knee),

@@ -1,6 +1,6 @@
-"""Answers for GitHub Actions: annotations at the line of what was missed, and a step summary.
+"""Answers for GitHub Actions: annotations at the line of what was missed.
 
-The formats are those of GitHub's workflow commands and of its job summaries (Markdown).
+The format is that of GitHub's workflow commands; its step summary is Markdown.
 """
 
 from __future__ import annotations
@@ -10,16 +10,7 @@ from collections.abc import Sequence
 from loadpath.answer import Answer, State
 from loadpath.experiment.assess import Assessment
 from loadpath.figures import ms
-from loadpath.report.outside import strip_controls
-from loadpath.report.terminal import trust
 from loadpath.spec import Source
-
-_MARKS = {
-    State.CONFIRMED: "✅ confirmed",
-    State.REFUTED: "❌ refuted",
-    State.INCONCLUSIVE: "❔ inconclusive",
-    State.PREDICTED: "➡️ predicted",
-}
 
 
 def workflow_commands(answers: Sequence[Answer], source: Source, file: str) -> str:
@@ -38,25 +29,6 @@ def workflow_commands(answers: Sequence[Answer], source: Source, file: str) -> s
                 _command("warning", file, source.line_of(("objective",)), title, answer.claim)
             )
     return "".join(f"{line}\n" for line in out)
-
-
-def summary(answers: Sequence[Answer], title: str) -> str:
-    """The answers as Markdown, for the step summary."""
-    out = [f"### Loadpath: {_cell(title)}", ""]
-    for answer in answers:
-        out += [
-            f"**{answer.question}** · {_MARKS[answer.state]}: {_cell(answer.claim)}",
-            "",
-            "| | verdict | cause |",
-            "|---|---|---|",
-            *(
-                f"| {_cell(line.subject)} | {_cell(line.verdict)} | {_cell(line.cause)} |"
-                for line in answer.lines
-            ),
-            "",
-        ]
-    out += [f"Trust: {_cell(trust(answers))}", ""]
-    return "\n".join(out)
 
 
 def _missed(today: Assessment, source: Source, file: str) -> list[str]:
@@ -90,9 +62,3 @@ def _escaped(text: str) -> str:
 
 def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _cell(text: str) -> str:
-    """Text from outside in a table cell: no markup, no new column."""
-    text = strip_controls(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("|", "\\|").replace("`", "'")

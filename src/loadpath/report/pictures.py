@@ -7,36 +7,77 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadpath.answer import Answer
+from loadpath.experiment.assess import Assessment
 from loadpath.experiment.crash.outcome import Outcome
+from loadpath.experiment.mixknee import LoadPoint
 from loadpath.recording import Run
 from loadpath.recording.files import replace_with
+from loadpath.report.knee_picture import render_knee_picture
 from loadpath.report.timeline import render_timeline
 
 PICTURES = "pictures"
 
 
 def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
-    """Write a timeline of each fault; their files, in order. Raises `RecordingError`."""
+    """Write response time against load and a timeline of each fault; their files, in order.
+
+    Raises `RecordingError`.
+    """
     written = []
     for answer in answers:
+        knee = _of_knee(answer)
+        if knee is not None:
+            written.append(_write(run, "load", knee))
         for number, outcome in enumerate(answer.figures.get("faults", ()), start=1):
             assert isinstance(outcome, Outcome)
             said = said_of(answer, outcome)
             drawn = render_timeline(outcome, said)
             if drawn is None:
                 continue
-            folder = run.directory / PICTURES
-            folder.mkdir(exist_ok=True)
-            slug = re.sub(r"[^a-z0-9]+", "-", outcome.fault.name.lower()).strip("-")[:60]
-            path = folder / f"{number:02d}-{slug}.svg"
-            replace_with(path, drawn.encode())
-            written.append(path)
+            written.append(_write(run, f"{number:02d}-{_slug(outcome.fault.name)}", drawn))
     return written
+
+
+def _of_knee(answer: Answer) -> str | None:
+    """Response time against load, where loads were held."""
+    points, today = answer.figures.get("held", ()), answer.figures.get("today")
+    if not points or not isinstance(today, Assessment) or not today.limits:
+        return None
+    quantiles = ", ".join(f"p{limit.quantile * 100:g}" for limit in today.limits)
+    now = LoadPoint(
+        rate_per_s=today.offered_per_s,
+        stretch=max(limit.stretch for limit in today.limits),
+        met=today.met,
+        disturbed=False,
+    )
+    return render_knee_picture(
+        _said(answer, "the mix"),
+        (now, *points),
+        knee=answer.figures.get("mix_knee_per_s"),
+        today_per_s=today.offered_per_s,
+        limit=f"the limit of {quantiles}",
+    )
+
+
+def _write(run: Run, name: str, drawn: str) -> Path:
+    folder = run.directory / PICTURES
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.svg"
+    replace_with(path, drawn.encode())
+    return path
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
 
 
 def said_of(answer: Answer, outcome: Outcome) -> str:
     """What the answer's own line says of that fault."""
+    return _said(answer, outcome.fault.name)
+
+
+def _said(answer: Answer, subject: str) -> str:
     for line in answer.lines:
-        if line.subject == outcome.fault.name:
+        if line.subject == subject:
             return " · ".join(part for part in (line.verdict, line.cause) if part)
     return ""

@@ -13,7 +13,7 @@ SUBJECT_WIDTH = 21
 NARROWEST = QUESTION_WIDTH + SUBJECT_WIDTH + 20
 """Columns below which a subject stands above what is said of it, not beside."""
 
-_SYMBOL = {
+SYMBOLS = {
     State.CONFIRMED: ("✓", "green"),
     State.REFUTED: ("✗", "red"),
     State.INCONCLUSIVE: ("?", "yellow"),
@@ -34,7 +34,7 @@ def render(
     *,
     title: str,
     recording: str,
-    pictures: str | None = None,
+    report: str | None = None,
     next_command: str | None = None,
     width: int = 80,
     style: Style = plain,
@@ -51,8 +51,8 @@ def render(
                 advice = f" {check.advice}" if check.advice else ""
                 out += _labelled("", f"! {check.name}: {check.detail}{advice}", width, style)
     out += _labelled("Recording", recording, width, style, wrap=False)
-    if pictures:
-        out += _labelled("Pictures", pictures, width, style, wrap=False)
+    if report:
+        out += _labelled("Report", report, width, style, wrap=False)
     if next_command:
         out += _labelled("Next", next_command, width, style, wrap=False)
     return "\n".join(out) + "\n"
@@ -67,7 +67,7 @@ def trust(answers: Sequence[Answer]) -> str:
 
 
 def _answer(answer: Answer, width: int, style: Style) -> list[str]:
-    symbol, color = _SYMBOL[answer.state]
+    symbol, color = SYMBOLS[answer.state]
     out: list[str] = []
     head = answer.question.upper()
     for position, line in enumerate(answer.lines):

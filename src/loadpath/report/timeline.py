@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 from loadpath.experiment.crash.outcome import Outcome, Picture
-from loadpath.report.outside import strip_controls
+from loadpath.report.drawing import curve, framed
 
 _Scale = Callable[[float], float]
-_WIDTH, _HEIGHT = 760, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 744, 66, 252
 _SMOOTH_S = 0.2
 """What is drawn are rates over so long: single requests in bins of 50 ms are noise."""
 _STYLE = """
-text{font:12px system-ui,sans-serif;fill:#1f2933}
-.title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#5b6773}
-.axis{stroke:#9aa5b1;stroke-width:1}.grid{stroke:#9aa5b1;stroke-opacity:.25}
 .due{fill:none;stroke:#5b6773;stroke-width:1;stroke-dasharray:3 3}
 .good{fill:none;stroke:#2e7d4f;stroke-width:2}.failed{fill:none;stroke:#c2455a;stroke-width:2;
 stroke-dasharray:7 3}.fault{fill:#d9822b;fill-opacity:.22}
-.mark{stroke:#3b7dd8;stroke-width:1.5;stroke-dasharray:2 3}
-@media (prefers-color-scheme:dark){svg{background:#14191f}text{fill:#e6ebf0}.small{fill:#a3b0bc}
-.good{stroke:#5cc98a}.failed{stroke:#f07a8c}.due{stroke:#a3b0bc}}
 """
+_DARK = ".good{stroke:#5cc98a}.failed{stroke:#f07a8c}.due{stroke:#a3b0bc}"
 
 
 def render_timeline(outcome: Outcome, said: str) -> str | None:
@@ -45,7 +38,6 @@ def render_timeline(outcome: Outcome, said: str) -> str | None:
     def y(rate: float) -> float:
         return _BOTTOM - (_BOTTOM - _TOP) * rate / most
 
-    title = _text(outcome.fault.name)
     end_s = span_s if picture.healed_s is None else picture.healed_s
     body = [
         *(_level(most * share, y) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
@@ -57,19 +49,7 @@ def render_timeline(outcome: Outcome, said: str) -> str | None:
         *_recovery(picture, x),
         *_legend(),
     ]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-            f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-labelledby="t d">',
-            f'<title id="t">{title}</title><desc id="d">{_text(said)}</desc>',
-            f"<style>{_STYLE}</style>",
-            f'<text class="title" x="14" y="24">{title}</text>',
-            f'<text class="small" x="14" y="42">{_text(_shortened(said))}</text>',
-            *body,
-            "</svg>",
-            "",
-        ]
-    )
+    return framed(outcome.fault.name, said, body, style=_STYLE, dark=_DARK)
 
 
 def _rates(picture: Picture, counts: Sequence[int]) -> list[float]:
@@ -109,8 +89,7 @@ def _second(second: int, x: _Scale) -> str:
 
 
 def _line(name: str, rates: Sequence[float], bin_s: float, x: _Scale, y: _Scale) -> str:
-    points = " ".join(f"{x((n + 0.5) * bin_s):.1f},{y(r):.1f}" for n, r in enumerate(rates))
-    return f'<polyline class="{name}" points="{points}"/>'
+    return curve(name, [(x((n + 0.5) * bin_s), y(rate)) for n, rate in enumerate(rates)])
 
 
 def _recovery(picture: Picture, x: _Scale) -> list[str]:
@@ -133,11 +112,3 @@ def _legend() -> list[str]:
         f'<rect class="fault" x="{_LEFT + 450}" y="277" width="26" height="14"/>'
         f'<text x="{_LEFT + 482}" y="288">while the fault lasts</text>'
     ]
-
-
-def _shortened(said: str) -> str:
-    return said if len(said) <= 118 else said[:117] + "…"
-
-
-def _text(text: str) -> str:
-    return escape(strip_controls(text))

@@ -90,7 +90,7 @@ class TestBeforeAnythingStarts:
 
 
 @pytest.mark.parametrize("command", COMMANDS[:3], ids=lambda words: words[0])
-@pytest.mark.parametrize("target", ["answers.html", "no/such/folder/answers.json"])
+@pytest.mark.parametrize("target", ["answers.pdf", "no/such/folder/answers.json"])
 def test_a_file_that_could_not_be_written_is_refused_before_measuring(
     loadpath: Loadpath, shop: Path, command: list[str], target: str
 ) -> None:

@@ -140,11 +140,49 @@ def test_color_is_for_terminals_and_for_those_who_ask(
     assert ("\x1b[" in loadpath("report", "-C", shop, *words).out) is colored
 
 
-def test_reading_a_run_changes_nothing_in_it(loadpath: Loadpath, shop: Path) -> None:
+def test_reading_a_run_changes_nothing_but_what_is_drawn_of_it(
+    loadpath: Loadpath, shop: Path
+) -> None:
     run = shop / ".loadpath/runs" / runs(shop)[1]
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    def kept() -> dict[Path, bytes]:
+        files = (path for path in run.rglob("*") if path.is_file() and path.suffix != ".svg")
+        return {path: path.read_bytes() for path in files if path.name != "report.html"}
+
+    before = kept()
     assert loadpath("report", run).code == 1
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert kept() == before
+    assert "<h2>bottleneck</h2>" in (run / "report.html").read_text("utf-8")
+
+
+def test_a_run_that_cannot_be_written_to_is_told_all_the_same(
+    loadpath: Loadpath, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("loadpath.cli.measure.replace_with", refuse)
+    found = loadpath("report", shop / ".loadpath/runs" / runs(shop)[1])
+    assert found.code == 1
+    assert "BOTTLENECK" in found.out
+    assert "not written whole: " in found.out
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [(".md", "### Loadpath: shop"), (".html", "<!doctype html>")]
+)
+def test_answers_can_be_written_in_other_formats(
+    loadpath: Loadpath, shop: Path, tmp_path: Path, suffix: str, begins: str
+) -> None:
+    file = tmp_path / f"answers{suffix}"
+    assert loadpath("report", "-C", shop, "-o", file).err == ""
+    assert file.read_text("utf-8").startswith(begins)
+
+
+def test_answers_are_printed_as_markdown(loadpath: Loadpath, shop: Path) -> None:
+    found = loadpath("report", "-C", shop, "--format", "markdown")
+    assert found.out.startswith("### Loadpath: shop")
+    assert "| the mix |" in found.out
 
 
 def test_a_damaged_run_is_named(loadpath: Loadpath, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from loadpath.answer import Answer, Check, Interval, Line, State
 from loadpath.experiment.assess import Assessment, LimitVerdict
-from loadpath.report.github import summary, workflow_commands
+from loadpath.report.github import workflow_commands
+from loadpath.report.markdown import markdown
 from loadpath.spec import Source, read_source
 
 FILE = """\
@@ -94,6 +95,6 @@ def test_a_message_cannot_start_another_command(source: Source) -> None:
 
 
 def test_the_summary_is_a_table_without_markup_from_outside() -> None:
-    told = summary([answer()], "shop")
+    told = markdown([answer()], "shop")
     assert "| the mix | misses \\| p99 | &lt;b&gt;a loop&lt;/b&gt; |" in told
     assert "Trust: 1 of 1 checks held" in told
