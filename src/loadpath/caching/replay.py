@@ -41,5 +41,5 @@ def hits_by_ttl(
 
 
 def peak_entries(stream: Stream, ttl_s: float, *, stored: Flags | None = None) -> tuple[int, int]:
-    """The most entries that are fresh at one time, and the most bytes of bodies: (entries, bytes)."""
+    """The most entries fresh at one time, and the most bytes of bodies."""
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Measured staleness: hits whose stored answer is not what the service said at that very request."""
+"""Measured staleness: hits whose stored answer is not what the service said at that request."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ Columns, not rows: a stream of ten million requests is replayed at thirty TTLs i
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +113,7 @@ def make_stream(
     times = np.asarray(at_s, dtype=np.float64)
     if times.ndim != 1 or not np.isfinite(times).all():
         raise ValueError("a stream needs a column of finite times")
-    given = {
+    given: dict[str, npt.NDArray[Any]] = {
         "key": np.asarray(key, dtype=np.int64),
         "digest": np.asarray(digest, dtype=np.int64),
         "status": np.asarray(status, dtype=np.int16),
@@ -120,7 +122,7 @@ def make_stream(
         "took_s": np.asarray(took_s, dtype=np.float64),
     }
     order = np.argsort(times, kind="stable")
-    columns = {}
+    columns: dict[str, npt.NDArray[Any]] = {}
     for name, column in given.items():
         if column.ndim == 0 and name != "key":
             columns[name] = np.full(len(times), column[()])
@@ -155,4 +157,4 @@ def storable(stream: Stream) -> Flags:
     Whether the service's headers allow it is another matter (`rfc9111`).
     """
     status = stream.status
-    return (status >= 200) & (status < 400) & (status != 206) & (status != 304)
+    return np.asarray((status >= 200) & (status < 400) & (status != 206) & (status != 304))
