@@ -33,3 +33,35 @@ def times(scale: float) -> str:
     if scale >= 9.95:
         return f"{scale:,.0f} ×"
     return f"{scale:.1f} ×" if scale >= 1 else f"{scale:.2g} ×"
+
+
+def lifetime(seconds: float) -> str:
+    """A time to live as one would set it: `0.5 s`, `30 s`, `5 min`, `1 h`, `7 d`; `no end`."""
+    if math.isinf(seconds):
+        return "no end"
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_s or seconds == length_s:
+            return f"{seconds / length_s:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def data_size(size_bytes: float) -> str:
+    """Bytes to three figures, in powers of 1,000: `512 B`, `4.2 kB`, `1.05 GB`."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(float(f"{value:.3g}")) < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB" if value < 1000 else f"{value:,.0f} TB"
+
+
+def share(ratio: float) -> str:
+    """A share as a percentage that never rounds to all or to none: `91.4 %`, `0.02 %`, `99.98 %`."""
+    percent = 100 * ratio
+    if percent in (0.0, 100.0):
+        return f"{percent:.0f} %"
+    near = min(percent, 100 - percent)
+    if near < 0.01:
+        return "< 0.01 %" if percent < 50 else "> 99.99 %"
+    digits = 0 if near >= 10 else 1 if near >= 1 else 2
+    return f"{percent:.{digits}f} %"

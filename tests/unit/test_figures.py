@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadpath.figures import ms, per_second, times
+from loadpath.figures import data_size, lifetime, ms, per_second, share, times
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,53 @@ def test_a_rate_as_said_is_the_rate_to_three_figures(rate: float) -> None:
 )
 def test_multiples(scale: float, said: str) -> None:
     assert times(scale) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.5, "0.5 s"),
+        (30, "30 s"),
+        (60, "1 min"),
+        (100, "100 s"),
+        (5400, "90 min"),
+        (9000, "2.5 h"),
+        (604800, "7 d"),
+        (math.inf, "no end"),
+    ],
+)
+def test_times_to_live(seconds: float, said: str) -> None:
+    assert lifetime(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (0, "0 B"),
+        (512, "512 B"),
+        (999.9, "1 kB"),
+        (4200, "4.2 kB"),
+        (1.05e9, "1.05 GB"),
+        (12e12, "12 TB"),
+        (12345e12, "12,345 TB"),
+    ],
+)
+def test_sizes_of_data(size: float, said: str) -> None:
+    assert data_size(size) == said
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (0.0, "0 %"),
+        (1.0, "100 %"),
+        (0.914, "91.4 %"),
+        (0.034, "3.4 %"),
+        (0.0002, "0.02 %"),
+        (0.99983, "99.98 %"),
+        (0.9999999, "> 99.99 %"),
+        (1e-7, "< 0.01 %"),
+    ],
+)
+def test_shares(ratio: float, said: str) -> None:
+    assert share(ratio) == said

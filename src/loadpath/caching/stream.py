@@ -76,7 +76,7 @@ class Replay(msgspec.Struct, frozen=True, eq=False):
     @property
     def hits(self) -> Flags:
         """Whether each request was answered from the cache."""
-        return self.source != MADE_BY_ORIGIN
+        return np.not_equal(self.source, MADE_BY_ORIGIN)
 
     @property
     def hit_ratio(self) -> float:

@@ -3,6 +3,7 @@
 from loadpath.stats.batches import batch_means, design_effect, lag1_correlation
 from loadpath.stats.compare import Comparison, Verdict, compare, interleaved, judge_ratio
 from loadpath.stats.intervals import (
+    clustered_ratio_interval,
     correlated_ratio_interval,
     mean_interval,
     quantile_interval,
@@ -23,6 +24,7 @@ __all__ = [
     "Truncation",
     "Verdict",
     "batch_means",
+    "clustered_ratio_interval",
     "compare",
     "correlated_ratio_interval",
     "design_effect",

@@ -58,6 +58,39 @@ def correlated_ratio_interval(flags: npt.ArrayLike, confidence: float = 0.95) ->
     return Interval(share, low, high, confidence, "Wilson, batched", round(independent))
 
 
+def clustered_ratio_interval(
+    flags: npt.ArrayLike, clusters: npt.ArrayLike, confidence: float = 0.95
+) -> Interval:
+    """A share of events that share their fate within clusters and come in clumps over time.
+
+    `flags` (0 or 1) in the order observed, `clusters` the id of each one's cluster. Wilson's
+    interval for the number of independent events that carry the same information: the count divided
+    by the larger of two design effects, that of the clusters (the linearized variance of a ratio,
+    Cochran 1977, 9A) and that of time, as `correlated_ratio_interval` has it. Where all flags are
+    equal no spread can be seen, and each cluster counts as one event.
+    """
+    array = np.asarray(flags, dtype=np.float64)
+    count = len(array)
+    if count == 0:
+        return ratio_interval(0, 0, confidence)
+    share = float(array.mean())
+    _, places = np.unique(np.asarray(clusters), return_inverse=True)
+    sizes = np.bincount(places)
+    number = len(sizes)
+    if share in (0.0, 1.0):
+        independent = float(number)
+    elif number == 1:
+        independent = 1.0
+    else:
+        spread = np.bincount(places, weights=array) - share * sizes
+        squared = float((spread**2).sum()) * number / (number - 1)
+        of_clusters = squared / (count * share * (1 - share))
+        independent = count / max(1.0, of_clusters, design_effect(array))
+    critical = student_critical(confidence, max(1, min(*BATCHINGS, number) - 1))
+    low, high = _wilson(share, independent, critical)
+    return Interval(share, low, high, confidence, "Wilson, clustered", round(independent))
+
+
 def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
     """The mean of independent values: Student's t (1908). Infinite with a single one.
 
