@@ -56,7 +56,7 @@ def data_size(size_bytes: float) -> str:
 
 
 def share(ratio: float) -> str:
-    """A share as a percentage that never rounds to all or to none: `91.4 %`, `0.02 %`, `99.98 %`."""
+    """A percentage that never rounds to all or to none: `91.4 %`, `0.02 %`, `> 99.99 %`."""
     percent = 100 * ratio
     if percent in (0.0, 100.0):
         return f"{percent:.0f} %"
