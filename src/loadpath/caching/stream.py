@@ -136,9 +136,9 @@ def make_stream(
     return Stream(times[order], **columns, changes=changes or make_changes())
 
 
-def chosen(stream: Stream, which: npt.ArrayLike) -> Stream:
-    """The requests that `which` chooses (a mask or indices in order), with all changes."""
-    where = np.asarray(which)
+def chosen(stream: Stream, which: npt.ArrayLike | slice) -> Stream:
+    """The requests that `which` chooses (a mask, a slice, indices in order), with all changes."""
+    where = which if isinstance(which, slice) else np.asarray(which)
     return Stream(
         stream.at_s[where],
         stream.key[where],
