@@ -18,6 +18,7 @@ from pathlib import Path
 
 import flawed
 import known
+import logs
 import page
 import shortener
 import steps
@@ -58,6 +59,11 @@ STEPS: dict[str, tuple[str, Step]] = {
         lambda clone: shortener.kills(clone, times=20),
     ),
     "codes": ("collisions of 10 million short codes of each kind", shortener.codes),
+    "log": (
+        f"`loadpath ask cache --log`: {logs.LINES:,} lines in {logs.SECONDS_MAX:.0f} s, "
+        f"{logs.MEMORY_MAX_BYTES / 1e6:.0f} MB",
+        logs.judged,
+    ),
     "flaws": (
         "planted flaws and their clean twins, 20 runs of each: found, and nobody else accused",
         lambda clone: flawed.flaws(clone, times=20),

@@ -58,7 +58,7 @@ class Popularity(msgspec.Struct, frozen=True):
     keys: int
     exponent: Interval | None
     catalogue: float | None
-    misfit: float
+    misfit: float | None
     moving: float
     once_keys: int
     top_share: float
@@ -85,15 +85,13 @@ def popularity_of(counts: Ids, first_half: Ids, confidence: float = 0.95) -> Pop
     top_share = float(ordered[: max(1, keys // 100)].sum() / requests) if requests else 0.0
     once = int((counts == 1).sum())
     if requests < REQUESTS_MIN or keys < KEYS_MIN:
-        return Popularity(
-            Kind.TOO_FEW, requests, keys, None, None, math.nan, moving, once, top_share
-        )
+        return Popularity(Kind.TOO_FEW, requests, keys, None, None, None, moving, once, top_share)
     edges = _classes(int(counts.max()))
     seen = np.histogram(counts, edges)[0].astype(np.float64)
     exponent, size, expected = _fitted(seen, edges, requests, keys)
     error = _standard_error(seen, edges, requests, keys, exponent, size)
     error *= math.sqrt(max(1.0, _dispersion(seen, expected)))
-    half = normal_critical(confidence) * error
+    half = min(_EXPONENT_MAX, normal_critical(confidence) * error)
     misfit = _misfit(counts, exponent, size, requests)
     low = max(0.0, exponent - half)
     if misfit > max(MISFIT_MAX, 3 / math.sqrt(requests)):

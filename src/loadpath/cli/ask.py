@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from loadpath.cli import options
+from loadpath.cli.access_log import ask_log, reading_log
 from loadpath.cli.measure import measure
 from loadpath.cli.printing import print_text
 from loadpath.cli.started import width
@@ -17,11 +18,12 @@ from loadpath.report.faults import fault_list
 
 
 @click.command()
-@click.argument("question", type=click.Choice(list(QUESTIONS)))
+@click.argument("question", type=click.Choice(sorted({*QUESTIONS, "cache"})))
 @options.directory
 @options.loading
 @options.measuring
 @options.faulting
+@reading_log
 @options.showing
 @click.pass_context
 def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> None:
@@ -37,6 +39,13 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
     if flags.pop("list_faults"):
         print_text(fault_list(width()), color=False)
         return
+    log, fields = flags.pop("log"), flags.pop("log_fields")
+    if (log or fields) and question != "cache":
+        raise click.UsageError("--log and --log-field belong to `loadpath ask cache`")
+    if log is not None:
+        ctx.exit(ask_log(log, {**flags, "log_fields": fields}))
+    if question not in QUESTIONS or fields:
+        raise click.UsageError("`loadpath ask cache` answers from an access log: --log FILE")
     if flags["faults"] and question != "crash":
         raise click.UsageError("--faults belongs to `loadpath ask crash`")
     ctx.exit(measure([question], FULL, directory=directory, next_command=None, **flags))

@@ -8,6 +8,7 @@ import msgspec
 
 from loadpath.questions.decide import Decided
 from loadpath.questions.what_if import WhatIf
+from loadpath.report.access_log import AccessLogDocument
 from loadpath.report.check import CheckDocument
 from loadpath.report.results import Results
 from loadpath.spec.document import ServiceFile
@@ -19,6 +20,10 @@ _KINDS: dict[str, tuple[type, str]] = {
     "check": (CheckDocument, "What loadpath check prints with --json"),
     "what-if": (WhatIf, "figures.what_if of an answer that loadpath what-if prints with --json"),
     "decide": (Decided, "Each of figures.decisions that loadpath decide prints with --json"),
+    "access-log": (
+        AccessLogDocument,
+        "What loadpath ask cache --log FILE prints with --json",
+    ),
     "results": (Results, "What loadpath run, ask and report print with --json"),
 }
 KINDS = tuple(_KINDS)
