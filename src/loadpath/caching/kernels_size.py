@@ -5,12 +5,18 @@ Every array is made by the caller; what a kernel fills or keeps its state in is 
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from loadpath.caching.stream import Flags, Floats, Ids
 from loadpath.model.jit import called, kept
 
+Places = npt.NDArray[np.int32]
+Tree = Places | Ids
+
 
 @called
-def _add(tree: Ids, at: int, amount: int) -> None:
+def _add(tree: Tree, at: int, amount: int) -> None:
     """Add to one position of a Fenwick tree (Fenwick 1994)."""
     node = at + 1
     while node < len(tree):
@@ -19,10 +25,10 @@ def _add(tree: Ids, at: int, amount: int) -> None:
 
 
 @called
-def _sum(tree: Ids, below: int) -> int:
+def _sum(tree: Tree, below: int) -> int:
     """The sum of the positions below one."""
     total = 0
-    node = below
+    node = min(below, len(tree) - 1)
     while node > 0:
         total += tree[node]
         node -= node & -node
@@ -33,10 +39,10 @@ def _sum(tree: Ids, below: int) -> int:
 def distances(
     key: Ids,
     size_bytes: Ids,
-    last: Ids,
-    holder: Ids,
+    last: Places,
+    holder: Places,
     held_bytes: Ids,
-    entries_tree: Ids,
+    entries_tree: Places,
     bytes_tree: Ids,
     state: Ids,
     by_entries: Ids,
@@ -47,7 +53,7 @@ def distances(
     `last` (per key) is the position of its latest use, -1 for none; `holder` the key at each
     position, -1 for none; `held_bytes` its size (per key). There are more positions than keys; when
     they run out the used ones close ranks, so that the trees stay small. `state`: the next
-    position, the keys in use, their bytes.
+    position, the keys in use, their bytes. A tree with a single node counts nothing.
     """
     room = len(holder)
     for i in range(len(key)):
@@ -78,7 +84,12 @@ def distances(
 
 @called
 def _close_ranks(
-    last: Ids, holder: Ids, held_bytes: Ids, entries_tree: Ids, bytes_tree: Ids, state: Ids
+    last: Places,
+    holder: Places,
+    held_bytes: Ids,
+    entries_tree: Places,
+    bytes_tree: Ids,
+    state: Ids,
 ) -> None:
     to = 0
     for at in range(state[0]):

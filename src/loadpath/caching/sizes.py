@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from loadpath.caching import kernels_size
 from loadpath.caching.stream import Flags, Ids, Stream, storable
@@ -24,29 +25,32 @@ class Distances(msgspec.Struct, frozen=True, eq=False):
 class Stack(msgspec.Struct, frozen=True, eq=False):
     """Where a pass over a stream's stack distances stands; made by `empty_stack`."""
 
-    last: Ids
-    holder: Ids
+    last: npt.NDArray[np.int32]
+    holder: npt.NDArray[np.int32]
     held_bytes: Ids
-    entries_tree: Ids
+    entries_tree: npt.NDArray[np.int32]
     bytes_tree: Ids
     state: Ids
 
 
-def empty_stack(keys: int) -> Stack:
-    """A stack with room for keys 0 to `keys` - 1."""
-    room = 2 * keys + 64
+def empty_stack(keys: int, *, entries: bool = True) -> Stack:
+    """A stack with room for keys 0 to `keys` - 1; without `entries` it knows bytes only."""
+    room = keys + keys // 2 + 64
     return Stack(
-        np.full(keys, -1, dtype=np.int64),
-        np.full(room, -1, dtype=np.int64),
+        np.full(keys, -1, dtype=np.int32),
+        np.full(room, -1, dtype=np.int32),
         np.zeros(keys, dtype=np.int64),
-        np.zeros(room + 1, dtype=np.int64),
+        np.zeros(room + 1 if entries else 1, dtype=np.int32),
         np.zeros(room + 1, dtype=np.int64),
         np.zeros(3, dtype=np.int64),
     )
 
 
 def push(stack: Stack, key: Ids, size_bytes: Ids) -> Distances:
-    """The distances of the next requests of a stream; the stack is changed. Keys are dense."""
+    """The distances of the next requests of a stream; the stack is changed. Keys are dense.
+
+    Without entries in the stack, `entries` tells first uses (-1) from others only.
+    """
     found = Distances(np.empty(len(key), dtype=np.int64), np.empty(len(key), dtype=np.int64))
     kernels_size.distances(
         key,

@@ -20,8 +20,8 @@ from loadpath.caching.zipf import Kind, Popularity
 from loadpath.errors import ConfigurationError
 from loadpath.figures import data_size, lifetime, share
 
-PART_BYTES = 2 << 20
-"""Read at a time: some 10,000 lines, which are then in memory once as text."""
+PART_BYTES = 1 << 20
+"""Read at a time: some 5,000 lines, which are then in memory once as text."""
 LINE_MAX = 1 << 20
 """A line that is longer is none of an access log."""
 BAD_MAX = 0.01

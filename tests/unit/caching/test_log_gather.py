@@ -25,7 +25,7 @@ def batch(keys: np.ndarray, at_s: np.ndarray, *, method: str = "GET", status: in
 
 def test_figures_are_those_of_the_stream_itself() -> None:
     keys = RNG.zipf(1.3, 5000) % 400
-    at_s = 1e9 + np.sort(RNG.uniform(0, 1000, 5000))
+    at_s = 1e9 + np.sort(RNG.integers(0, 10**6, 5000)) / 1000
     gathered = Gathered()
     for begin in range(0, 5000, 700):
         gathered.add(batch(keys[begin : begin + 700], at_s[begin : begin + 700]))
@@ -108,3 +108,25 @@ def test_what_need_not_be_worked_out_again_is_forgotten_now_and_then(
         gathered.add(batch(keys[part], 1e9 + np.arange(begin, begin + 250)))
     assert gathered.keys == 1500
     assert judge(gathered, "x").all.by_ttl[-1].hit_ratio == 0.5
+
+
+def test_lines_of_many_years_and_of_an_earlier_time_are_kept_in_seconds() -> None:
+    gathered = Gathered()
+    year_s = 365 * 86400.0
+    for first_s in (1.7e9, 1.7e9 - 3, 1.7e9 + 30 * year_s, 1.7e9 - 10 * year_s):
+        gathered.add(batch(np.array([2, 2, 2]), first_s + np.array([0.0, 1.0, 500.0])))
+    assert gathered.unit_s == 1
+    found = judge(gathered, "x")
+    assert found.span_s == pytest.approx(40 * year_s + 500)
+    ratios = {p.ttl_s: p.hit_ratio for p in found.all.by_ttl}
+    # At -3, -2, 0, 1, 497 and 500 s, and twice at 0, 1, 500 s: seven fetches.
+    assert ratios[10.0] == pytest.approx(6 / 12)
+    assert ratios[None] == pytest.approx(11 / 12)
+
+
+def test_an_entry_is_fresh_for_less_than_its_ttl_to_the_millisecond() -> None:
+    gathered = Gathered()
+    gathered.add(batch(np.array([2, 2, 2, 2]), 1.7e9 + np.array([0.0, 0.999, 1.0, 30.0])))
+    ratios = {p.ttl_s: p.hit_ratio for p in judge(gathered, "x").all.by_ttl}
+    assert ratios[1.0] == 0.25
+    assert ratios[2.0] == 0.5

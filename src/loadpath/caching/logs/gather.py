@@ -1,6 +1,6 @@
 """The requests of a log in bounded memory: what a replay needs of each, and sums of all.
 
-Of each GET and HEAD that may be cached 17 bytes are kept, of each key some 40. Keys are kept as
+Of each GET and HEAD 13 bytes are kept, of each key some 40. Keys are kept as
 hashes of 64 bits: with a million of them the chance that any two share one is 3 in 100 million.
 When the bounds are reached, half of the keys are left out, by their hash, with all requests for
 them (spatially hashed sampling: Waldspurger et al. 2015, SHARDS), and the rest stands for all.
@@ -8,6 +8,7 @@ them (spatially hashed sampling: Waldspurger et al. 2015, SHARDS), and the rest 
 
 from __future__ import annotations
 
+import math
 from hashlib import blake2b
 
 import numpy as np
@@ -19,7 +20,8 @@ from loadpath.caching.logs.paths import Paths
 from loadpath.caching.stream import Flags, Floats, Ids
 
 REQUESTS_MAX = 12_000_000
-KEYS_MAX = 1_500_000
+KEYS_MAX = 1_390_000
+"""As many as a table of 2²¹ places holds."""
 REMEMBERED_MAX = 50_000
 """Requests whose key and operation need not be worked out again."""
 BAD_SHOWN = 3
@@ -28,10 +30,9 @@ BAD_SHOWN = 3
 class Gathered:
     """What has been read of a log so far.
 
-    Columns of the requests kept, in the order of the log: `at_s`, `key` (0 up to their number),
-    `stored` (whether the answer may be), `body_bytes`. Per key: `operation`, `size_bytes` (the
-    largest answer). Per operation, of all lines: `requests`, `sent_bytes`, `reads` (GET and HEAD),
-    `client_errors`, `server_errors`. `rate` is the share of keys kept.
+    Columns of the requests kept, in the order of the log: `at` (in units of `unit_s`), `key` (0 up
+    to their number), `stored` (whether the answer may be), `body_bytes`. `rate` is the share of
+    keys kept.
     """
 
     def __init__(self, requests_max: int = REQUESTS_MAX, keys_max: int = KEYS_MAX) -> None:
@@ -43,9 +44,11 @@ class Gathered:
         self.first_s = np.inf
         self.last_s = -np.inf
         self.kept = 0
+        self.unit_s = 0.001
+        self._base_s = -np.inf
         self._keys_max = keys_max
         # Memory is taken by the page as it is written to: what is not needed costs nothing.
-        self._at_s = np.empty(requests_max, dtype=np.float64)
+        self._at = np.empty(requests_max, dtype=np.uint32)
         self._key = np.empty(requests_max, dtype=np.int32)
         self._bytes = np.empty(requests_max, dtype=np.uint32)
         self._stored = np.empty(requests_max, dtype=np.bool_)
@@ -67,9 +70,9 @@ class Gathered:
         return int(self._state[0])
 
     @property
-    def at_s(self) -> Floats:
-        """When each request kept came, in Unix time."""
-        return self._at_s[: self.kept]
+    def at(self) -> npt.NDArray[np.uint32]:
+        """When each request kept came, in units of `unit_s` since a moment before all of them."""
+        return self._at[: self.kept]
 
     @property
     def key(self) -> npt.NDArray[np.int32]:
@@ -119,18 +122,21 @@ class Gathered:
         wanted = reads & (hashes < _bound(self.rate))
         # In pieces, each of which has room after the half of the keys has been left out.
         places = np.flatnonzero(wanted)
-        piece = max(1, len(self._at_s) // 4)
+        piece = max(1, len(self._at) // 4)
         for begin in range(0, len(places), piece):
             self._keep(batch, places[begin : begin + piece], hashes, operations)
 
-    def sort(self) -> None:
-        """Bring the requests into the order of their times, where they are not: servers write a
-        line when they have answered."""
-        at_s = self.at_s
-        if bool((at_s[1:] >= at_s[:-1]).all()):
+    def finish(self) -> None:
+        """All has been read: bring the requests into the order of their times, where they are not
+        (servers write a line when they have answered), and let go of what is for reading only."""
+        self._remembered = {}
+        self._slots = self._slots[:0].copy()
+        self._numbers = self._numbers[:0].copy()
+        at = self.at
+        if bool((at[1:] >= at[:-1]).all()):
             return
-        order = np.argsort(at_s, kind="stable")
-        for column in (self.at_s, self.key, self.body_bytes, self.stored):
+        order = np.argsort(at, kind="stable")
+        for column in (at, self.key, self.body_bytes, self.stored):
             column[:] = column[order]
 
     def _rows(self, requests: object) -> npt.NDArray[np.int64]:
@@ -173,7 +179,7 @@ class Gathered:
     ) -> None:
         while True:
             places = places[hashes[places] < _bound(self.rate)]
-            if self.kept + len(places) > len(self._at_s):
+            if self.kept + len(places) > len(self._at):
                 self._halve()
                 continue
             numbers = self._interned(hashes[places])
@@ -184,7 +190,7 @@ class Gathered:
         span = slice(self.kept, end)
         sizes = np.minimum(batch.body_bytes[places], 2**32 - 1).astype(np.uint32)
         status = batch.status[places]
-        self._at_s[span] = batch.at_s[places]
+        self._at[span] = self._times(batch.at_s[places])
         self._key[span] = numbers
         self._bytes[span] = sizes
         # A 304 stands for an answer that a cache in front would have fetched whole.
@@ -193,6 +199,28 @@ class Gathered:
         self._key_operation[numbers] = operations[places]
         np.maximum.at(self._key_size, numbers, sizes)
         self.kept = end
+
+    def _times(self, at_s: Floats) -> npt.NDArray[np.uint32]:
+        """Times as they are kept: to the millisecond over 49 days, to the second over more."""
+        if not len(at_s):
+            return np.empty(0, dtype=np.uint32)
+        first_s, last_s = float(at_s.min()), float(at_s.max())
+        if self.kept == 0:
+            self._base_s = first_s
+        if first_s < self._base_s:  # lines out of order: all that is kept moves on
+            moved = math.ceil((self._base_s - first_s) / self.unit_s)
+            self._coarsen(float(self.at.max(initial=0)) + moved)
+            moved = math.ceil((self._base_s - first_s) / self.unit_s)
+            self.at[:] += np.uint32(moved)
+            self._base_s -= moved * self.unit_s
+        self._coarsen((last_s - self._base_s) / self.unit_s)
+        return np.rint((at_s - self._base_s) / self.unit_s).astype(np.uint32)
+
+    def _coarsen(self, largest: float) -> None:
+        """Take seconds for the unit where so large a number would not fit."""
+        if largest >= 2**32 - 1 and self.unit_s < 1:
+            self.at[:] //= 1000
+            self.unit_s = 1.0
 
     def _interned(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32] | None:
         """The number of each key; None: there would be too many."""
@@ -238,7 +266,7 @@ class Gathered:
         self._key_size[left:] = 0
         requests = stays[self.key]
         kept = int(requests.sum())
-        for values in (self._at_s, self._bytes, self._stored):
+        for values in (self._at, self._bytes, self._stored):
             values[:kept] = values[: self.kept][requests]
         self._key[:kept] = renumbered[self.key[requests]]
         self.kept = kept

@@ -89,7 +89,7 @@ class LogFindings(msgspec.Struct, frozen=True):
 
 def judge(gathered: Gathered, format_name: str) -> LogFindings:
     """What a cache would have saved. Needs at least one request that was read."""
-    gathered.sort()
+    gathered.finish()
     numbered = gathered.sums
     names, belongs = gathered.paths.names(numbered[:, 0])
     sums = np.zeros((len(names), numbered.shape[1]), dtype=np.int64)
@@ -97,7 +97,7 @@ def judge(gathered: Gathered, format_name: str) -> LogFindings:
     key_operation = belongs[gathered.key_operation].astype(np.int32)
     span_s = gathered.last_s - gathered.first_s
     ttls_s = [ttl_s for ttl_s in TTLS_S if ttl_s <= span_s]
-    counts = np.bincount(gathered.key, minlength=gathered.keys)
+    counts = _counts(gathered.key, gathered.keys)
     tables = _by_ttl(gathered, key_operation, counts, len(names), [*ttls_s, math.inf])
     found = _Found(gathered, key_operation, counts, sums, [*ttls_s, math.inf], tables)
     order = np.argsort(-sums[:, 0], kind="stable")
@@ -145,11 +145,11 @@ def _by_ttl(
     kernels.count_ttls(
         order,
         start,
-        gathered.at_s,
+        gathered.at,
         gathered.stored,
         gathered.body_bytes,
         key_operation,
-        np.asarray(ttls_s, dtype=np.float64),
+        np.asarray(ttls_s, dtype=np.float64) / gathered.unit_s,
         hits,
         saved,
         fetched,
@@ -166,7 +166,8 @@ def _operation(found: _Found, name: str, number: int | None, *, detailed: bool) 
     kept = int(counts.sum())
     which = None if number is None else is_ours[gathered.key]
     detailed = detailed and kept > 0
-    body = gathered.body_bytes if which is None else gathered.body_bytes[which]
+    ours = True if which is None else which
+    kept_bytes = int(gathered.body_bytes.sum(where=ours, dtype=np.int64))
     return LogOperation(
         name.strip(),
         requests,
@@ -177,7 +178,7 @@ def _operation(found: _Found, name: str, number: int | None, *, detailed: bool) 
         round(len(counts) / gathered.rate),
         float((counts == 1).mean()) if len(counts) else 0.0,
         int(gathered.key_size_bytes[is_ours].max(initial=0)),
-        _at_ttls(found, rows, kept, int(body.sum(dtype=np.int64)), len(counts)),
+        _at_ttls(found, rows, kept, kept_bytes, len(counts)),
         _at_sizes(gathered, is_ours, which) if detailed else (),
         _popularity(gathered, is_ours, which, counts) if detailed and gathered.rate == 1 else None,
     )
@@ -220,7 +221,7 @@ def _at_sizes(
     while sizes[0] > 256_000 and len(sizes) < 8:
         sizes.insert(0, 4 ** int(math.log(sizes[0] - 1, 4)))
     bounds = np.array(sizes) * gathered.rate
-    stack = empty_stack(len(weights))
+    stack = empty_stack(len(weights), entries=False)
     counted = np.zeros(len(sizes) + 1, dtype=np.int64)
     requests = 0
     for begin in range(0, gathered.kept, PIECE):
@@ -247,6 +248,29 @@ def _popularity(
     which: npt.NDArray[np.bool_] | None,
     counts: Ids,
 ) -> Popularity:
-    key = gathered.key if which is None else gathered.key[which]
-    first = np.bincount(key[: len(key) // 2], minlength=gathered.keys)[is_ours]
+    middle = gathered.kept // 2
+    if which is not None:
+        middle = _middle(which)
+    # Requests of others there do not matter: their keys are not ours.
+    first = _counts(gathered.key[:middle], gathered.keys)[is_ours]
     return popularity_of(counts, first)
+
+
+def _middle(which: npt.NDArray[np.bool_]) -> int:
+    """Where half of those chosen have come; in pieces, for the sake of memory."""
+    left = int(which.sum()) // 2
+    for begin in range(0, len(which), PIECE):
+        piece = which[begin : begin + PIECE]
+        count = int(piece.sum())
+        if count > left:
+            return begin + int(np.flatnonzero(piece)[left])
+        left -= count
+    return len(which)
+
+
+def _counts(key: npt.NDArray[np.int32], keys: int) -> Ids:
+    """How often each key comes; in pieces, since numpy makes a copy twice as large."""
+    counts = np.zeros(keys, dtype=np.int64)
+    for begin in range(0, len(key), PIECE):
+        counts += np.bincount(key[begin : begin + PIECE], minlength=keys)
+    return counts

@@ -64,34 +64,35 @@ def by_key(key: Numbers, start: Ids, order: Numbers) -> None:
 def count_ttls(
     order: Numbers,
     end: Ids,
-    at_s: Floats,
+    at: npt.NDArray[np.uint32],
     stored: Flags,
     body_bytes: npt.NDArray[np.uint32],
     operation: Numbers,
-    ttls_s: Floats,
+    ttls: Floats,
     hits: npt.NDArray[np.int64],
     saved: npt.NDArray[np.int64],
     fetched: npt.NDArray[np.int64],
 ) -> None:
     """Fill `hits`, `saved` (bytes) and `fetched` (stored entries), each (operations, TTLs).
 
-    `operation` is that of each key. As `caching.kernels.count_groups`, for answers that take no
-    time; key by key, so that its requests stay in the processor's cache for all TTLs.
+    `operation` is that of each key, `ttls` are in the unit of `at`. As
+    `caching.kernels.count_groups`, for answers that take no time; key by key, so that its requests
+    stay in the processor's cache for all TTLs.
     """
     begin = 0
     for k in range(len(end)):
         o = operation[k]
-        for which in range(len(ttls_s)):
-            ttl_s = ttls_s[which]
-            born_s = -np.inf
+        for which in range(len(ttls)):
+            fresh_until = 0.0
             holds = False
             for n in range(begin, end[k]):
                 i = order[n]
-                if holds and at_s[i] < born_s + ttl_s:
+                now = float(at[i])
+                if holds and now < fresh_until:
                     hits[o, which] += 1
                     saved[o, which] += body_bytes[i]
                 else:
                     holds = stored[i]
-                    born_s = at_s[i]
+                    fresh_until = now + ttls[which]
                     fetched[o, which] += holds
         begin = end[k]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from loadpath.experiment.assess import Responses, responses
 from loadpath.experiment.knee import loosest_limit_s
@@ -194,7 +194,7 @@ def _in_company(due_s: Floats, bad_s: Floats, ratio: float) -> Bools:
     ill = np.searchsorted(bad_s, bad_s + half) - np.searchsorted(bad_s, bad_s - half)
     # At least so often one is bad by chance: a control of few requests proves no more.
     expected = max(ratio, 0.001)
-    return np.asarray(binom.sf(ill - 1, near, expected) < ALPHA)
+    return np.asarray(bdtrc(ill - 1, near, expected) < ALPHA)
 
 
 def failing(
@@ -207,7 +207,7 @@ def failing(
         usual = control.of(operation).bad_ratio
         bad = int((~during.good).sum())
         expected = max(0.001, 0.0 if math.isnan(usual) else usual)
-        if bad and binom.sf(bad - 1, len(during), expected) < ALPHA:
+        if bad and bdtrc(bad - 1, len(during), expected) < ALPHA:
             found.append(operation)
     return found
 
