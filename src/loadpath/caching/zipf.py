@@ -14,7 +14,7 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import gammaincc
+from scipy.special import gammaincc, gammaln
 
 from loadpath.answer import Interval
 from loadpath.caching.stream import Floats, Ids
@@ -75,9 +75,10 @@ def fit_popularity(key: Ids, confidence: float = 0.95) -> Popularity:
 def popularity_of(counts: Ids, first_half: Ids, confidence: float = 0.95) -> Popularity:
     """The same from how often each key came, and how often within the first half of the stream.
 
-    The likelihood is that of Poisson numbers of keys in classes of counts, over the exponent and
-    the size of the catalogue. The interval comes from its curvature (observed information), widened
-    by how much worse the classes fit than Poisson numbers would (McCullagh & Nelder 1989, 4.5).
+    The likelihood is that of how the keys of the catalogue, seen or not, fall into classes of
+    counts (multinomial), over the exponent and the size of the catalogue. The interval comes from
+    its curvature (observed information), widened by how much worse the classes fit than chance
+    alone would have it (McCullagh & Nelder 1989, 4.5).
     """
     requests, keys = int(counts.sum()), len(counts)
     moving = _moving(counts, first_half) if keys else 0.0
@@ -143,8 +144,12 @@ def _expected(edges: Floats, exponent: float, size: float, requests: int) -> Flo
 def _log_likelihood(
     seen: Floats, edges: Floats, requests: int, keys: int, exponent: float, excess: float
 ) -> float:
-    expected = _expected(edges, exponent, keys * math.exp(excess), requests)
-    return float((seen * np.log(expected) - expected).sum())
+    size = keys * math.exp(excess)
+    expected = _expected(edges, exponent, size, requests)
+    unseen = max(0.0, size - keys)
+    due_unseen = max(1e-300, size - float(expected.sum()))
+    ways = gammaln(size + 1) - gammaln(unseen + 1) - size * math.log(size)
+    return float(ways + (seen * np.log(expected)).sum() + unseen * math.log(due_unseen))
 
 
 def _fitted(seen: Floats, edges: Floats, requests: int, keys: int) -> tuple[float, float, Floats]:
