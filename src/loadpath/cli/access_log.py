@@ -15,8 +15,12 @@ from loadpath.cli.printing import print_json, print_text
 from loadpath.cli.started import shown, width
 from loadpath.errors import ExitCode
 from loadpath.questions.access_log import Progress, answer_of, read_log, title_of
-from loadpath.report.access_log import access_log_json, access_log_text
+from loadpath.report.access_log import access_log_json
+from loadpath.report.access_log_picture import render_log_picture
 from loadpath.report.files import write_output
+from loadpath.report.markdown import markdown
+from loadpath.report.page import render_page
+from loadpath.report.terminal import Style, plain, render
 
 F = TypeVar("F", bound=Callable[..., Any])
 SAID_EVERY_LINES = 1_000_000
@@ -49,22 +53,33 @@ def reading_log(function: F) -> F:
 
 def ask_log(file: Path, flags: Mapping[str, Any]) -> int:
     """Judge a log and print what it tells; returns the exit code."""
-    if form_of(flags) == "github":
-        raise click.UsageError("--format github is for runs; of a log there are text and json")
+    form = form_of(flags)
+    if form == "github":
+        raise click.UsageError("--format github is for runs: of a log text, json and markdown")
     found = read_log(file, fields=_fields(flags["log_fields"]), progress=_progress(flags))
-    answer, title, where = answer_of(found, file), title_of(found, file), Path(shown(file))
-    as_json = access_log_json(found, where)
-    if form_of(flags) == "json":
+    answer, title, where = answer_of(found, file), title_of(found, file), shown(file)
+    as_json, as_markdown = access_log_json(found, where), markdown([answer], title)
+
+    def as_text(columns: int, style: Style) -> str:
+        return render([answer], title=title, recording=where, width=columns, style=style)
+
+    if form == "json":
         print_json(as_json)
+    elif form == "markdown":
+        print_text(as_markdown, color=False)
     else:
-        text = access_log_text(
-            answer, where, title=title, width=width(), style=style_for(flags["color"])
-        )
-        print_text(text, color=wants_color(flags["color"]))
+        color = flags["color"]
+        print_text(as_text(width(), style_for(color)), color=wants_color(color))
     if flags["output"] is not None:
-        write_output(
-            flags["output"], text=access_log_text(answer, where, title=title), json=as_json
+        drawn = render_log_picture(found, file.name)
+        page = render_page(
+            [answer],
+            title=title,
+            recording=where,
+            pictures={answer.question: [drawn]} if drawn else {},
         )
+        contents = {".txt": as_text(80, plain), ".json": as_json}
+        write_output(flags["output"], {**contents, ".md": as_markdown, ".html": page})
     return ExitCode.OBJECTIVES_MET
 
 

@@ -1,15 +1,11 @@
-"""What an access log says of caching: as text and as a JSON document."""
+"""What an access log says of caching, for programs: one JSON document."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import msgspec
 
 from loadpath import __version__
-from loadpath.answer import Answer
 from loadpath.caching.logs.judge import LogFindings
-from loadpath.report.terminal import Style, plain, render
 
 ACCESS_LOG_VERSION = 1
 
@@ -23,14 +19,7 @@ class AccessLogDocument(msgspec.Struct, frozen=True, kw_only=True):
     findings: LogFindings
 
 
-def access_log_json(found: LogFindings, file: Path) -> str:
+def access_log_json(found: LogFindings, file: str) -> str:
     """The document, indented, ending in a newline."""
-    document = AccessLogDocument(file=str(file), findings=found)
+    document = AccessLogDocument(file=file, findings=found)
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
-
-
-def access_log_text(
-    answer: Answer, file: Path, *, title: str, width: int = 80, style: Style = plain
-) -> str:
-    """The same for people."""
-    return render([answer], title=title, recording=str(file), width=width, style=style)

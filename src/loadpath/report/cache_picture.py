@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 
 from loadpath.caching.staleness import TtlPoint
 from loadpath.figures import lifetime
-from loadpath.report.outside import strip_controls
+from loadpath.report.drawing import curve, framed
 
 _Scale = Callable[[float], float]
-_WIDTH, _HEIGHT = 760, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 696, 66, 240
 _STYLE = """
-text{font:12px system-ui,sans-serif;fill:#1f2933}
-.title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#5b6773}
-.axis{stroke:#9aa5b1;stroke-width:1}.grid{stroke:#9aa5b1;stroke-opacity:.25}
 .hits{fill:none;stroke:#2e7d4f;stroke-width:2}.stale{fill:none;stroke:#c2455a;stroke-width:2;
 stroke-dasharray:7 3}.band{fill:#c2455a;fill-opacity:.15}
-.allowed{stroke:#c2455a;stroke-width:1;stroke-dasharray:2 3}
-.mark{stroke:#3b7dd8;stroke-width:1.5;stroke-dasharray:2 3}.point{fill:#3b7dd8}
-@media (prefers-color-scheme:dark){svg{background:#14191f}text{fill:#e6ebf0}.small{fill:#a3b0bc}
-.hits{stroke:#5cc98a}.stale,.allowed{stroke:#f07a8c}.band{fill:#f07a8c}}
+.allowed{stroke:#c2455a;stroke-width:1;stroke-dasharray:2 3}.point{fill:#3b7dd8}
 """
+_DARK = ".hits{stroke:#5cc98a}.stale,.allowed{stroke:#f07a8c}.band{fill:#f07a8c}"
 
 
 def render_cache_picture(
@@ -59,25 +52,12 @@ def render_cache_picture(
         *_band(judged, x, y_stale),
         f'<line class="allowed" x1="{_LEFT}" x2="{_RIGHT}" y1="{y_stale(allowed):.1f}" '
         f'y2="{y_stale(allowed):.1f}"/>',
-        _curve("hits", [(x(p.ttl_s), y_hits(p.hit_ratio)) for p in drawn]),
-        _curve("stale", [(x(p.ttl_s), y_stale(p.staleness.share.value)) for p in judged]),
+        curve("hits", [(x(p.ttl_s), y_hits(p.hit_ratio)) for p in drawn]),
+        curve("stale", [(x(p.ttl_s), y_stale(p.staleness.share.value)) for p in judged]),
         *_chosen(drawn, chosen_ttl_s, x, y_hits),
         *_legend(allowed, with_chosen=chosen_ttl_s is not None),
     ]
-    title = _text(name)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-            f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-labelledby="t d">',
-            f'<title id="t">{title}</title><desc id="d">{_text(said)}</desc>',
-            f"<style>{_STYLE}</style>",
-            f'<text class="title" x="14" y="24">{title}</text>',
-            f'<text class="small" x="14" y="42">{_text(_shortened(said))}</text>',
-            *body,
-            "</svg>",
-            "",
-        ]
-    )
+    return framed(name, said, body, style=_STYLE, dark=_DARK)
 
 
 def _top(stale: float, allowed: float) -> float:
@@ -116,11 +96,6 @@ def _tick(ttl_s: float, x: _Scale) -> str:
     )
 
 
-def _curve(name: str, points: Sequence[tuple[float, float]]) -> str:
-    path = " ".join(f"{at:.1f},{height:.1f}" for at, height in points)
-    return f'<polyline class="{name}" points="{path}"/>'
-
-
 def _band(judged: Sequence[TtlPoint], x: _Scale, y: _Scale) -> list[str]:
     if len(judged) < 2:
         return []
@@ -154,11 +129,3 @@ def _legend(allowed: float, *, with_chosen: bool) -> list[str]:
         f'y2="284"/><text x="{_LEFT + 165 * n + 32}" y="288">{words}</text>'
         for n, (name, words) in enumerate(told)
     ]
-
-
-def _shortened(said: str) -> str:
-    return said if len(said) <= 118 else said[:117] + "…"
-
-
-def _text(text: str) -> str:
-    return escape(strip_controls(text))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -144,4 +146,21 @@ def test_a_log_belongs_to_the_question_of_caching(loadpath: LoadPath, log: Path)
     ended = loadpath("ask", "bottleneck", "--log", log)
     assert (ended.code, "belong to `loadpath ask cache`" in ended.err) == (2, True)
     ended = loadpath("ask", "cache", "--log", log, "--format", "github")
-    assert (ended.code, "there are text and json" in ended.err) == (2, True)
+    assert (ended.code, "is for runs" in ended.err) == (2, True)
+
+
+def test_its_page_shows_hits_against_ttl_and_size(
+    loadpath: LoadPath, logs: ModuleType, tmp_path: Path
+) -> None:
+    log, page = tmp_path / "<b>.log", tmp_path / "told.html"
+    logs.write(log, 3000)
+    ended = loadpath("ask", "cache", "--log", log, "-o", page, "--format", "markdown")
+    assert ended.out.startswith("### Loadpath: &lt;b&gt;.log")
+    text = page.read_text("utf-8")
+    assert "<b>.log" not in text
+    encoded = re.search(r"data:image/svg\+xml;base64,([^\"]+)", text)
+    assert encoded is not None
+    picture = base64.b64decode(encoded[1]).decode()
+    assert "size (LRU), no TTL" in picture
+    assert picture.count('<polyline class="hits"') == 2
+    assert "<b>.log" not in picture
