@@ -13,6 +13,7 @@ from loadpath.drive.plan import (
     SegmentProgress,
     SegmentResult,
     TimerMode,
+    VariantsWanted,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "SegmentResult",
     "Spawn",
     "TimerMode",
+    "VariantsWanted",
 ]

@@ -7,6 +7,7 @@ import select
 from collections.abc import Callable
 from time import monotonic
 
+from loadpath import recording
 from loadpath.drive.agenda import Agenda
 from loadpath.drive.audit import ReadDelays
 from loadpath.drive.backlog import Backlog
@@ -30,6 +31,7 @@ from loadpath.drive.plan import (
 )
 from loadpath.drive.progress import INTERVAL_S, LEEWAY_S, TAKES_S, ProgressMeter
 from loadpath.drive.records import Records
+from loadpath.drive.replies import ReplyLog
 from loadpath.drive.requests import RequestWriter
 from loadpath.drive.rows import Columns, columns, digests
 from loadpath.drive.secure import Security
@@ -38,6 +40,7 @@ from loadpath.drive.sessions import Sessions
 from loadpath.drive.sockets import Sockets
 from loadpath.drive.sources import draw_source
 from loadpath.drive.state import FlowState
+from loadpath.recording.schema import REPLIES
 
 CONNECTIONS_NUMBERED = 10_000_000  # by one process, before the numbers of the next begin
 
@@ -85,6 +88,7 @@ class Driver:
             delays=self._delays,
         )
         self._loop: SegmentLoop | None = None
+        self.replies: ReplyLog | None = None
 
     def run_segment(
         self,
@@ -117,6 +121,8 @@ class Driver:
             records=records,
             journal=self.state.journal,
         )
+        replies = None if segment.replies_path is None else ReplyLog(plan.salt)
+        self.replies = replies or self.replies
         sockets = Sockets(
             pool=self._pool, agenda=agenda, flows=self.flows, records=records, losses=losses
         )
@@ -131,6 +137,7 @@ class Driver:
             sockets=sockets,
             journal=self.state.journal,
             keep_alive=plan.workload.keep_alive,
+            replies=replies,
         )
         dialer = Dialer(
             pool=self._pool,
@@ -215,6 +222,13 @@ class Driver:
         number = found["connection"]  # unique among the processes; 0 is none
         number[number > 0] += part.index * CONNECTIONS_NUMBERED
         return result, found
+
+    def write_replies(self, segment: Segment) -> None:
+        """Write what was noted of the replies of that segment; raises `RecordingError`."""
+        if segment.replies_path is not None and self.replies is not None:
+            recording.write_table(
+                segment.replies_path, REPLIES, self.replies.columns(segment.index)
+            )
 
     def log_in(self, told: ToldLogins) -> None:
         """Log every identity in, if the workload says how.

@@ -25,6 +25,7 @@ from loadpath.drive.merge import (
     own_segment,
 )
 from loadpath.drive.messages import (
+    AskVariants,
     CheckHolds,
     Counted,
     CountEffects,
@@ -35,6 +36,7 @@ from loadpath.drive.messages import (
     RunSegment,
     StartAt,
     StopSegment,
+    VariantsAsked,
 )
 from loadpath.drive.plan import (
     LEAD_S,
@@ -46,6 +48,7 @@ from loadpath.drive.plan import (
     Segment,
     SegmentProgress,
     SegmentResult,
+    VariantsWanted,
 )
 from loadpath.recording.holds import HoldsRecord
 from loadpath.recording.schema import EFFECTS
@@ -151,6 +154,14 @@ class Engine:
         async with self._busy:
             answer = await self._links[0].ask(Probe(operation_name, times, pause_s), Probed)
             return answer.replies
+
+    async def ask_variants(self, wanted: VariantsWanted) -> int:
+        """Ask requests that the first process sent in the last digested segment in other ways.
+
+        How many were compared; what came of it is in `wanted.path`.
+        """
+        async with self._busy:
+            return (await self._links[0].ask(AskVariants(wanted), VariantsAsked)).count
 
     async def check_holds(self, limit: int, *, budget_s: float = HOLDS_BUDGET_S) -> HoldsRecord:
         """Check up to `limit` of each kind of what the service acknowledged to flows so far."""

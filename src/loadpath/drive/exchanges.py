@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from time import monotonic
 
 from loadpath.drive.backlog import Backlog, LostRequest
@@ -14,6 +15,7 @@ from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.records import SWITCHED, U4_MAX, Records, StepAt
+from loadpath.drive.replies import ReplyLog
 from loadpath.drive.sockets import Sockets
 from loadpath.drive.sources import Source
 from loadpath.drive.state import FlowRun
@@ -44,6 +46,7 @@ class Exchanges:
         sockets: Sockets,
         journal: Journal,
         keep_alive: bool = True,
+        replies: ReplyLog | None = None,
     ) -> None:
         self._to_head = [each.to_head for each in operations]
         self._timeouts = losses.timeouts
@@ -58,6 +61,9 @@ class Exchanges:
         sockets.on_request = self._next_request
         self._journal = journal
         self._keep_alive = keep_alive
+        # Whoever wants every reply's digest wants each of them read.
+        self._quick = keep_alive and replies is None
+        self._replies = replies
         self.skipped = 0
 
     # Sending
@@ -70,7 +76,7 @@ class Exchanges:
         connection.job = job
         connection.blocked = blocked
         connection.busy = True
-        connection.quick = self._keep_alive and not self._to_head[job[1]]
+        connection.quick = self._quick and not self._to_head[job[1]]
         self._put(connection, payload)
         return True
 
@@ -107,7 +113,7 @@ class Exchanges:
         connection.flow = run
         connection.blocked = blocked
         connection.busy = True
-        connection.quick = self._keep_alive and run.method != "HEAD" and run.line is None
+        connection.quick = self._quick and run.method != "HEAD" and run.line is None
         self._put(connection, run.payload)
 
     def _put(self, connection: Connection, payload: bytes) -> None:
@@ -183,7 +189,10 @@ class Exchanges:
         keep = 0 if run is None or run.generator is None else FLOW_BODY_BYTES_MAX
         upgrade = run is not None and run.handshake is not None
         connection.reader = ReplyReader(
-            to_head_request=to_head, keep_body_max=keep, upgrade=upgrade
+            to_head_request=to_head,
+            keep_body_max=keep,
+            upgrade=upgrade,
+            hasher=None if self._replies is None else self._replies.hasher(),
         )
         connection.first_s = now
         connection.quick = False
@@ -195,14 +204,43 @@ class Exchanges:
             if run.handshake is not None:
                 self._answered(connection, run, run.handshake, reader, now)
                 return
+            if self._replies is not None:
+                self._note(self._replies, connection, reader, run.payload, run.key, now)
             declared = run.generator is None  # nobody reads what it is sent
             body = reader.start.partition(b"\r\n\r\n")[2] if declared else reader.body
             reply = Reply(reader.status, body, reader.head)
             self.advance(connection, reply, now, size=reader.received, reusable=reader.reusable)
             return
+        if self._replies is not None:
+            job = connection.job
+            assert isinstance(job[4], bytes)
+            self._note(self._replies, connection, reader, job[4], job[3], now)
         self._records.done(connection, now, reader.status, size=reader.received, start=reader.start)
         self._source.completed(connection.job[0], now)
         self.finished(connection, reader.reusable)
+
+    def _note(
+        self,
+        replies: ReplyLog,
+        connection: Connection,
+        reader: ReplyReader,
+        payload: bytes,
+        code: int,
+        now: float,
+    ) -> None:
+        hasher = reader.hasher
+        assert isinstance(hasher, blake2b)
+        replies.note(
+            connection.job[1],
+            code,
+            payload,
+            connection.sent_s,
+            now,
+            reader.status,
+            reader.head,
+            hasher,
+            reader.received - len(reader.head),
+        )
 
     def finished(self, connection: Connection, reusable: bool) -> None:
         """The reply is in and recorded: the connection is free, or of no further use."""

@@ -7,6 +7,7 @@ connection, so bytes after a reply are a fault of the service.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,13 @@ _STATUS_LINES = {
     for after in (b" ", b"\r")
 }
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Hasher(Protocol):
+    """What digests a body."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next of its bytes."""
 
 
 class FramingError(Exception):
@@ -124,7 +132,7 @@ class ReplyReader:
     `feed` returns True when the reply is whole. Then, and after an error, `status` (0: none yet),
     `head`, `body` (empty unless kept), `received` bytes and `reusable` say what came; `start` is
     the beginning of what was received. With `upgrade`, a reply of 101 is whole with its head, and
-    `rest` is what came after it.
+    `rest` is what came after it. A `hasher` takes the body as it comes, whether it is kept or not.
     """
 
     __slots__ = (
@@ -137,6 +145,7 @@ class ReplyReader:
         "_size",
         "_to_head_request",
         "_upgrade",
+        "hasher",
         "head",
         "received",
         "rest",
@@ -146,8 +155,14 @@ class ReplyReader:
     )
 
     def __init__(
-        self, *, to_head_request: bool = False, keep_body_max: int = 0, upgrade: bool = False
+        self,
+        *,
+        to_head_request: bool = False,
+        keep_body_max: int = 0,
+        upgrade: bool = False,
+        hasher: Hasher | None = None,
     ) -> None:
+        self.hasher = hasher
         self._to_head_request = to_head_request
         self._upgrade = upgrade
         self.rest = b""
@@ -242,7 +257,8 @@ class ReplyReader:
 
     def _read_counted(self, data: bytes, at: int) -> int:
         take = min(self._left, len(data) - at)
-        self._keep(data[at : at + take] if self._keep_max else b"")
+        if self._keep_max or self.hasher is not None:
+            self._keep(data[at : at + take])
         self._left -= take
         if self._left == 0:
             self._phase = _Phase.DONE if self._phase is _Phase.LENGTH else _Phase.CHUNK_END
@@ -282,6 +298,8 @@ class ReplyReader:
         self._phase = _Phase.CHUNK if self._left else _Phase.TRAILERS
 
     def _keep(self, data: bytes) -> None:
+        if self.hasher is not None:
+            self.hasher.update(data)
         if not self._keep_max or not data:
             return
         self._size += len(data)

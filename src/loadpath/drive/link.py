@@ -26,6 +26,7 @@ from loadpath.drive.messages import (
     Progress,
     Ready,
     StopSegment,
+    VariantsAsked,
 )
 from loadpath.drive.plan import EnginePlan, SegmentProgress
 from loadpath.errors import LoadpathError
@@ -34,7 +35,7 @@ BEGIN_TIMEOUT_S = 60.0
 
 OnProgress = Callable[[SegmentProgress], None]
 OnLogins = Callable[[int, int], None]
-_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, Counted, LoggedIn)
+_A = TypeVar("_A", Ready, Finished, Probed, HoldsChecked, Counted, VariantsAsked, LoggedIn)
 
 
 class Link:

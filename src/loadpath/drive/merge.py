@@ -12,7 +12,7 @@ import numpy.typing as npt
 from loadpath import recording
 from loadpath.drive.plan import EffectsCounted, Segment, SegmentProgress, SegmentResult
 from loadpath.recording.holds import HoldCount, HoldsRecord
-from loadpath.recording.schema import READS, WRITES, TableSchema
+from loadpath.recording.schema import READS, REPLIES, WRITES, TableSchema
 
 
 def merged_progress(parts: Sequence[SegmentProgress]) -> SegmentProgress:
@@ -101,12 +101,13 @@ def own_segment(segment: Segment, index: int) -> Segment:
         requests_path=_own(segment.requests_path, index),
         writes_path=None if segment.writes_path is None else _own(segment.writes_path, index),
         reads_path=None if segment.reads_path is None else _own(segment.reads_path, index),
+        replies_path=None if segment.replies_path is None else _own(segment.replies_path, index),
     )
 
 
 def own_paths(segment: Segment, count: int) -> list[Path]:
     """Every file that so many processes may leave."""
-    kinds = (segment.requests_path, segment.writes_path, segment.reads_path)
+    kinds = (segment.requests_path, *(path for path, _ in _noted(segment)))
     return [_own(path, i) for path in kinds if path is not None for i in range(count)]
 
 
@@ -117,11 +118,20 @@ def merge_segment(segment: Segment, count: int) -> None:
     """
     path = segment.requests_path
     merge_requests([_own(path, i) for i in range(count)], path)
-    for whole, table in ((segment.writes_path, WRITES), (segment.reads_path, READS)):
+    for whole, table in _noted(segment):
         if whole is not None:
             merge_tables([_own(whole, i) for i in range(count)], whole, table)
     for own in own_paths(segment, count):
         own.unlink(missing_ok=True)
+
+
+def _noted(segment: Segment) -> tuple[tuple[Path | None, TableSchema], ...]:
+    """The tables beside the requests, where they are wanted."""
+    return (
+        (segment.writes_path, WRITES),
+        (segment.reads_path, READS),
+        (segment.replies_path, REPLIES),
+    )
 
 
 def merge_tables(parts: Sequence[Path], path: Path, table: TableSchema) -> None:

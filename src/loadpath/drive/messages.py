@@ -18,6 +18,7 @@ from loadpath.drive.plan import (
     Segment,
     SegmentProgress,
     SegmentResult,
+    VariantsWanted,
 )
 from loadpath.recording.holds import HoldsRecord
 
@@ -69,6 +70,12 @@ class CountEffects(msgspec.Struct, frozen=True, tag=True):
     wanted: EffectsWanted
 
 
+class AskVariants(msgspec.Struct, frozen=True, tag=True):
+    """Ask requests of the last digested segment in other ways; answered by `VariantsAsked`."""
+
+    wanted: VariantsWanted
+
+
 class LogIn(msgspec.Struct, frozen=True, tag=True):
     """Log every identity in; answered by `LoginProgress` every 250 ms and `LoggedIn`."""
 
@@ -113,6 +120,12 @@ class Counted(msgspec.Struct, frozen=True, tag=True):
     result: EffectsCounted
 
 
+class VariantsAsked(msgspec.Struct, frozen=True, tag=True):
+    """So many were compared, and what was found is written."""
+
+    count: int
+
+
 class LoginProgress(msgspec.Struct, frozen=True, tag=True):
     """How many identities are logged in so far, and of how many."""
 
@@ -125,7 +138,15 @@ class LoggedIn(msgspec.Struct, frozen=True, tag=True):
 
 
 Command: TypeAlias = (
-    Begin | RunSegment | StartAt | StopSegment | Probe | CheckHolds | CountEffects | LogIn
+    Begin
+    | RunSegment
+    | StartAt
+    | StopSegment
+    | Probe
+    | CheckHolds
+    | CountEffects
+    | AskVariants
+    | LogIn
 )
 Answer: TypeAlias = (
     Ready
@@ -135,6 +156,7 @@ Answer: TypeAlias = (
     | Probed
     | HoldsChecked
     | Counted
+    | VariantsAsked
     | LoginProgress
     | LoggedIn
     | Failed

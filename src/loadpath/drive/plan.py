@@ -113,7 +113,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     What flows tried to write and what was read back goes to the other two paths, where there was
     any. `weights` are the operations that are driven and their shares; empty: the workload's own
     mix. `background` is a second open load under the first, on the operations of
-    `background_weights`. After the last arrival, replies are waited for `drain_s` at most.
+    `background_weights`. After the last arrival, replies are waited for `drain_s` at most. With
+    `replies_path` every reply is digested and noted there, which costs the engine some CPU.
     """
 
     index: int
@@ -123,6 +124,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     requests_path: Path
     writes_path: Path | None = None
     reads_path: Path | None = None
+    replies_path: Path | None = None
     drain_s: float = 2.0
     weights: dict[str, float] = {}
     background: OpenLoad | None = None
@@ -151,6 +153,18 @@ class EffectsCounted(msgspec.Struct, frozen=True):
     total: int
     unknown: int
     uncounted_kinds: tuple[str, ...] = ()
+
+
+class VariantsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask some GETs of the last digested segment again in other ways; what came goes to `path`.
+
+    At most `limit` of each operation, for `budget_s` at most.
+    """
+
+    path: Path
+    segment: int
+    limit: int = 8
+    budget_s: float = 10.0
 
 
 class SegmentProgress(msgspec.Struct, frozen=True, kw_only=True):

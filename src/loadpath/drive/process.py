@@ -17,6 +17,7 @@ from loadpath.drive.effects import EffectsCounter, write_journal
 from loadpath.drive.messages import (
     CODEC,
     Answer,
+    AskVariants,
     Begin,
     CheckHolds,
     Command,
@@ -35,6 +36,7 @@ from loadpath.drive.messages import (
     RunSegment,
     StartAt,
     StopSegment,
+    VariantsAsked,
 )
 from loadpath.drive.plan import SegmentProgress
 from loadpath.drive.privileges import (
@@ -42,6 +44,7 @@ from loadpath.drive.privileges import (
     raise_file_limit,
     sharpen_timer,
 )
+from loadpath.drive.variants import VariantsAsker
 from loadpath.errors import LoadpathError
 
 
@@ -155,6 +158,7 @@ class EngineProcess:
                 )
                 write_requests(segment.requests_path, rows)
                 write_journal(self._driver, segment)
+                self._driver.write_replies(segment)
                 return Finished(result)
             case Probe(operation, times, pause_s):
                 return Probed(self._alone.probe(operation, times, pause_s))
@@ -162,6 +166,8 @@ class EngineProcess:
                 return HoldsChecked(self._alone.check_holds(limit, budget_s))
             case CountEffects(wanted):
                 return Counted(self._effects.count(wanted))
+            case AskVariants(wanted):
+                return VariantsAsked(VariantsAsker(self._driver).ask(wanted))
             case LogIn():
                 self._driver.log_in(
                     lambda done, total: self._control.send(LoginProgress(done, total))

@@ -25,6 +25,7 @@ from loadpath.drive import (
     Segment,
     SegmentProgress,
     SegmentResult,
+    VariantsWanted,
 )
 from loadpath.events import EventSink, LoadProgress, Warned
 from loadpath.experiment.engines import engine_processes
@@ -101,11 +102,13 @@ class Arm:
         label: str = "",
         background: tuple[OpenLoad, Mapping[str, float]] | None = None,
         stop_when: StopRule | None = None,
+        digested: bool = False,
     ) -> SegmentRecord:
         """Drive one segment of `load` over the operations of `weights`, and record it.
 
         `background` is a second open load under the first, of its own operations; `stop_when`,
-        asked at every progress report, ends the segment early.
+        asked at every progress report, ends the segment early. `digested`: what each reply said is
+        noted too, which costs the engine some CPU.
         """
         index = self._next_index()
         segment = Segment(
@@ -120,6 +123,7 @@ class Arm:
             requests_path=self._writer.requests_path(index),
             writes_path=self._writer.writes_path(index),
             reads_path=self._writer.reads_path(index),
+            replies_path=self._writer.replies_path(index) if digested else None,
         )
         work_s = fixed_work_s()
         async with self._wires_read(index):
@@ -214,6 +218,17 @@ class Arm:
         """Ask the service whether what it acknowledged still holds, and record what it says."""
         if self.setup.workload.flows is not None:
             self._writer.write_holds(await self.engine.check_holds(limit))
+
+    async def ask_variants(self, segment: int, *, limit: int = 8, budget_s: float = 10.0) -> int:
+        """Ask requests of that digested segment again in other ways; how many were compared."""
+        return await self.engine.ask_variants(
+            VariantsWanted(
+                path=self._writer.variants_path(segment),
+                segment=segment,
+                limit=limit,
+                budget_s=budget_s,
+            )
+        )
 
     def note_fault(self, record: FaultRecord) -> None:
         """Record what was done during a segment."""

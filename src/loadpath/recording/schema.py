@@ -339,6 +339,83 @@ EFFECTS = TableSchema(
     ),
 )
 
+_DIGEST = Column(
+    "digest",
+    "u8",
+    "",
+    "Salted digest of what a user sees of it: status, body, and the headers that say what the body "
+    "is or where to go.",
+)
+_HEADERS = Column(
+    "headers",
+    "text",
+    "",
+    "Its headers that caches go by, a line each; of tags, dates and cookies only that they are "
+    "there, of Expires how far it lies ahead.",
+)
+
+REPLIES = TableSchema(
+    "replies",
+    "One row per whole reply of a segment that was recorded for the question on caching.",
+    (
+        Column("segment", "u2", "", "Index of the segment it belongs to."),
+        Column("operation", "u2", "", "Index into `operations` of recording.json."),
+        Column("identity", "u8", "", "Salted digest of the identity that asked; 0: none."),
+        Column("sent_s", "f8", "s", "When the request's first byte was handed to the kernel."),
+        Column("done_s", "f8", "s", "When the reply's last byte was read."),
+        Column("method", "text", "", "Method of the request."),
+        Column("target", "u8", "", "Salted digest of method, path and query as they were sent."),
+        Column(
+            "key",
+            "u8",
+            "",
+            "Salted digest of the key of a shared cache: the target, and the request's headers "
+            "that the reply's Vary names.",
+        ),
+        _DIGEST,
+        Column("status", "u2", "", "HTTP status."),
+        Column("bytes", "u4", "B", "Size of the body, with its framing."),
+        _HEADERS,
+        Column(
+            "credentials",
+            "u8",
+            "",
+            "Salted digest of the request's headers that say who asks; 0: it had none.",
+        ),
+        Column("authorized", "bool", "", "Whether the request had an Authorization header."),
+    ),
+)
+
+VARIANTS = TableSchema(
+    "variants",
+    "One row per request that was asked as it was (A), in another way (B), and as it was (A).",
+    (
+        Column("segment", "u2", "", "Index of the digested segment whose request it was."),
+        Column("operation", "u2", "", "Index into `operations` of recording.json."),
+        Column("target", "u8", "", "Salted digest of method, path and query as they were sent."),
+        Column(
+            "variant",
+            "text",
+            "",
+            "What was other in B: `identity`, `anonymous`, `header NAME`, `without cookie`, "
+            "`query NAME` without that parameter, `query order`.",
+        ),
+        Column("before", "u8", "", "Digest of the first reply, as in `replies`."),
+        Column("other", "u8", "", "Digest of the reply to what was other."),
+        Column("after", "u8", "", "Digest of the second reply to what was as it was."),
+        Column("status", "u2", "", "Status of the first reply."),
+        Column("other_status", "u2", "", "Status of the reply to what was other."),
+        Column(
+            "same_key",
+            "bool",
+            "",
+            "Whether a shared cache would have answered B with what it had kept of A.",
+        ),
+        _HEADERS,
+        Column("authorized", "bool", "", "Whether the request had an Authorization header."),
+    ),
+)
+
 TABLES: dict[str, TableSchema] = {
     table.name: table
     for table in (
@@ -353,5 +430,7 @@ TABLES: dict[str, TableSchema] = {
         WRITES,
         READS,
         EFFECTS,
+        REPLIES,
+        VARIANTS,
     )
 }

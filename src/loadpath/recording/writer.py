@@ -124,6 +124,14 @@ class RecordingWriter:
         """Where the engine writes what was read back in segment `index`."""
         return table_path(self.directory, "reads", index)
 
+    def replies_path(self, index: int) -> Path:
+        """Where the engine writes what replies said in segment `index`."""
+        return table_path(self.directory, "replies", index)
+
+    def variants_path(self, index: int) -> Path:
+        """Where the engine writes how requests of segment `index` fared when asked otherwise."""
+        return table_path(self.directory, "variants", index)
+
     def effects_path(self, index: int) -> Path:
         """Where the engine writes the effects that were there after segment `index`."""
         return table_path(self.directory, "effects", index)
