@@ -32,6 +32,8 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
     \b
     bottleneck   Will this bottleneck anything? The rate at which the mix and each
                  operation miss their objective, what ran out, what lifts it.
+    cache        Should replies be cached, and for how long? Hits and measured
+                 staleness against the TTL, leaks between users, what it gains.
     crash        What if it crashes, or something it needs? Faults under load:
                  what users see, which acknowledged writes are lost, and what
                  is missing.

@@ -122,7 +122,7 @@ class Driver:
             journal=self.state.journal,
         )
         replies = None if segment.replies_path is None else ReplyLog(plan.salt)
-        self.replies = replies or self.replies
+        self.replies = self.replies if replies is None else replies
         sockets = Sockets(
             pool=self._pool, agenda=agenda, flows=self.flows, records=records, losses=losses
         )

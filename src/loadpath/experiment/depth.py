@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-COUNTS = ("holds", "repeats", "arms", "faults")
+COUNTS = ("holds", "repeats", "arms", "faults", "cached_rounds")
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,9 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     `arms` is the number of A B pairs of an experiment, `traced_s` how long
     the mix is driven with taps on the wires. `repeats` is how often a disturbed or
     undecided hold may be driven again. `faults` is how many faults are done at most, each of them
-    watched for `fault_after_s` from when it heals. `budget_s` is what all of it may take: what no
+    watched for `fault_after_s` from when it heals. What replies say is recorded for `cached_s`: a
+    third of that is the longest TTL that is asked about; a cache is put in its place for
+    `cached_rounds`, not at all for fewer than 2. `budget_s` is what all of it may take: what no
     longer fits is left out, repetitions first.
     """
 
@@ -34,6 +36,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     traced_s: float
     faults: int
     fault_after_s: float
+    cached_s: float
+    cached_rounds: int
     budget_s: float = math.inf
 
 
@@ -52,6 +56,8 @@ QUICK = Depth(
     traced_s=3,
     faults=3,
     fault_after_s=3,
+    cached_s=15,
+    cached_rounds=1,
     budget_s=410,
 )
 
@@ -70,6 +76,8 @@ FULL = Depth(
     traced_s=6,
     faults=24,
     fault_after_s=4,
+    cached_s=60,
+    cached_rounds=5,
 )
 
 BRIEF = Depth(
@@ -87,6 +95,8 @@ BRIEF = Depth(
     traced_s=2,
     faults=1,
     fault_after_s=2,
+    cached_s=6,
+    cached_rounds=1,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 

@@ -173,7 +173,7 @@ async def _wires(
 
 def is_own(recording: Recording) -> bool:
     """Whether that recording was made for this question."""
-    return not recording.name.startswith("crash")
+    return not recording.name.startswith(("crash", "cache"))
 
 
 def judge(recordings: Sequence[Recording]) -> Answer:

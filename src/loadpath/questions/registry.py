@@ -9,7 +9,7 @@ import msgspec
 from loadpath.answer import Answer
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import Session
-from loadpath.questions import bottleneck, crash
+from loadpath.questions import bottleneck, cache, crash
 from loadpath.recording import Recording
 from loadpath.spec import Setup
 
@@ -39,6 +39,14 @@ QUESTIONS = {
             bottleneck.judge,
             bottleneck.estimate_s,
             bottleneck.is_own,
+        ),
+        Question(
+            "cache",
+            "Should it be cached, and for how long?",
+            cache.collect,
+            cache.judge,
+            cache.estimate_s,
+            cache.is_own,
         ),
         Question(
             "crash",

@@ -115,6 +115,7 @@ class ObjectiveTable(Table, frozen=True):
     p99: PositiveDuration | None = None
     p999: PositiveDuration | None = None
     errors: Ratio | None = None
+    staleness: Ratio | None = None
 
 
 class ArrivalsTable(Table, frozen=True):

@@ -13,7 +13,12 @@ class QuantileLimit(msgspec.Struct, frozen=True):
 
 
 class Objective(msgspec.Struct, frozen=True):
-    """Thresholds that must all hold. `errors_ratio` is the share of requests that may fail."""
+    """Thresholds that must all hold. `errors_ratio` is the share of requests that may fail.
+
+    `staleness_ratio` is the share of what a cache would answer that may be out of date; it bounds
+    what is recommended and is no promise about the service as it is.
+    """
 
     quantiles: tuple[QuantileLimit, ...] = (QuantileLimit(0.99, 0.1),)
     errors_ratio: float = 0.001
+    staleness_ratio: float = 0.01

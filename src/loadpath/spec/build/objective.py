@@ -24,7 +24,8 @@ def build_objective(table: ObjectiveTable | None) -> tuple[Objective, tuple[str,
         assumed.append(f"no objective for errors is given: ≤ {errors:.1%} is assumed")
     else:
         errors = quantities.ratio(table.errors)
-    return Objective(_ordered(limits), errors), tuple(assumed)
+    # What may be stale is asked by one question only, which says what it took for granted.
+    return Objective(_ordered(limits), errors, _stale(default, table)), tuple(assumed)
 
 
 def merge_objective(base: Objective, table: ObjectiveTable | None) -> Objective | None:
@@ -33,7 +34,13 @@ def merge_objective(base: Objective, table: ObjectiveTable | None) -> Objective 
         return None
     limits = {x.quantile: x.limit_s for x in base.quantiles} | _limits(table)
     errors = base.errors_ratio if table.errors is None else quantities.ratio(table.errors)
-    return Objective(_ordered(limits), errors)
+    return Objective(_ordered(limits), errors, _stale(base, table))
+
+
+def _stale(base: Objective, table: ObjectiveTable) -> float:
+    if table.staleness is None:
+        return base.staleness_ratio
+    return quantities.ratio(table.staleness)
 
 
 def _limits(table: ObjectiveTable) -> dict[float, float]:

@@ -1,0 +1,250 @@
+"""Should this response be cached, for how long, and what would go wrong?
+
+Collected, in a recording named `cache`: the workload's own load, uncached, with what every reply
+said as a digest; the same nearer to the knee, where keys come again sooner; some of the requests
+asked again as somebody else and in other ways. What a model is fitted from is recorded before that,
+unless the run has it. Then, in full depth, a cache with the policy that came of it is put before
+the service, in arms that run in turn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from loadpath.answer import Answer, Check, Line, State
+from loadpath.errors import InconclusiveError
+from loadpath.events import Warned
+from loadpath.experiment import modeling
+from loadpath.experiment.arm import open_arm
+from loadpath.experiment.caching.exposure import exposures
+from loadpath.experiment.caching.outcome import OperationCache, judged
+from loadpath.experiment.caching.streams import Observed, observed
+from loadpath.experiment.depth import Depth
+from loadpath.experiment.knee import mix_of
+from loadpath.experiment.mixknee import mix_knee
+from loadpath.experiment.phase import phase
+from loadpath.experiment.scale import load_at
+from loadpath.experiment.session import Session
+from loadpath.questions.cache_gain import Gains, foretold, read_gains, write_gains
+from loadpath.questions.cache_lines import operation_lines, writer_lines
+from loadpath.recording import Recording
+from loadpath.spec import Setup
+
+NAME = "cache"
+TODAY, BUSY = "cache-today", "cache-busy"
+WARMUP_S = 1.5
+BUSY_SHARE = 0.5
+"""Of a known knee: near enough that keys come about as often, far enough that nothing waits."""
+
+BUSY_MIN = 2.0
+"""Nearer to today's load a second recording says the same."""
+
+BUSY_S = 0.5
+"""Of the time that today's load is recorded for."""
+
+GAIN_MIN = 1.2
+VARIANTS_S = 4.0
+MODEL_S = 20.0
+
+
+def estimate_s(setup: Setup, depth: Depth) -> float:
+    """About how long collecting takes, in seconds."""
+    start_s = 2 + 3 * len(setup.service.dependencies)
+    own_s = start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S + MODEL_S
+    return own_s + (modeling.estimate_s(setup) if is_full(depth) else 0.0)
+
+
+def is_full(depth: Depth) -> bool:
+    """Whether there is time to put a cache in its place."""
+    return depth.cached_rounds >= 2
+
+
+def is_own(recording: Recording) -> bool:
+    """Whether that recording was made for this question."""
+    return recording.name.startswith(NAME)
+
+
+async def collect(session: Session, setup: Setup, depth: Depth) -> None:
+    """Record what the answer needs."""
+    if not any(r.name == "mix" for r in _opened(session)) and is_full(depth):
+        try:
+            await modeling.record_for_model(session, setup)
+        except InconclusiveError as error:
+            session.emit(Warned(at_s=time.time(), message=error.message, advice=error.advice))
+    if session.left_s() < WARMUP_S + depth.cached_s + VARIANTS_S:
+        session.emit(
+            Warned(
+                at_s=time.time(),
+                message="the budget leaves no time to record replies: what to cache is not known",
+                advice="`loadpath ask cache` looks at that alone.",
+            )
+        )
+        return
+    mix = next((r for r in _opened(session) if r.name == "mix"), None)
+    knee = None if mix is None else mix_knee(mix)
+    scale = 1.0 if knee is None or knee.scale is None else BUSY_SHARE * knee.scale.value
+    await _record(session, setup, depth, scale)
+    with phase(session.emit, "what a cache gains, by a model", MODEL_S) as now:
+        recordings = _opened(session)
+        own = next(r for r in recordings if r.name == NAME)
+        wanted = {
+            each.operation: each.point.ttl_s
+            for each in _judged(own)
+            if each.verdict == "yes" and each.point is not None
+        }
+        gains = _gains(recordings, own, wanted, scale)
+        write_gains(session.run.directory, gains)
+        now.result = gains.no_model or f"{len(gains.gains)} foretold"
+
+
+async def _record(session: Session, setup: Setup, depth: Depth, scale: float) -> None:
+    workload = setup.workload
+    mix = mix_of(workload)
+    async with open_arm(session, setup, NAME) as arm:
+        with phase(session.emit, "what replies say", WARMUP_S + depth.cached_s) as now:
+            load = load_at(workload.arrivals, 1.0)
+            await arm.drive("warmup", load, duration_s=WARMUP_S, weights=mix)
+            segment = await arm.drive(
+                TODAY, load, duration_s=depth.cached_s, weights=mix, digested=True
+            )
+            now.result = f"{segment.done:,} replies"
+        with phase(session.emit, "what they depend on", VARIANTS_S) as now:
+            asked = await arm.ask_variants(segment.index, budget_s=VARIANTS_S)
+            now.result = f"{asked} asked in other ways"
+        busy_s = BUSY_S * depth.cached_s
+        if scale >= BUSY_MIN and session.left_s() > busy_s:
+            with phase(session.emit, "the same, nearer to the knee", busy_s):
+                await arm.drive(
+                    BUSY,
+                    load_at(workload.arrivals, scale),
+                    duration_s=busy_s,
+                    weights=mix,
+                    digested=True,
+                )
+
+
+def _gains(
+    recordings: Sequence[Recording], own: Recording, ttls_s: dict[str, float], scale: float
+) -> Gains:
+    if not ttls_s:
+        return Gains(no_model="no operation is worth asking about")
+    busy = _segment(own, BUSY)
+    seen = observed(own, busy if busy is not None else _today(own))
+    return foretold(recordings, ttls_s, seen, scale=1.0 if busy is None else scale)
+
+
+def judge(recordings: Sequence[Recording]) -> Answer:
+    """Derive the answer. Pure: reads recordings, drives nothing."""
+    own = next((r for r in recordings if r.name == NAME), None)
+    if own is None or _segment(own, TODAY) is None:
+        return _nothing(recordings)
+    gains = read_gains(own)
+    found = tuple(_with_gain(each, gains) for each in _judged(own))
+    seen = observed(own, _today(own))
+    checks = _checks(found, seen, gains)
+    state, claim = _conclude(found)
+    accused = any(each.accusations for each in found)
+    lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
+    return Answer(
+        question=NAME,
+        state=state,
+        claim=claim,
+        lines=(*lines, *writer_lines(seen)),
+        figures={"caches": found, "gains": gains, "writers": seen.writers, "span_s": seen.span_s},
+        validity=checks,
+        objectives_met=None if state is State.INCONCLUSIVE else not accused,
+        recordings=tuple(r.directory.name for r in recordings if is_own(r)),
+    )
+
+
+def _judged(own: Recording) -> list[OperationCache]:
+    """Everything but the gain, of each operation that was asked for."""
+    index = _today(own)
+    workload = own.setup.workload
+    told = exposures(own, index)
+    allowed = {o.name: workload.objective_of(o).staleness_ratio for o in workload.operations}
+    return [
+        judged(each, told.get(each.operation), allowed[each.operation])
+        for each in observed(own, index).operations
+    ]
+
+
+def _with_gain(seen: OperationCache, gains: Gains) -> OperationCache:
+    """The last part of the rule: capacity rises by a fifth, or it is not worth it."""
+    if seen.verdict != "yes":
+        return seen
+    gain = gains.of(seen.operation)
+    if gain is None:
+        why = gains.no_model or "what it gains was not foretold"
+        return msgspec.structs.replace(seen, verdict="cannot tell", why=why)
+    if gain.ratio.value >= GAIN_MIN:
+        return seen
+    more = (gain.ratio.value - 1) * 100
+    why = f"the mix would carry {more:.0f} % more, which is not worth it"
+    return msgspec.structs.replace(seen, verdict="no", why=why)
+
+
+def _checks(found: Sequence[OperationCache], seen: Observed, gains: Gains) -> tuple[Check, ...]:
+    longest = max((each.longest_ttl_s for each in found), default=0.0)
+    return (
+        Check(
+            "replies recorded",
+            bool(longest),
+            f"replies recorded for {seen.span_s:.0f} s: TTLs up to {longest:g} s are asked about",
+            None if longest else "Record for longer: --duration, or `loadpath ask cache`.",
+        ),
+        Check(
+            "a model",
+            gains.no_model is None or not any(each.point for each in found),
+            "" if gains.no_model is None else f"{gains.no_model}.",
+        ),
+    )
+
+
+def _conclude(found: Sequence[OperationCache]) -> tuple[State, str]:
+    accused = [(each, accusation) for each in found for accusation in each.accusations]
+    yes = [each for each in found if each.verdict == "yes"]
+    if accused:
+        each, first = min(accused, key=lambda pair: pair[1].kind != "leak")
+        return State.CONFIRMED, f"{each.operation}: {first.says}; {first.fix}"
+    if yes:
+        best = max(yes, key=_hits)
+        assert best.point is not None
+        return State.PREDICTED, f"keep replies of {best.operation} for {best.point.ttl_s:g} s"
+    if any(each.verdict == "cannot tell" for each in found) or not found:
+        return State.INCONCLUSIVE, "whether a cache would help cannot be told"
+    return State.CONFIRMED, "no operation is worth caching before the service"
+
+
+def _hits(found: OperationCache) -> float:
+    return 0.0 if found.point is None else found.requests * found.point.hit_ratio
+
+
+def _nothing(recordings: Sequence[Recording]) -> Answer:
+    return Answer(
+        question=NAME,
+        state=State.INCONCLUSIVE,
+        claim="the run ended before replies were recorded",
+        lines=(Line("the mix", "nothing to say"),),
+        figures={},
+        validity=(),
+        objectives_met=None,
+        recordings=tuple(r.directory.name for r in recordings if is_own(r)),
+    )
+
+
+def _segment(own: Recording, purpose: str) -> int | None:
+    return next((s.index for s in own.segments if s.purpose == purpose), None)
+
+
+def _today(own: Recording) -> int:
+    index = _segment(own, TODAY)
+    assert index is not None
+    return index
+
+
+def _opened(session: Session) -> list[Recording]:
+    return [Recording.open(path) for path in session.run.recordings()]

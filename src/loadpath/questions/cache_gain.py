@@ -1,0 +1,114 @@
+"""How much more the service carries with a cache before it: foretold by the model, written down.
+
+The hit ratio is that of the rate at which the objective is missed, where keys come again sooner
+than today; the capacity moves that rate, so it is asked twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadpath.answer import Interval
+from loadpath.changes import NotPredictedError
+from loadpath.changes.cache import Cache
+from loadpath.errors import InconclusiveError
+from loadpath.experiment.caching.curve import hit_ratio_at
+from loadpath.experiment.caching.streams import Observed
+from loadpath.experiment.observed import observations_of
+from loadpath.model.fit import fit
+from loadpath.model.predict import capacities
+from loadpath.questions.forecast import decode, encode, known_knee_per_s, own_rate_per_s
+from loadpath.recording import Recording
+from loadpath.recording.files import replace_with
+
+FILE = "cache.json"
+DRAWS = 6
+PASSES = 2
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeping an operation's replies for `ttl_s` does: `hit_ratio` at the rate of the knee
+    that it brings about, and the capacity of the mix (1/s), before, after and their ratio."""
+
+    operation: str
+    ttl_s: float
+    hit_ratio: float
+    before: Interval
+    after: Interval
+    ratio: Interval
+
+
+class Gains(msgspec.Struct, frozen=True, kw_only=True):
+    """Of each operation that might be cached; `no_model`: why nothing was foretold, or None."""
+
+    gains: tuple[Gain, ...] = ()
+    no_model: str | None = None
+
+    def of(self, operation: str) -> Gain | None:
+        """That of an operation; None: it was not asked."""
+        return next((each for each in self.gains if each.operation == operation), None)
+
+
+def foretold(
+    recordings: Sequence[Recording], ttls_s: Mapping[str, float], seen: Observed, *, scale: float
+) -> Gains:
+    """What each operation's cache with that TTL gains. Pure, deterministic by the seed.
+
+    `seen` are the replies that hit ratios are taken from, recorded at `scale` times the workload's
+    own rate.
+    """
+    mix = next((r for r in recordings if r.name == "mix"), None)
+    if mix is None:
+        return Gains(no_model="the knee of the mix was not looked for")
+    try:
+        observations = observations_of(recordings)
+        fitted = fit(observations, seed=mix.setup.seed, draws=DRAWS)
+    except InconclusiveError as error:
+        return Gains(no_model=error.message)
+    recorded_per_s = own_rate_per_s(mix) * scale
+    knee_per_s = known_knee_per_s(mix)
+    rates = dict.fromkeys(ttls_s, knee_per_s)
+    found: dict[str, Gain] = {}
+    streams = {each.operation: each.stream for each in seen.operations}
+    for _ in range(PASSES):
+        changes = [
+            Cache(
+                operation,
+                ttl_s,
+                hit_ratio_at(
+                    streams[operation], ttl_s, rates[operation] / recorded_per_s, seen.span_s
+                ),
+                given=True,
+            )
+            for operation, ttl_s in ttls_s.items()
+            if operation in streams
+        ]
+        try:
+            told = capacities(fitted, changes, observations.objectives, seed=mix.setup.seed)
+        except NotPredictedError as error:
+            return Gains(no_model=error.message)
+        for change, capacity in zip(changes, told, strict=True):
+            rates[change.operation] = knee_per_s * capacity.ratio.value
+            found[change.operation] = Gain(
+                operation=change.operation,
+                ttl_s=change.ttl_s,
+                hit_ratio=change.hit_ratio,
+                before=capacity.before,
+                after=capacity.after,
+                ratio=capacity.ratio,
+            )
+    return Gains(gains=tuple(found.values()))
+
+
+def write_gains(run: Path, gains: Gains) -> None:
+    """Keep them in the run's folder, before anything is put in place. Raises `RecordingError`."""
+    replace_with(run / FILE, encode(gains))
+
+
+def read_gains(recording: Recording) -> Gains:
+    """Those of the run a recording is of. Raises `RecordingError`."""
+    file = recording.directory.parent.parent / FILE
+    return decode(file, Gains) if file.is_file() else Gains(no_model="nothing was foretold")

@@ -1,0 +1,77 @@
+"""The lines of the answer on caching: each operation, what is wrong with it, what writes. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from loadpath import figures
+from loadpath.answer import Line
+from loadpath.caching.staleness import TtlPoint
+from loadpath.experiment.caching.outcome import OperationCache
+from loadpath.experiment.caching.streams import Observed
+from loadpath.questions.cache_gain import Gain
+from loadpath.questions.words import change
+
+LARGE_BYTES = 1 << 20
+
+
+def operation_lines(seen: OperationCache, gain: Gain | None) -> list[Line]:
+    """The verdict; then what the headers let go wrong, and what stands in the way."""
+    lines = [Line(seen.operation, verdict_words(seen), gain_words(gain))]
+    lines += [Line("", f"{each.says}: {each.fix}") for each in seen.accusations]
+    if seen.verdict == "yes":
+        lines += [Line("", words) for words in _beside(seen)]
+    return lines
+
+
+def verdict_words(seen: OperationCache) -> str:
+    """`yes, 10 s: 80 % hits, 0.3 % of them stale`; `no: it writes`."""
+    if seen.point is None:
+        return f"{seen.verdict}: {seen.why}"
+    said = point_words(seen.point)
+    if seen.verdict == "yes":
+        return f"yes, {said}"
+    return f"{seen.verdict}: {seen.why} ({said})"
+
+
+def point_words(point: TtlPoint) -> str:
+    """`10 s: 80 % hits, 0.3 % of them stale`."""
+    stale_ratio = point.staleness.share.value
+    stale = "none stale"
+    if math.isnan(stale_ratio):
+        stale = "whether stale is not known"
+    elif point.staleness.stale:
+        stale = f"{figures.share(stale_ratio)} of them stale"
+    return f"{point.ttl_s:g} s: {figures.share(point.hit_ratio)} hits, {stale}"
+
+
+def gain_words(gain: Gain | None) -> str:
+    """What the model foretells."""
+    if gain is None:
+        return ""
+    return f"capacity {change(gain.ratio)} foretold, {figures.share(gain.hit_ratio)} hits there"
+
+
+def writer_lines(seen: Observed) -> list[Line]:
+    """Which operations change what others are answered."""
+    named = [each.operation for each in seen.writers if each.changes_answers]
+    return [Line("answers change after", ", ".join(named))] if named else []
+
+
+def _beside(seen: OperationCache) -> list[str]:
+    said = []
+    if seen.headers is not None and not seen.headers.shared:
+        own = seen.headers.says or "no Cache-Control"
+        said.append(f"its headers do not let a shared cache: {own}")
+    if seen.purged is not None and seen.point is not None:
+        purged = seen.purged.staleness
+        if purged.stale < seen.point.staleness.stale:
+            said.append(
+                f"dropped on the writes that change it, {figures.share(purged.share.value)} stale"
+            )
+    said.append(f"{_size(seen.bytes)} kept at today's rate")
+    return said
+
+
+def _size(count: int) -> str:
+    return f"{count / LARGE_BYTES:,.1f} MiB" if count >= LARGE_BYTES else f"{count / 1024:,.0f} KiB"
