@@ -30,7 +30,7 @@ REQUESTS = {
 }
 
 
-def write_folder(folder: Path, *, planted: bool, rate_per_s: int = 150) -> None:
+def write_folder(folder: Path, *, planted: bool, rate_per_s: int = 300) -> None:
     """A service file for the trapped service, or for its clean twin under the same load."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("service.py", "workload.py"):

@@ -95,7 +95,7 @@ BRIEF = Depth(
     traced_s=2,
     faults=1,
     fault_after_s=2,
-    cached_s=6,
+    cached_s=4,
     cached_rounds=1,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
@@ -115,6 +115,7 @@ def shortened(depth: Depth, *, hold_s: float | None) -> Depth:
         arm_ramp_s=max(5.0, depth.arm_ramp_s * ratio),
         baseline_s=max(1.0, depth.baseline_s * ratio),
         demand_s=max(1.0, depth.demand_s * ratio),
+        cached_s=max(4.0, depth.cached_s * ratio),
     )
 
 

@@ -52,9 +52,12 @@ MODEL_S = 20.0
 
 def estimate_s(setup: Setup, depth: Depth) -> float:
     """About how long collecting takes, in seconds."""
+    return _own_s(setup, depth) + (modeling.estimate_s(setup) if is_full(depth) else 0.0)
+
+
+def _own_s(setup: Setup, depth: Depth) -> float:
     start_s = 2 + 3 * len(setup.service.dependencies)
-    own_s = start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S + MODEL_S
-    return own_s + (modeling.estimate_s(setup) if is_full(depth) else 0.0)
+    return start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S + MODEL_S
 
 
 def is_full(depth: Depth) -> bool:
@@ -69,7 +72,8 @@ def is_own(recording: Recording) -> bool:
 
 async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     """Record what the answer needs."""
-    if not any(r.name == "mix" for r in _opened(session)) and is_full(depth):
+    modeled = any(r.name == "mix" for r in _opened(session))
+    if not modeled and session.left_s() > _own_s(setup, depth) + modeling.estimate_s(setup):
         try:
             await modeling.record_for_model(session, setup)
         except InconclusiveError as error:
@@ -188,6 +192,7 @@ def _with_gain(seen: OperationCache, gains: Gains) -> OperationCache:
 
 
 def _checks(found: Sequence[OperationCache], seen: Observed, gains: Gains) -> tuple[Check, ...]:
+    wanted = any(each.point is not None for each in found)
     longest = max((each.longest_ttl_s for each in found), default=0.0)
     return (
         Check(
@@ -198,8 +203,8 @@ def _checks(found: Sequence[OperationCache], seen: Observed, gains: Gains) -> tu
         ),
         Check(
             "a model",
-            gains.no_model is None or not any(each.point for each in found),
-            "" if gains.no_model is None else f"{gains.no_model}.",
+            gains.no_model is None or not wanted,
+            f"{gains.no_model}." if wanted and gains.no_model is not None else "",
         ),
     )
 

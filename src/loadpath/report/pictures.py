@@ -8,10 +8,12 @@ from pathlib import Path
 
 from loadpath.answer import Answer
 from loadpath.experiment.assess import Assessment
+from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.mixknee import LoadPoint
 from loadpath.recording import Run
 from loadpath.recording.files import replace_with
+from loadpath.report.cache_picture import render_cache_picture
 from loadpath.report.knee_picture import render_knee_picture
 from loadpath.report.timeline import render_timeline
 
@@ -19,15 +21,19 @@ PICTURES = "pictures"
 
 
 def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
-    """Write response time against load and a timeline of each fault; their files, in order.
-
-    Raises `RecordingError`.
-    """
+    """Write response time against load, hits and staleness of what may be cached, and a timeline of
+    each fault; their files, in order. Raises `RecordingError`."""
     written = []
     for answer in answers:
         knee = _of_knee(answer)
         if knee is not None:
             written.append(_write(run, "load", knee))
+        for number, cached in enumerate(answer.figures.get("caches", ()), start=1):
+            assert isinstance(cached, OperationCache)
+            curves = _of_cache(answer, cached)
+            if curves is not None:
+                name = f"cache-{number:02d}-{_slug(cached.operation)}"
+                written.append(_write(run, name, curves))
         for number, outcome in enumerate(answer.figures.get("faults", ()), start=1):
             assert isinstance(outcome, Outcome)
             said = said_of(answer, outcome)
@@ -56,6 +62,19 @@ def _of_knee(answer: Answer) -> str | None:
         knee=answer.figures.get("mix_knee_per_s"),
         today_per_s=today.offered_per_s,
         limit=f"the limit of {quantiles}",
+    )
+
+
+def _of_cache(answer: Answer, cached: OperationCache) -> str | None:
+    """Hits and staleness against the TTL, where anything was replayed."""
+    if not cached.points:
+        return None
+    return render_cache_picture(
+        cached.operation,
+        _said(answer, cached.operation),
+        cached.points,
+        chosen_ttl_s=None if cached.point is None else cached.point.ttl_s,
+        allowed=cached.allowed,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.questions.decide import Decided
 from loadpath.questions.what_if import WhatIf
 from loadpath.report.access_log import AccessLogDocument
@@ -18,6 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _KINDS: dict[str, tuple[type, str]] = {
     "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
     "check": (CheckDocument, "What loadpath check prints with --json"),
+    "cache": (OperationCache, "Each of figures.caches that loadpath ask cache prints with --json"),
     "what-if": (WhatIf, "figures.what_if of an answer that loadpath what-if prints with --json"),
     "decide": (Decided, "Each of figures.decisions that loadpath decide prints with --json"),
     "access-log": (

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from loadpath import figures
 from loadpath.experiment.caching.exposure import Exposure
 from loadpath.experiment.caching.headers import ToldAll
 
@@ -62,7 +63,7 @@ def accusations(
         found.append(
             Accusation(
                 "volatile",
-                f"{changes:.0%} of answers differ from the one before, and may be kept",
+                f"{figures.share(changes)} of answers differ from the one before, and may be kept",
                 "Cache-Control: no-cache",
             )
         )

@@ -8,7 +8,8 @@ from email.utils import format_datetime
 
 import msgspec
 
-from loadpath.caching.rfc9111 import Evidence, Exchange, Finding, Headers, findings, policy_of
+from loadpath.caching.headers import Evidence, Finding, findings
+from loadpath.caching.rfc9111 import Exchange, Headers, policy_of
 from loadpath.experiment.caching.exposure import Exposure
 from loadpath.experiment.caching.streams import Seen
 
@@ -73,7 +74,6 @@ def told_of(seen: Seen, exposure: Exposure, *, who: bool, volatile: bool) -> Tol
     for (status, headers, authorized), count in Counter(rows).items():
         exchange = exchange_of(status, headers, authorized=authorized)
         policy = policy_of(exchange)
-        fresh = policy.lifetime_s is not None and policy.lifetime_s > 0
         explicit = policy.lifetime_from not in ("", "heuristic")
         kinds.append(
             Told(
@@ -81,7 +81,7 @@ def told_of(seen: Seen, exposure: Exposure, *, who: bool, volatile: bool) -> Tol
                 headers=headers,
                 authorized=authorized,
                 count=count,
-                shared=policy.storable and fresh and explicit and not policy.validates,
+                shared=policy.reusable_s > 0 and explicit,
                 lifetime_s=policy.lifetime_s,
                 why_not=policy.why_not,
             )

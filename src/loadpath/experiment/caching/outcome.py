@@ -9,11 +9,12 @@ from typing import Literal, TypeAlias
 import msgspec
 import numpy as np
 
+from loadpath import figures
 from loadpath.caching.choose import choose
+from loadpath.caching.headers import Finding
 from loadpath.caching.leaks import find_leaks
 from loadpath.caching.memory import cache_bytes
 from loadpath.caching.replay import peak_entries
-from loadpath.caching.rfc9111 import Finding
 from loadpath.caching.staleness import TtlPoint
 from loadpath.caching.stream import Stream
 from loadpath.caching.unfit import Unfit, find_unfit
@@ -151,12 +152,12 @@ def _too_stale(
     hit = [each for each in points if each.hits]
     share = (hit[0] if hit else shortest).staleness.share
     if changes >= VOLATILE_MIN:
-        why = f"{changes:.0%} of its answers differ from the one before"
+        why = f"{figures.share(changes)} of its answers differ from the one before"
         return msgspec.structs.replace(base, why=why)
     if uncertain or math.isnan(share.value):
         why = "too few hits to know how stale they are"
         return msgspec.structs.replace(base, verdict="cannot tell", why=why)
     first = (hit[0] if hit else shortest).ttl_s
     return msgspec.structs.replace(
-        base, why=f"{share.value * 100:.2g} % of hits would be stale at {first:g} s already"
+        base, why=f"{figures.share(share.value)} of hits would be stale at {first:g} s already"
     )
