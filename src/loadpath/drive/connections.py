@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from loadpath.drive.audit import ReadDelays
 from loadpath.drive.channels import Channel
-from loadpath.drive.http import ReplyReader
 from loadpath.drive.mix import Job
 from loadpath.drive.secure import SecureStream, Security
 from loadpath.drive.state import FlowRun
 from loadpath.errors import WouldNotRunError
+from loadpath.wire.reply import ReplyReader
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 

@@ -9,7 +9,6 @@ from loadpath.drive.backlog import Backlog, LostRequest
 from loadpath.drive.channels import Channel, HandshakeError
 from loadpath.drive.connections import Connection, Pool
 from loadpath.drive.flows import Flows, Outcome
-from loadpath.drive.http import FramingError, ReplyReader
 from loadpath.drive.journal import Journal
 from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Job
@@ -21,6 +20,7 @@ from loadpath.drive.sources import Source
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Reply, Socket
 from loadpath.recording.schema import Blocked, RequestError
+from loadpath.wire.reply import FramingError, ReplyReader
 
 RECEIVE_BYTES = 64 * 1024
 FLOW_BODY_BYTES_MAX = 16 * 1024 * 1024

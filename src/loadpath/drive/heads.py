@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadpath.drive.http import FramingError, parse_head
+from loadpath.wire.reply import FramingError, parse_head
 
 _HEADS_KEPT = 512
 _HEAD_BYTES_KEPT = 4096

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from loadpath.drive.backlog import LostRequest
 from loadpath.drive.connections import Connection
 from loadpath.drive.failures import Failures
-from loadpath.drive.http import START_BYTES
 from loadpath.drive.mix import Job
 from loadpath.drive.operations import CompiledOperation
 from loadpath.drive.redirects import RedirectError
@@ -17,6 +16,7 @@ from loadpath.drive.rows import RowBuffer
 from loadpath.drive.state import FlowRun
 from loadpath.flow import Reply
 from loadpath.recording.schema import RequestError
+from loadpath.wire.reply import START_BYTES
 
 _NAN = math.nan
 U4_MAX = (1 << 32) - 1

@@ -17,19 +17,7 @@ import numpy as np
 from loadpath.drive.operations import parted
 from loadpath.drive.rows import Columns, digests
 from loadpath.recording.redact import looks_secret, redact_text
-
-SEEN_HEADERS = frozenset(
-    (
-        b"content-type",
-        b"content-encoding",
-        b"content-language",
-        b"content-disposition",
-        b"location",
-        b"link",
-    )
-)
-"""What a user sees of a head, beside the status. Dates, request ids and tags differ from reply to
-reply and say nothing of the content."""
+from loadpath.wire.seen import DIGEST_BYTES, body_hasher, header_fields, reply_digest, vary_of
 
 CACHING_HEADERS = frozenset(
     (
@@ -54,7 +42,6 @@ SAMPLED_PER_OPERATION = 48
 """Requests remembered of each operation, to be asked again in other ways."""
 
 HEADERS_MAX = 300
-DIGEST_BYTES = 8
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -81,7 +68,7 @@ def asked(payload: bytes) -> Asked:
     head = payload.partition(b"\r\n\r\n")[0]
     line, _, rest = head.partition(b"\r\n")
     method, _, target = line.partition(b" ")
-    return Asked(method.decode(), target.rpartition(b" ")[0], _headers(rest))
+    return Asked(method.decode(), target.rpartition(b" ")[0], header_fields(rest))
 
 
 def is_credential(name: bytes) -> bool:
@@ -92,7 +79,7 @@ def is_credential(name: bytes) -> bool:
 def caching_headers(head: bytes) -> str:
     """The headers of a reply by which caches go, one a line, sorted: of the values only what cannot
     be a secret; of `Expires`, how many seconds it lies ahead of the reply's own date."""
-    found = _headers(head.partition(b"\r\n")[2])
+    found = header_fields(head.partition(b"\r\n")[2])
     date = next((value for name, value in found if name == b"date"), b"")
     lines = []
     for name, value in found:
@@ -106,20 +93,6 @@ def caching_headers(head: bytes) -> str:
             said = redact_text(value.decode("latin-1"), limit=HEADERS_MAX)
         lines.append(f"{name.decode()}: {said}")
     return "\n".join(sorted(lines))
-
-
-def vary_of(head: bytes) -> tuple[bytes, ...]:
-    """The request headers by which replies to this target are told apart, in lower case."""
-    low = head.lower()
-    if b"\r\nvary:" not in low:
-        return ()
-    names = {
-        part.strip()
-        for name, value in _headers(low.partition(b"\r\n")[2])
-        if name == b"vary"
-        for part in value.split(b",")
-    }
-    return tuple(sorted(names - {b""}))
 
 
 class ReplyLog:
@@ -137,7 +110,7 @@ class ReplyLog:
 
     def hasher(self) -> hashlib.blake2b:
         """What is to digest a reply's body as it comes."""
-        return hashlib.blake2b(digest_size=DIGEST_BYTES, key=self._salt)
+        return body_hasher(self._salt)
 
     def note(
         self,
@@ -234,24 +207,6 @@ class ReplyLog:
         """A salted digest, never 0."""
         made = hashlib.blake2b(content, digest_size=DIGEST_BYTES, key=self._salt).digest()
         return int.from_bytes(made, "little") or 1
-
-
-def reply_digest(body: hashlib.blake2b, status: int, head: bytes) -> int:
-    """The digest of a reply, of its body and then of what else a user sees of it."""
-    body.update(b"\n%d\n" % status)
-    for name, value in sorted(_headers(head.partition(b"\r\n")[2])):
-        if name in SEEN_HEADERS:
-            body.update(b"%b:%b\n" % (name, value))
-    return int.from_bytes(body.digest(), "little") or 1
-
-
-def _headers(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    found = []
-    for line in lines.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            found.append((name.strip().lower(), value.strip()))
-    return tuple(found)
 
 
 def _ahead(expires: bytes, date: bytes) -> str:

@@ -9,11 +9,11 @@ import msgspec
 
 from loadpath.drive.connections import Address
 from loadpath.drive.failures import describe
-from loadpath.drive.http import FramingError, ReplyReader
 from loadpath.drive.secure import Security
 from loadpath.flow import Reply
 from loadpath.recording.schema import RequestError
 from loadpath.spec.tls import tls_words
+from loadpath.wire.reply import FramingError, ReplyReader
 
 _BODY_BYTES_MAX = 16 * 1024 * 1024
 SWITCHED = 101

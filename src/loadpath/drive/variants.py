@@ -22,13 +22,12 @@ from loadpath.drive.replies import (
     asked,
     caching_headers,
     is_credential,
-    reply_digest,
-    vary_of,
 )
 from loadpath.drive.rows import Columns
 from loadpath.drive.sequential import NoReplyError, SequentialClient
 from loadpath.flow import Reply
 from loadpath.recording.schema import VARIANTS
+from loadpath.wire.seen import reply_digest, vary_of
 
 TRIES = 4
 FAILED = 500

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadpath.drive.heads import Heads
-from loadpath.drive.http import ReplyReader
+from loadpath.wire.reply import ReplyReader
 
 REPLIES = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",

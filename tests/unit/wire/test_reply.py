@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadpath.drive.http import (
+from loadpath.wire.reply import (
     HEAD_BYTES_MAX,
     INTERIM_REPLIES_MAX,
     START_BYTES,
