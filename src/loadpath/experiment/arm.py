@@ -28,11 +28,13 @@ from loadpath.drive import (
     VariantsWanted,
 )
 from loadpath.events import EventSink, LoadProgress, Warned
+from loadpath.experiment.caching.kept import FRONT, kept_between
 from loadpath.experiment.engines import engine_processes
 from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.session import Session
 from loadpath.experiment.visits import first_visits, visit_rows, visits
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
+from loadpath.proxy import Front
 from loadpath.recording import (
     FaultRecord,
     Recording,
@@ -71,8 +73,10 @@ class Arm:
         emit: EventSink,
         place: tuple[str, int],
         taps: Taps | None = None,
+        front: Front | None = None,
     ) -> None:
         self.setup = setup
+        self.front = front
         self.taps = taps
         self.deployment = deployment
         self.engine = engine
@@ -126,12 +130,16 @@ class Arm:
             replies_path=self._writer.replies_path(index) if digested else None,
         )
         work_s = fixed_work_s()
+        before = None if self.front is None else await self.front.counts()
         async with self._wires_read(index):
             result = await self.engine.run(
                 segment, on_progress=self._progress(label or purpose, duration_s, stop_when)
             )
+        kept = None
+        if self.front is not None and before is not None:
+            kept = kept_between(before, await self.front.counts())
         record = msgspec.structs.replace(
-            _segment_record(segment, result, label, self._place), fixed_work_s=work_s
+            _segment_record(segment, result, label, self._place), fixed_work_s=work_s, kept=kept
         )
         host = self._keep(record)
         await self._give_the_engine_room(record, host)
@@ -354,6 +362,15 @@ def _wrap(taps: Taps, setup: Setup, *, tapped: bool) -> Wrap:
 
 
 @asynccontextmanager
+async def _front(session: Session, setup: Setup, address: Address) -> AsyncIterator[Front | None]:
+    if setup.kept is None:
+        yield None
+        return
+    async with Front(address.host, address.port, setup.kept, spawn=session.guard.spawn) as front:
+        yield front
+
+
+@asynccontextmanager
 async def open_arm(
     session: Session,
     setup: Setup,
@@ -388,6 +405,7 @@ async def open_arm(
                 emit=session.emit,
                 wrap=None if taps is None else _wrap(taps, setup, tapped=tapped),
             ) as deployment,
+            AsyncExitStack() as stack,
         ):
             writer.note_dependencies(named_dependencies(deployment))
             for message in deployment.unmetered():
@@ -397,6 +415,9 @@ async def open_arm(
             address = deployment.address
             if taps is not None and front:
                 address = await taps.wrap_service(address)
+            cache = await stack.enter_async_context(_front(session, setup, address))
+            if cache is not None:
+                address = Address("127.0.0.1", cache.port)
             plan = EnginePlan(
                 host=address.host,
                 port=address.port,
@@ -417,14 +438,15 @@ async def open_arm(
                         "engine": engine.pids,
                         "loadpath": (os.getpid(), session.guard.pid),
                         **({} if taps is None else {"taps": (taps.pid,)}),
+                        **({} if cache is None else {FRONT: (cache.pid,)}),
                     }
 
-                async with AsyncExitStack() as stack:
+                async with AsyncExitStack() as inner:
                     backends = [
-                        await stack.enter_async_context(activity)
+                        await inner.enter_async_context(activity)
                         for activity in _database_activity(deployment)
                     ]
-                    meter = stack.enter_context(Meter(parts))
+                    meter = inner.enter_context(Meter(parts))
                     yield Arm(
                         deployment,
                         engine,
@@ -435,5 +457,6 @@ async def open_arm(
                         emit=session.emit,
                         place=(arm, round_),
                         taps=taps if tapped else None,
+                        front=cache,
                     )
             deployment.copy_logs(writer.directory / "logs")

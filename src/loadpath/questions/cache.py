@@ -21,6 +21,7 @@ from loadpath.experiment import modeling
 from loadpath.experiment.arm import open_arm
 from loadpath.experiment.caching.exposure import exposures
 from loadpath.experiment.caching.outcome import OperationCache, judged
+from loadpath.experiment.caching.placed import placed
 from loadpath.experiment.caching.streams import Observed, observed
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.knee import mix_of
@@ -28,8 +29,11 @@ from loadpath.experiment.mixknee import mix_knee
 from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
-from loadpath.questions.cache_gain import Gains, foretold, read_gains, write_gains
-from loadpath.questions.cache_lines import operation_lines, writer_lines
+from loadpath.questions.cache_gain import GAIN_MIN, Gains, foretold, read_gains, write_gains
+from loadpath.questions.cache_lines import operation_lines, placed_lines, writer_lines
+from loadpath.questions.cache_placing import put_in_place, scored
+from loadpath.questions.scores import Score
+from loadpath.questions.words import change
 from loadpath.recording import Recording
 from loadpath.spec import Setup
 
@@ -45,7 +49,6 @@ BUSY_MIN = 2.0
 BUSY_S = 0.5
 """Of the time that today's load is recorded for."""
 
-GAIN_MIN = 1.2
 VARIANTS_S = 4.0
 MODEL_S = 20.0
 
@@ -102,6 +105,9 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
         gains = _gains(recordings, own, wanted, scale)
         write_gains(session.run.directory, gains)
         now.result = gains.no_model or f"{len(gains.gains)} foretold"
+    if is_full(depth):
+        seen, at = _replies(own, scale)
+        await put_in_place(session, setup, depth, gains, seen, scale=at)
 
 
 async def _record(session: Session, setup: Setup, depth: Depth, scale: float) -> None:
@@ -135,9 +141,14 @@ def _gains(
 ) -> Gains:
     if not ttls_s:
         return Gains(no_model="no operation is worth asking about")
+    seen, at = _replies(own, scale)
+    return foretold(recordings, ttls_s, seen, scale=at)
+
+
+def _replies(own: Recording, scale: float) -> tuple[Observed, float]:
+    """The replies nearest to the knee, and at how many times today's rate they were recorded."""
     busy = _segment(own, BUSY)
-    seen = observed(own, busy if busy is not None else _today(own))
-    return foretold(recordings, ttls_s, seen, scale=1.0 if busy is None else scale)
+    return observed(own, _today(own) if busy is None else busy), 1.0 if busy is None else scale
 
 
 def judge(recordings: Sequence[Recording]) -> Answer:
@@ -149,17 +160,28 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     found = tuple(_with_gain(each, gains) for each in _judged(own))
     seen = observed(own, _today(own))
     checks = _checks(found, seen, gains)
-    state, claim = _conclude(found)
+    there = placed(recordings)
+    measured = scored(gains, there)
+    state, claim = _conclude(found, measured)
     accused = any(each.accusations for each in found)
     lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
     return Answer(
         question=NAME,
         state=state,
         claim=claim,
-        lines=(*lines, *writer_lines(seen)),
-        figures={"caches": found, "gains": gains, "writers": seen.writers, "span_s": seen.span_s},
+        lines=(*lines, *placed_lines(found, gains, there, measured), *writer_lines(seen)),
+        figures={
+            "caches": found,
+            "gains": gains,
+            "placed": there,
+            "score": measured,
+            "writers": seen.writers,
+            "span_s": seen.span_s,
+        },
         validity=checks,
         objectives_met=None if state is State.INCONCLUSIVE else not accused,
+        prediction=None if measured is None else measured.predicted,
+        measurement=None if measured is None else measured.measured,
         recordings=tuple(r.directory.name for r in recordings if is_own(r)),
     )
 
@@ -209,7 +231,7 @@ def _checks(found: Sequence[OperationCache], seen: Observed, gains: Gains) -> tu
     )
 
 
-def _conclude(found: Sequence[OperationCache]) -> tuple[State, str]:
+def _conclude(found: Sequence[OperationCache], measured: Score | None) -> tuple[State, str]:
     accused = [(each, accusation) for each in found for accusation in each.accusations]
     yes = [each for each in found if each.verdict == "yes"]
     if accused:
@@ -218,10 +240,23 @@ def _conclude(found: Sequence[OperationCache]) -> tuple[State, str]:
     if yes:
         best = max(yes, key=_hits)
         assert best.point is not None
-        return State.PREDICTED, f"keep replies of {best.operation} for {best.point.ttl_s:g} s"
+        return _scored(f"keep replies of {best.operation} for {best.point.ttl_s:g} s", measured)
     if any(each.verdict == "cannot tell" for each in found) or not found:
         return State.INCONCLUSIVE, "whether a cache would help cannot be told"
     return State.CONFIRMED, "no operation is worth caching before the service"
+
+
+def _scored(said: str, measured: Score | None) -> tuple[State, str]:
+    """Whether what the cache was foretold to gain held when it was put in its place."""
+    if measured is None:
+        return State.PREDICTED, said
+    said = f"{said}: capacity {change(measured.measured)} measured"
+    if measured.held is None:
+        return State.INCONCLUSIVE, f"{said}, too uncertain to judge what was foretold by"
+    off = f"{abs(measured.error) * 100:.0f} % {'less' if measured.error > 0 else 'more'}"
+    if measured.held:
+        return State.CONFIRMED, f"{said}, as foretold"
+    return State.REFUTED, f"{said}, {off} than foretold"
 
 
 def _hits(found: OperationCache) -> float:

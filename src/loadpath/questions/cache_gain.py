@@ -16,6 +16,8 @@ from loadpath.changes import NotPredictedError
 from loadpath.changes.cache import Cache
 from loadpath.errors import InconclusiveError
 from loadpath.experiment.caching.curve import hit_ratio_at
+from loadpath.experiment.caching.fronted import Kept, fronted
+from loadpath.experiment.caching.placing import Cost
 from loadpath.experiment.caching.streams import Observed
 from loadpath.experiment.observed import observations_of
 from loadpath.model.fit import fit
@@ -27,6 +29,8 @@ from loadpath.recording.files import replace_with
 FILE = "cache.json"
 DRAWS = 6
 PASSES = 2
+GAIN_MIN = 1.2
+"""Capacity has to rise by a fifth, or a cache is not worth what it brings with it."""
 
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +45,25 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     ratio: Interval
 
 
+class PlacedGain(msgspec.Struct, frozen=True, kw_only=True):
+    """What all of them together do on this machine, where the cache takes CPU of its own: capacity
+    after ÷ before, both with the cache before the service. Foretold before it was tried."""
+
+    operations: tuple[str, ...]
+    cost: Cost
+    hit_ratios: dict[str, float]
+    ratio: Interval
+
+
 class Gains(msgspec.Struct, frozen=True, kw_only=True):
-    """Of each operation that might be cached; `no_model`: why nothing was foretold, or None."""
+    """Of each operation that might be cached; `no_model`: why nothing was foretold, or None.
+
+    `placed` is the prediction that putting a cache before the service is scored by.
+    """
 
     gains: tuple[Gain, ...] = ()
     no_model: str | None = None
+    placed: PlacedGain | None = None
 
     def of(self, operation: str) -> Gain | None:
         """That of an operation; None: it was not asked."""
@@ -101,6 +119,33 @@ def foretold(
                 ratio=capacity.ratio,
             )
     return Gains(gains=tuple(found.values()))
+
+
+def foretold_placed(
+    recordings: Sequence[Recording], gains: Gains, seen: Observed, cost: Cost, *, scale: float
+) -> Gains:
+    """The same with what the cache itself costs here, for those in `gains` together."""
+    mix = next(r for r in recordings if r.name == "mix")
+    observations = observations_of(recordings)
+    before = fronted(fit(observations, seed=mix.setup.seed, draws=DRAWS), cost)
+    recorded_per_s = own_rate_per_s(mix) * scale
+    knee_per_s = known_knee_per_s(mix)
+    streams = {each.operation: each.stream for each in seen.operations}
+    ratio: Interval | None = None
+    hits: dict[str, float] = {}
+    for _ in range(PASSES):
+        times = knee_per_s * (1.0 if ratio is None else ratio.value) / recorded_per_s
+        hits = {
+            each.operation: hit_ratio_at(streams[each.operation], each.ttl_s, times, seen.span_s)
+            for each in gains.gains
+        }
+        (capacity,) = capacities(
+            before, [Kept(hits, cost)], observations.objectives, seed=mix.setup.seed
+        )
+        ratio = capacity.ratio
+    assert ratio is not None
+    placed = PlacedGain(operations=tuple(hits), cost=cost, hit_ratios=hits, ratio=ratio)
+    return msgspec.structs.replace(gains, placed=placed)
 
 
 def write_gains(run: Path, gains: Gains) -> None:

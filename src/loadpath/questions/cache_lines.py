@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from loadpath import figures
 from loadpath.answer import Line
 from loadpath.caching.staleness import TtlPoint
 from loadpath.experiment.caching.outcome import OperationCache
+from loadpath.experiment.caching.placed import Placed
 from loadpath.experiment.caching.streams import Observed
-from loadpath.questions.cache_gain import Gain
+from loadpath.questions.cache_gain import Gain, Gains
+from loadpath.questions.scores import Score
 from loadpath.questions.words import change
 
 LARGE_BYTES = 1 << 20
@@ -50,6 +53,53 @@ def gain_words(gain: Gain | None) -> str:
     if gain is None:
         return ""
     return f"capacity {change(gain.ratio)} foretold, {figures.share(gain.hit_ratio)} hits there"
+
+
+def placed_lines(
+    found: Sequence[OperationCache], gains: Gains, there: Placed | None, measured: Score | None
+) -> list[Line]:
+    """What a cache in its place did, beside what was foretold."""
+    if there is None:
+        return []
+    lines = []
+    told = {each.operation: each.point for each in found}
+    for rule in there.rules:
+        point = told.get(rule.operation)
+        hits = f"{figures.share(rule.hit_ratio.value)} hits"
+        said = [hits if point is None else f"{hits} (foretold {figures.share(point.hit_ratio)})"]
+        if rule.staleness is not None:
+            stale = f"{figures.share(rule.staleness.value)} of {rule.sampled:,} stale"
+            if point is not None and not math.isnan(point.staleness.share.value):
+                stale += f" (foretold {figures.share(point.staleness.share.value)})"
+            said.append(stale)
+        lines.append(Line("in its place", f"{rule.operation}: {', '.join(said)}"))
+    if measured is not None:
+        lines.append(
+            Line(
+                "",
+                f"capacity {change(measured.measured)} measured, "
+                f"{change(measured.predicted)} foretold",
+                _p99_words(there),
+            )
+        )
+    passed, hit = (gains.placed.cost.passed_s, gains.placed.cost.hit_s) if gains.placed else (0, 0)
+    lines.append(
+        Line(
+            "",
+            f"the cache itself: {there.front_cpu_s * 1e6:.0f} µs of CPU a request "
+            f"({hit * 1e6:.0f} a hit, {passed * 1e6:.0f} one passed on), {_size(there.bytes)}",
+            f"{figures.share(there.origin_ratio)} of all requests still reach the service",
+        )
+    )
+    return lines
+
+
+def _p99_words(there: Placed) -> str:
+    loads = there.measurement.loads
+    pair = loads[0].p99_s if loads else None
+    if pair is None:
+        return ""
+    return f"p99 {figures.ms(pair.before.value)} → {figures.ms(pair.after.value)} at today's rate"
 
 
 def writer_lines(seen: Observed) -> list[Line]:

@@ -7,6 +7,36 @@ from typing import Any
 import msgspec
 
 
+class KeptReplies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cache before the service did with one operation's requests during a segment.
+
+    `hits` were answered from what was kept, `waited` of them from a fetch under way; `fetched` were
+    asked of the service. Of the hits `sampled` were compared with what the service said at that
+    time, and so many of these were `stale`.
+    """
+
+    operation: str
+    requests: int
+    hits: int
+    waited: int
+    fetched: int
+    sampled: int
+    stale: int
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cache before the service did during a segment: by rule, and how many requests it
+    passed on. `entries`, `bytes` and `evicted` (since it began) are at the segment's end, `cpu_s`
+    is what it used in it."""
+
+    rules: tuple[KeptReplies, ...]
+    passed: int
+    entries: int
+    bytes: int
+    evicted: int
+    cpu_s: float
+
+
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One line of segments.jsonl. Times are monotonic seconds.
 
@@ -15,6 +45,8 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     and `background_weights` say on which operations. `arm` and `round` place the segment in an
     interleaved comparison; `label` is for people. `first_errors` maps an operation to what its
     first failure looked like, redacted by the engine.
+
+    `kept` is what a cache before the service did, where there was one.
 
     `fixed_work_s` is the CPU time that a fixed piece of work took just before it: how fast the
     machine was then (0: not measured).
@@ -53,3 +85,4 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     read_delay_p50_s: float | None = None
     read_delay_p99_s: float | None = None
     first_errors: dict[str, str] = {}
+    kept: Kept | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from loadpath.spec.keeping import KeepRule
 from loadpath.spec.service import Service
 from loadpath.spec.workload import Workload
 
@@ -15,8 +16,9 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     stand at their default). `cores` is how many of the host's the service and what Loadpath starts
     for it may run on (None: all); the load engine keeps all of them. `delays` maps a dependency to
     how many seconds later than it sends them its replies reach the service: a relay stands before
-    each one named, also where that is 0. `seed` fixes the schedule, the keys and the flows' random
-    numbers.
+    each one named, also where that is 0. `kept`: a cache stands before the service and keeps what
+    these rules say (without any it passes everything on); None: there is none. `seed` fixes the
+    schedule, the keys and the flows' random numbers.
     `allow_hosts` are hosts besides this machine that may be driven; `allow_writes` permits prepare,
     seed and writing operations against a dependency given by URL.
     """
@@ -27,6 +29,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     knobs: dict[str, str] = {}
     cores: int | None = None
     delays: dict[str, float] = {}
+    kept: tuple[KeepRule, ...] | None = None
     seed: int = 1
     allow_hosts: tuple[str, ...] = ()
     allow_writes: bool = False

@@ -1,0 +1,7 @@
+"""`python -m loadpath.proxy`: the process of the cache."""
+
+import sys
+
+from loadpath.proxy.process import main
+
+sys.exit(main())
