@@ -18,7 +18,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     undecided hold may be driven again. `faults` is how many faults are done at most, each of them
     watched for `fault_after_s` from when it heals. What replies say is recorded for `cached_s`: a
     third of that is the longest TTL that is asked about; a cache is put in its place for
-    `cached_rounds`, not at all for fewer than 2. `budget_s` is what all of it may take: what no
+    `cached_rounds`, not at all for fewer than 2, and what it gains is foretold from what the run
+    has anyway where they are 0. `budget_s` is what all of it may take: what no
     longer fits is left out, repetitions first.
     """
 
@@ -57,7 +58,7 @@ QUICK = Depth(
     faults=3,
     fault_after_s=3,
     cached_s=15,
-    cached_rounds=1,
+    cached_rounds=0,
     budget_s=410,
 )
 
@@ -96,7 +97,7 @@ BRIEF = Depth(
     faults=1,
     fault_after_s=2,
     cached_s=4,
-    cached_rounds=1,
+    cached_rounds=0,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 
@@ -148,7 +149,7 @@ def _between(brief: Depth, full: Depth, share: float) -> Depth:
     for name in brief.__struct_fields__:
         least, most = getattr(brief, name), getattr(full, name)
         if name != "budget_s":
-            made[name] = least * (most / least) ** share
+            made[name] = least * (most / least) ** share if least else most * share
             if name in COUNTS:
                 made[name] = math.floor(made[name])
     return msgspec.structs.replace(full, **made)

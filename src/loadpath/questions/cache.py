@@ -55,12 +55,15 @@ MODEL_S = 20.0
 
 def estimate_s(setup: Setup, depth: Depth) -> float:
     """About how long collecting takes, in seconds."""
-    return _own_s(setup, depth) + (modeling.estimate_s(setup) if is_full(depth) else 0.0)
-
-
-def _own_s(setup: Setup, depth: Depth) -> float:
     start_s = 2 + 3 * len(setup.service.dependencies)
-    return start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S + MODEL_S
+    own_s = start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S
+    if not depth.cached_rounds:
+        return own_s + MODEL_S
+    own_s += modeling.estimate_s(setup) + 2 * MODEL_S
+    if not is_full(depth):
+        return own_s
+    arm_s = start_s + 2 + depth.hold_s + depth.arm_ramp_s
+    return own_s + depth.cached_rounds * (2 * arm_s + depth.cached_s / 6)
 
 
 def is_full(depth: Depth) -> bool:
@@ -76,7 +79,7 @@ def is_own(recording: Recording) -> bool:
 async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     """Record what the answer needs."""
     modeled = any(r.name == "mix" for r in _opened(session))
-    if not modeled and session.left_s() > _own_s(setup, depth) + modeling.estimate_s(setup):
+    if not modeled and depth.cached_rounds and session.left_s() > modeling.estimate_s(setup):
         try:
             await modeling.record_for_model(session, setup)
         except InconclusiveError as error:
