@@ -7,7 +7,7 @@ import pytest
 
 from loadpath.experiment.depth import BRIEF, FULL, LEVELS, QUICK, Depth, fitted, shortened
 
-TIMES = ("hold_s", "baseline_s", "arm_ramp_s", "demand_s")
+TIMES = ("hold_s", "baseline_s", "arm_ramp_s", "demand_s", "cached_s")
 
 
 @pytest.mark.parametrize("depth", [QUICK, FULL])
