@@ -3,70 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import socket
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import TypeVar
 
+from loadpath.control.failure import Failed, as_error
+from loadpath.control.link import Link, Spawn
 from loadpath.errors import LoadpathError
 from loadpath.proxy.plan import (
-    ANSWERS,
-    CONTROL_FD,
-    LENGTH_BYTES,
+    CODEC,
     Answer,
     AskCounts,
     Begin,
     Begun,
     Command,
     Counts,
-    Failed,
     Flush,
     Sample,
     Told,
-    encode,
 )
 from loadpath.spec.keeping import KeepRule
 
 SIZE_BYTES = 64 * 1024 * 1024
-END_TIMEOUT_S = 5.0
 
-
-class Child(Protocol):
-    """A process that was started."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        ...
-
-    async def wait(self) -> int:
-        """Wait until it has ended."""
-        ...
-
-    def signal(self, sig: int) -> None:
-        """Send it a signal."""
-        ...
-
-
-class Spawn(Protocol):
-    """Starts a process, as `Guard.spawn` of loadpath.deploy does."""
-
-    async def __call__(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        fds: Mapping[int, int] | None = None,
-        stdout: int | None = None,
-    ) -> Child:
-        """Start `argv`; `fds` maps descriptors of the child to ours."""
-        ...
+_A = TypeVar("_A", Begun, Told)
 
 
 class Front:
@@ -86,37 +46,21 @@ class Front:
         size_bytes: int = SIZE_BYTES,
     ) -> None:
         self._begin = Begin(host, port, tuple(rules), size_bytes)
-        self._spawn = spawn
         self._asking = asyncio.Lock()
-        self._child: Child | None = None
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
+        self._link = Link("loadpath.proxy", name="cache", spawn=spawn, stderr_fd=None)
         self.port = 0
 
     @property
     def pid(self) -> int:
         """Its process, which is a part of its own."""
-        assert self._child is not None, "the cache has not been started"
-        return self._child.pid
+        return self._link.pid
 
     async def __aenter__(self) -> Front:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        await self._link.start()
         try:
-            with theirs:
-                self._child = await self._spawn(
-                    [sys.executable, "-m", "loadpath.proxy"],
-                    name="cache",
-                    fds={CONTROL_FD: theirs.fileno()},
-                )
-            ours.setblocking(False)
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
-            answer = await self._ask(self._begin)
-            if not isinstance(answer, Begun):
-                raise LoadpathError(f"the cache answered {type(answer).__name__} to its start")
-            self.port = answer.port
+            self.port = (await self._ask(self._begin, Begun)).port
         except BaseException:
-            ours.close()
-            await self._end()
+            await self._link.end()
             raise
         return self
 
@@ -126,61 +70,39 @@ class Front:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._end()
+        await self._link.end()
 
     async def counts(self) -> Counts:
         """What it has done since it began."""
-        return await self._told(AskCounts())
+        return (await self._ask(AskCounts(), Told)).counts
 
     async def sample(self, every: int) -> Counts:
         """Compare every so-manieth hit with what the service says then; 0: none."""
-        return await self._told(Sample(every))
+        return (await self._ask(Sample(every), Told)).counts
 
     async def flush(self) -> Counts:
         """Have it forget all that it keeps."""
-        return await self._told(Flush())
+        return (await self._ask(Flush(), Told)).counts
 
-    async def _told(self, command: Command) -> Counts:
-        answer = await self._ask(command)
-        if not isinstance(answer, Told):
-            raise LoadpathError(
-                f"the cache answered {type(answer).__name__} to {type(command).__name__}"
-            )
-        return answer.counts
-
-    async def _ask(self, command: Command) -> Answer:
+    async def _ask(self, command: Command, wanted: type[_A]) -> _A:
         # Shielded: the answer to a cancelled command would be taken for that to the next one.
-        answer = await asyncio.shield(asyncio.ensure_future(self._answered(command)))
+        answer = await asyncio.shield(asyncio.ensure_future(self._answer(command)))
         if isinstance(answer, Failed):
-            raise LoadpathError(f"the cache before the service failed: {answer.message}")
-        return answer
+            raise as_error(answer, "cache before the service")
+        if isinstance(answer, wanted):
+            return answer
+        raise LoadpathError(
+            f"the cache answered {type(answer).__name__} to {type(command).__name__}"
+        )
 
-    async def _answered(self, command: Command) -> Answer:
+    async def _answer(self, command: Command) -> Answer:
         async with self._asking:
-            if self._writer is None:
-                raise LoadpathError("the cache before the service is not running")
             try:
-                self._writer.write(encode(command))
-                size = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
-                return ANSWERS.decode(await self._reader.readexactly(size))
-            except (asyncio.IncompleteReadError, ConnectionError):
+                self._link.write(CODEC.encode(command))
+                return CODEC.answer(await self._link.read())
+            except EOFError:
+                how = await self._link.how_it_ended()
                 raise LoadpathError(
-                    "the cache before the service ended by itself, and with it every connection "
-                    "through it",
+                    f"the cache before the service {how}, and with it every connection through it",
                     advice="Run it again.",
                 ) from None
-
-    async def _end(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
-            self._writer = None
-        if self._child is None:
-            return
-        try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                await self._child.wait()
-        except TimeoutError:
-            self._child.signal(signal.SIGKILL)
-            await self._child.wait()

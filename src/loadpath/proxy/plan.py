@@ -6,10 +6,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from loadpath.control.codec import Codec
+from loadpath.control.failure import Failed
 from loadpath.spec.keeping import KeepRule
-
-LENGTH_BYTES = 4
-CONTROL_FD = 3
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
@@ -77,21 +76,7 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     counts: Counts
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """What was asked could not be done."""
-
-    message: str
-
-
 Command: TypeAlias = Begin | Sample | Flush | AskCounts
 Answer: TypeAlias = Begun | Told | Failed
 
-_ENCODER = msgspec.msgpack.Encoder()
-COMMANDS: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
-ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-
-
-def encode(message: Command | Answer) -> bytes:
-    """A message with its length before it."""
-    content = _ENCODER.encode(message)
-    return len(content).to_bytes(LENGTH_BYTES) + content
+CODEC: Codec[Command, Answer] = Codec(Command, Answer)

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import resource
-import signal
 import socket
-import sys
 
 import uvloop
 
+from loadpath.control.codec import LENGTH_BYTES
+from loadpath.control.failure import failed
+from loadpath.control.process import control_socket, raise_file_limit
+from loadpath.errors import LoadpathError
 from loadpath.proxy.cache import Cache
 from loadpath.proxy.client import Client
 from loadpath.proxy.origin import Origins
 from loadpath.proxy.plan import (
-    COMMANDS,
-    CONTROL_FD,
-    LENGTH_BYTES,
+    CODEC,
     Answer,
     AskCounts,
     Begin,
     Begun,
     Command,
-    Failed,
     Flush,
     Sample,
     Told,
-    encode,
 )
 
 BACKLOG = 4096
 _GARBAGE_THRESHOLD = 50_000
-_PR_SET_PDEATHSIG = 1
 
 
 class Process:
@@ -51,8 +47,12 @@ class Process:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
                     size = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
-                    command = COMMANDS.decode(await reader.readexactly(size))
-                    writer.write(encode(await self._answer(command)))
+                    command = CODEC.command(await reader.readexactly(size))
+                    try:
+                        answer = await self._answer(command)
+                    except Exception as error:  # noqa: BLE001  told to the other end, which raises
+                        answer = failed(error)
+                    writer.write(CODEC.encode(answer))
                     await writer.drain()
         finally:
             if self._server is not None:
@@ -63,7 +63,7 @@ class Process:
         if isinstance(command, Begin):
             return await self._begin(command)
         if self._cache is None:
-            return Failed("Begin comes first")
+            raise LoadpathError("the cache was asked before it began")
         match command:
             case Sample(every):
                 self._cache.sample_every = every
@@ -81,29 +81,17 @@ class Process:
                 lambda: Client(cache), "127.0.0.1", 0, backlog=BACKLOG
             )
         except OSError as error:
-            return Failed(f"the cache cannot listen: {error.strerror}")
+            raise LoadpathError(f"the cache cannot listen: {error.strerror}") from None
         return Begun(self._server.sockets[0].getsockname()[1])
 
 
 def main() -> int:
     """Serve at descriptor 3. The exit status is 0 when the other end closed it."""
-    # The other end decides what Ctrl-C means; it closes the socket when it wants an end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    try:
-        sock = socket.socket(fileno=CONTROL_FD)
-    except OSError:
-        print(
-            f"expected a socket as descriptor {CONTROL_FD}: "
-            "this process is started by loadpath.proxy.Front",
-            file=sys.stderr,
-        )
+    sock = control_socket("loadpath.proxy.Front")
+    if sock is None:
         return 2
     sock.setblocking(False)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD, 20, 50)

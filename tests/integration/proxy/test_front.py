@@ -174,7 +174,7 @@ def test_one_that_was_killed_is_an_error_and_not_a_figure() -> None:
         async with fronted() as (front, _):
             assert (await ask(front, "/kept"))[0] == 200
             os.kill(front.pid, signal.SIGKILL)
-            with pytest.raises(LoadpathError, match="ended by itself"):
+            with pytest.raises(LoadpathError, match="ended by SIGKILL"):
                 await front.counts()
 
     asyncio.run(test())
