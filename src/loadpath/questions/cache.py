@@ -22,6 +22,7 @@ from loadpath.experiment.arm import open_arm
 from loadpath.experiment.caching.exposure import exposures
 from loadpath.experiment.caching.outcome import OperationCache, judged
 from loadpath.experiment.caching.placed import placed
+from loadpath.experiment.caching.statements import repeated_statements
 from loadpath.experiment.caching.streams import Observed, observed
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.knee import mix_of
@@ -30,7 +31,12 @@ from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
 from loadpath.questions.cache_gain import GAIN_MIN, Gains, foretold, read_gains, write_gains
-from loadpath.questions.cache_lines import operation_lines, placed_lines, writer_lines
+from loadpath.questions.cache_lines import (
+    operation_lines,
+    placed_lines,
+    statement_lines,
+    writer_lines,
+)
 from loadpath.questions.cache_placing import put_in_place, scored
 from loadpath.questions.scores import Score
 from loadpath.questions.words import change
@@ -166,19 +172,22 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     there = placed(recordings)
     measured = scored(gains, there)
     state, claim = _conclude(found, measured)
+    statements = repeated_statements(recordings)
+    rest = (*writer_lines(seen), *statement_lines(statements))
     accused = any(each.accusations for each in found)
     lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
     return Answer(
         question=NAME,
         state=state,
         claim=claim,
-        lines=(*lines, *placed_lines(found, gains, there, measured), *writer_lines(seen)),
+        lines=(*lines, *placed_lines(found, gains, there, measured), *rest),
         figures={
             "caches": found,
             "gains": gains,
             "placed": there,
             "score": measured,
             "writers": seen.writers,
+            "statements": statements,
             "span_s": seen.span_s,
         },
         validity=checks,

@@ -10,6 +10,7 @@ from loadpath.answer import Line
 from loadpath.caching.staleness import TtlPoint
 from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.caching.placed import Placed
+from loadpath.experiment.caching.statements import Repeated
 from loadpath.experiment.caching.streams import Observed
 from loadpath.questions.cache_gain import Gain, Gains
 from loadpath.questions.scores import Score
@@ -106,6 +107,19 @@ def writer_lines(seen: Observed) -> list[Line]:
     """Which operations change what others are answered."""
     named = [each.operation for each in seen.writers if each.changes_answers]
     return [Line("answers change after", ", ".join(named))] if named else []
+
+
+def statement_lines(statements: Sequence[Repeated]) -> list[Line]:
+    """What is asked of a database again and again: a cache inside the service would answer it."""
+    return [
+        Line(
+            "" if place else "inside it",
+            f"{each.dependency}, {each.shape}: {figures.share(each.hit_ratio)} of "
+            f"{figures.per_second(each.per_s)} were asked before within {each.ttl_s:g} s",
+            "whether the rows were the same is not known",
+        )
+        for place, each in enumerate(statements)
+    ]
 
 
 def _beside(seen: OperationCache) -> list[str]:
