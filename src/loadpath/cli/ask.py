@@ -18,7 +18,7 @@ from loadpath.report.faults import fault_list
 
 
 @click.command()
-@click.argument("question", type=click.Choice(sorted({*QUESTIONS, "cache"})))
+@click.argument("question", type=click.Choice(list(QUESTIONS)))
 @options.directory
 @options.loading
 @options.measuring
@@ -46,8 +46,8 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
         raise click.UsageError("--log and --log-field belong to `loadpath ask cache`")
     if log is not None:
         ctx.exit(ask_log(log, {**flags, "log_fields": fields}))
-    if question not in QUESTIONS or fields:
-        raise click.UsageError("`loadpath ask cache` answers from an access log: --log FILE")
+    if fields:
+        raise click.UsageError("--log-field says where a log has things: give it with --log FILE")
     if flags["faults"] and question != "crash":
         raise click.UsageError("--faults belongs to `loadpath ask crash`")
     ctx.exit(measure([question], FULL, directory=directory, next_command=None, **flags))
