@@ -15,11 +15,13 @@ from collections.abc import Sequence
 import msgspec
 
 from loadpath.answer import Answer, Check, Line, State
+from loadpath.caching.stream import Stream
 from loadpath.errors import InconclusiveError
 from loadpath.events import Warned
 from loadpath.experiment import modeling
 from loadpath.experiment.arm import open_arm
 from loadpath.experiment.caching.exposure import exposures
+from loadpath.experiment.caching.flushing import cold_of
 from loadpath.experiment.caching.outcome import OperationCache, judged
 from loadpath.experiment.caching.placed import placed
 from loadpath.experiment.caching.statements import repeated_statements
@@ -32,6 +34,7 @@ from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
 from loadpath.questions.cache_gain import GAIN_MIN, Gains, foretold, read_gains, write_gains
 from loadpath.questions.cache_lines import (
+    cold_lines,
     operation_lines,
     placed_lines,
     statement_lines,
@@ -170,10 +173,11 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     seen = observed(own, _today(own))
     checks = _checks(found, seen, gains)
     there = placed(recordings)
+    cold = cold_of(recordings, *_kept_streams(seen, gains if there is not None else Gains()))
     measured = scored(gains, there)
     state, claim = _conclude(found, measured)
     statements = repeated_statements(recordings)
-    rest = (*writer_lines(seen), *statement_lines(statements))
+    rest = (*cold_lines(cold), *writer_lines(seen), *statement_lines(statements))
     accused = any(each.accusations for each in found)
     lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
     return Answer(
@@ -186,6 +190,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "gains": gains,
             "placed": there,
             "score": measured,
+            "cold": cold,
             "writers": seen.writers,
             "statements": statements,
             "span_s": seen.span_s,
@@ -196,6 +201,17 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         measurement=None if measured is None else measured.measured,
         recordings=tuple(r.directory.name for r in recordings if is_own(r)),
     )
+
+
+def _kept_streams(seen: Observed, gains: Gains) -> tuple[list[tuple[Stream, float]], float]:
+    """The streams of what was put in place, with their TTLs, and the rate of all other requests."""
+    ttls_s = {each.operation: each.ttl_s for each in gains.gains}
+    names = gains.placed.operations if gains.placed is not None else ()
+    kept = [
+        (each.stream, ttls_s[each.operation]) for each in seen.operations if each.operation in names
+    ]
+    others = sum(sum(e.methods.values()) for e in seen.operations if e.operation not in names)
+    return kept, others / max(seen.span_s, 1e-9)
 
 
 def _judged(own: Recording) -> list[OperationCache]:

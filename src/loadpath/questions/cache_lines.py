@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from loadpath import figures
 from loadpath.answer import Line
 from loadpath.caching.staleness import TtlPoint
+from loadpath.experiment.caching.flushing import Cold
 from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.caching.placed import Placed
 from loadpath.experiment.caching.statements import Repeated
@@ -107,6 +108,24 @@ def writer_lines(seen: Observed) -> list[Line]:
     """Which operations change what others are answered."""
     named = [each.operation for each in seen.writers if each.changes_answers]
     return [Line("answers change after", ", ".join(named))] if named else []
+
+
+def cold_lines(cold: Cold | None) -> list[Line]:
+    """What emptying the cache did to the service, beside what was foretold."""
+    if cold is None:
+        return []
+    per_second = figures.per_second
+    foretold = (
+        "" if cold.foretold_per_s is None else f" (foretold {per_second(cold.foretold_per_s)})"
+    )
+    return [
+        Line(
+            "emptied",
+            f"{per_second(cold.cold_per_s)} reach the service for a second{foretold}, "
+            f"{per_second(cold.warm_per_s)} when it is warm",
+            f"p99 {figures.ms(cold.warm_p99_s)} → {figures.ms(cold.cold_p99_s)}",
+        )
+    ]
 
 
 def statement_lines(statements: Sequence[Repeated]) -> list[Line]:

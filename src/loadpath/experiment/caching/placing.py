@@ -12,6 +12,7 @@ import msgspec
 
 from loadpath.drive import OpenLoad
 from loadpath.experiment.arm import Arm, open_arm
+from loadpath.experiment.caching.flushing import flush_under_load
 from loadpath.experiment.holds import disturbance
 from loadpath.experiment.interleaving import interleave
 from loadpath.experiment.knee import loosest_limit_s, missed_now, mix_of
@@ -105,7 +106,7 @@ async def place(
     }
 
     async def drive(arm: Arm, letter: str, number: int) -> str | None:
-        return await _measure(arm, placing, placing.warm_s if letter == "B" else 0.0)
+        return await _measure(arm, placing, letter, number)
 
     with phase(session.emit, title, placing.round_s * placing.rounds) as now:
         clean = await interleave(
@@ -123,8 +124,9 @@ async def place(
             now.result = "1 clean round" if clean == 1 else f"{clean} clean rounds"
 
 
-async def _measure(arm: Arm, placing: Placing, warm_s: float) -> str | None:
-    """Warm, hold, ramp; what disturbed it."""
+async def _measure(arm: Arm, placing: Placing, letter: str, number: int) -> str | None:
+    """Warm, hold, once empty the cache, ramp; what disturbed it."""
+    warm_s = placing.warm_s if letter == "B" else 0.0
     assert arm.front is not None
     mix = mix_of(arm.setup.workload)
     own = OpenLoad(rate_per_s=placing.own_per_s)
@@ -132,6 +134,9 @@ async def _measure(arm: Arm, placing: Placing, warm_s: float) -> str | None:
     await arm.front.sample(SAMPLED_HITS)
     held = await arm.drive(HOLD, own, duration_s=placing.hold_s, weights=mix, label="0")
     await arm.front.sample(0)
+    if letter == "B" and number == 0:
+        await flush_under_load(arm, placing.own_per_s)
+        await arm.drive("warmup", own, duration_s=warm_s, weights=mix)
     low, high = placing.ramp_per_s
     ramp = await arm.drive(
         RAMP,
