@@ -13,7 +13,6 @@ from loadpath.changes.words import Known, Words
 from loadpath.model.network import Maybe, Model, Serve, Step
 from loadpath.spec import KeySet, OpenArrivals, Operation, Setup
 from loadpath.spec.fields import KeyField, split_fields
-from loadpath.spec.keeping import keep_rule
 from loadpath.spec.workload import SAFE_METHODS
 
 
@@ -55,19 +54,8 @@ class Cache(msgspec.Struct, frozen=True):
         return replaced(model, self.operation, (*steps[:first], missed, *steps[last:]))
 
     def apply(self, setup: Setup) -> Setup:
-        """A cache of Loadpath's own before the service, with this rule beside those it has.
-
-        Raises `NotAppliedError` where it cannot tell the operation's requests from others.
-        """
-        operation = next(o for o in setup.workload.operations if o.name == self.operation)
-        if operation.request is None:
-            raise NotAppliedError(
-                f"{self.operation} is a flow: which of its requests would be kept is not known"
-            )
-        if setup.service.tls is not None:
-            raise NotAppliedError("the service speaks TLS, which Loadpath's cache does not")
-        rule = keep_rule(self.operation, operation.request, self.ttl_s)
-        return msgspec.structs.replace(setup, kept=(*(setup.kept or ()), rule))
+        """Raises `NotAppliedError`: whether it may be kept at all is another question."""
+        raise NotAppliedError("`loadpath ask cache` puts a cache in its place, and scores that")
 
 
 def _is_engines(step: Step, model: Model) -> bool:

@@ -117,14 +117,8 @@ def alike(before: Setup, treatments: Mapping[str, Setup]) -> dict[str, Setup]:
     """All arms by letter, with the same relays: they shall differ in the change alone."""
     arms = {BASELINE: before, **treatments}
     relayed = {name: 0.0 for setup in arms.values() for name in setup.delays}
-    kept = any(setup.kept is not None for setup in arms.values())
     return {
-        letter: msgspec.structs.replace(
-            setup,
-            delays={**relayed, **setup.delays},
-            # Without a rule it passes on: what standing there costs is no part of the change.
-            kept=setup.kept or () if kept else None,
-        )
+        letter: msgspec.structs.replace(setup, delays={**relayed, **setup.delays})
         for letter, setup in arms.items()
     }
 

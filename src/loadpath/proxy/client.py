@@ -13,9 +13,10 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CODED = re.compile(rb"\r\n(transfer-encoding|upgrade):", re.IGNORECASE)
 HEAD_BYTES_MAX = 64 * 1024
 
+_SAID = b"Loadpath's cache takes no chunked requests and no upgrades\n"
 NOT_TAKEN = (
-    b"HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 54\r\n"
-    b"Connection: close\r\n\r\nLoadpath's cache takes no chunked requests or upgrades\n"
+    b"HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_SAID), _SAID)
 )
 
 

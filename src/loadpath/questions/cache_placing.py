@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadpath.changes import NotAppliedError
-from loadpath.changes.cache import Cache
 from loadpath.events import Warned
 from loadpath.experiment.caching.placed import Placed, placed
 from loadpath.experiment.caching.placing import Placing, cost_of, place
@@ -28,7 +26,7 @@ from loadpath.questions.scores import Score, score
 from loadpath.questions.what_if import precise
 from loadpath.recording import Recording
 from loadpath.spec import OpenArrivals, Setup
-from loadpath.spec.keeping import KeepRule
+from loadpath.spec.keeping import KeepRule, keep_rule
 
 PRECISION = 0.04
 BUSY_SHARE = 0.5
@@ -83,15 +81,17 @@ def _rules(
     rules: list[KeepRule] = []
     kept: list[Gain] = []
     for each in worth:
-        change = Cache(each.operation, each.ttl_s, each.hit_ratio, given=True)
-        try:
-            applied = change.apply(setup).kept
-        except NotAppliedError as error:
-            message = f"{each.operation} is not put in place: {error.message}"
+        operation = next(o for o in setup.workload.operations if o.name == each.operation)
+        why = None
+        if operation.request is None:
+            why = "it is a flow, and which of its requests would be kept is not known"
+        elif setup.service.tls is not None:
+            why = "the service speaks TLS, which Loadpath's cache does not"
+        if operation.request is None or why is not None:
+            message = f"{each.operation} is not put behind a cache: {why}"
             session.emit(Warned(at_s=time.time(), message=message))
             continue
-        assert applied is not None
-        rules.append(applied[-1])
+        rules.append(keep_rule(operation.name, operation.request, each.ttl_s))
         kept.append(each)
     return tuple(rules), kept
 

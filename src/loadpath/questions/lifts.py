@@ -13,7 +13,6 @@ import msgspec
 
 from loadpath.answer import Interval
 from loadpath.changes import Change, ChangeError, Known, NotAppliedError, NotPredictedError, parse
-from loadpath.changes.cache import Cache
 from loadpath.changes.calls import FewerCalls
 from loadpath.changes.faster import Faster
 from loadpath.changes.knobs import knob_value
@@ -109,10 +108,6 @@ def choose(
         except NotAppliedError as error:
             why = error.message
         else:
-            if isinstance(change, Cache):
-                # Whether it may be kept at all is another question, which tries it as well.
-                why = "`loadpath ask cache` puts it in its place"
-        if why is None:
             kind = change.title.partition("=")[0]
             if len(arms) < tried and kind not in taken:
                 letter = "BC"[len(arms)]

@@ -112,7 +112,12 @@ def redact_command(words: Sequence[str]) -> tuple[str, ...]:
 def redact_setup(setup: Setup) -> Setup:
     """The setup as it may be written to disk."""
     return msgspec.structs.replace(
-        setup, service=_redact_service(setup.service), workload=_redact_workload(setup.workload)
+        setup,
+        service=_redact_service(setup.service),
+        workload=_redact_workload(setup.workload),
+        kept=None
+        if setup.kept is None
+        else tuple(msgspec.structs.replace(rule, pattern=REDACTED) for rule in setup.kept),
     )
 
 

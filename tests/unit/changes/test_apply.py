@@ -56,6 +56,7 @@ def test_delays_add_up(known: Known) -> None:
         ("database +300us", "too coarse"),
         ("database elsewhere +1ms", "one host"),
         ("calls GET /books database 20->1", "the service's code"),
+        ("cache GET /{code} 30s", "loadpath ask cache"),
         ("queue POST /books", "the service's code"),
         ("split GET /books", "drives one address"),
         ("code 20% faster", "nobody has written"),
@@ -64,12 +65,6 @@ def test_delays_add_up(known: Known) -> None:
 def test_what_cannot_be_made_for_real_says_why(known: Known, text: str, why: str) -> None:
     with pytest.raises(NotAppliedError, match=why):
         made(text, known)
-
-
-def test_a_cache_stands_before_the_service_with_a_rule_for_the_operation(known: Known) -> None:
-    (rule,) = made("cache GET /{code} 30s", known).kept or ()
-    assert (rule.operation, rule.method, rule.ttl_s) == ("GET /{code}", "GET", 30.0)
-    assert known.setup.kept is None
 
 
 def test_of_several_those_are_made_that_can_be(known: Known) -> None:
