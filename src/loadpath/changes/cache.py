@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from loadpath.changes.change import ChangeError, NotAppliedError
@@ -103,6 +105,20 @@ def _computed(operation: Operation, ttl_s: float, words: Words, known: Known) ->
         keys = next(each for each in workload.key_sets if each.name == wanted)
     share = operation.weight / sum(each.weight for each in workload.operations)
     return hit_ratio(arrivals.rate_per_s * share, ttl_s, keys)
+
+
+def declared_keys(operation: Operation, key_sets: Sequence[KeySet]) -> KeySet | None:
+    """The one key set whose keys tell its requests apart; None: there is not exactly one."""
+    request = operation.request
+    if request is None:
+        return None
+    fields = split_fields(request.path + (request.body or ""), request.keys)
+    names = {field.name for field in fields if isinstance(field, KeyField)}
+    others = [f for f in fields if not isinstance(f, str | KeyField)]
+    if len(names) != 1 or others:
+        return None
+    wanted = request.keys[names.pop()]
+    return next((each for each in key_sets if each.name == wanted), None)
 
 
 def _to_be_said(why: str, words: Words) -> ChangeError:

@@ -25,6 +25,7 @@ async def interleave(
     name: Callable[[str], str],
     enough: Callable[[], bool] = lambda: False,
     least: int = 0,
+    of_round: Callable[[Setup, int], Setup] = lambda setup, number: setup,
 ) -> int:
     """Drive every arm once a round, every other round in the opposite order; how many were clean.
 
@@ -33,7 +34,8 @@ async def interleave(
     disturbed arm is repeated, up to `repeats` times in all. It ends after `rounds` clean ones, when
     `enough` says so after a round, and when the session has less time left than the last round took
     (`round_s` the first), but not before `least` rounds. `name` of a letter is what its recordings
-    are called; `now` is told how it ended.
+    are called, `of_round` what is made of a setup in a round, alike for all arms; `now` is told how
+    it ended.
     """
     clean = 0
     order = interleaved(rounds + repeats, tuple(arms))
@@ -47,7 +49,8 @@ async def interleave(
         began_s = time.monotonic()
         for letter in order[number * len(arms) : (number + 1) * len(arms)]:
             called = f"{name(letter)}-round-{number + 1}"
-            async with open_arm(session, arms[letter], called, arm=letter, round_=number) as arm:
+            setup = of_round(arms[letter], number)
+            async with open_arm(session, setup, called, arm=letter, round_=number) as arm:
                 disturbed = await drive(arm, letter, number) or disturbed
         round_s = time.monotonic() - began_s
         if disturbed is None:

@@ -28,7 +28,6 @@ from loadpath.experiment.caching.statements import repeated_statements
 from loadpath.experiment.caching.streams import Observed, observed
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.knee import mix_of
-from loadpath.experiment.mixknee import mix_knee
 from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
@@ -41,6 +40,7 @@ from loadpath.questions.cache_lines import (
     writer_lines,
 )
 from loadpath.questions.cache_placing import put_in_place, scored
+from loadpath.questions.forecast import known_knee_per_s, own_rate_per_s
 from loadpath.questions.scores import Score
 from loadpath.questions.words import change
 from loadpath.recording import Recording
@@ -103,8 +103,9 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
         )
         return
     mix = next((r for r in _opened(session) if r.name == "mix"), None)
-    knee = None if mix is None else mix_knee(mix)
-    scale = 1.0 if knee is None or knee.scale is None else BUSY_SHARE * knee.scale.value
+    scale = 1.0
+    if mix is not None:
+        scale = max(1.0, BUSY_SHARE * known_knee_per_s(mix) / own_rate_per_s(mix))
     await _record(session, setup, depth, scale)
     with phase(session.emit, "what a cache gains, by a model", MODEL_S) as now:
         recordings = _opened(session)

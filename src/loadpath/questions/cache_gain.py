@@ -13,9 +13,10 @@ import msgspec
 
 from loadpath.answer import Interval
 from loadpath.changes import NotPredictedError
-from loadpath.changes.cache import Cache
+from loadpath.changes.cache import Cache, declared_keys
+from loadpath.changes.hits import hit_ratio
 from loadpath.errors import InconclusiveError
-from loadpath.experiment.caching.curve import hit_ratio_at
+from loadpath.experiment.caching.curve import ASKED_SHARE, hit_ratio_at
 from loadpath.experiment.caching.fronted import Kept, fronted
 from loadpath.experiment.caching.placing import Cost
 from loadpath.experiment.caching.streams import Observed
@@ -25,6 +26,7 @@ from loadpath.model.predict import capacities
 from loadpath.questions.forecast import decode, encode, known_knee_per_s, own_rate_per_s
 from loadpath.recording import Recording
 from loadpath.recording.files import replace_with
+from loadpath.spec import Setup
 
 FILE = "cache.json"
 DRAWS = 6
@@ -90,19 +92,17 @@ def foretold(
     knee_per_s = known_knee_per_s(mix)
     rates = dict.fromkeys(ttls_s, knee_per_s)
     found: dict[str, Gain] = {}
-    streams = {each.operation: each.stream for each in seen.operations}
+    hits = _Hits(mix.setup, seen, recorded_per_s)
     for _ in range(PASSES):
         changes = [
             Cache(
                 operation,
                 ttl_s,
-                hit_ratio_at(
-                    streams[operation], ttl_s, rates[operation] / recorded_per_s, seen.span_s
-                ),
+                hits.at(operation, ttl_s, rates[operation]),
                 given=True,
             )
             for operation, ttl_s in ttls_s.items()
-            if operation in streams
+            if operation in hits.streams
         ]
         try:
             told = capacities(fitted, changes, observations.objectives, seed=mix.setup.seed)
@@ -130,15 +130,12 @@ def foretold_placed(
     before = fronted(fit(observations, seed=mix.setup.seed, draws=DRAWS), cost)
     recorded_per_s = own_rate_per_s(mix) * scale
     knee_per_s = known_knee_per_s(mix)
-    streams = {each.operation: each.stream for each in seen.operations}
+    known = _Hits(mix.setup, seen, recorded_per_s)
     ratio: Interval | None = None
     hits: dict[str, float] = {}
     for _ in range(PASSES):
-        times = knee_per_s * (1.0 if ratio is None else ratio.value) / recorded_per_s
-        hits = {
-            each.operation: hit_ratio_at(streams[each.operation], each.ttl_s, times, seen.span_s)
-            for each in gains.gains
-        }
+        per_s = knee_per_s * (1.0 if ratio is None else ratio.value)
+        hits = {each.operation: known.at(each.operation, each.ttl_s, per_s) for each in gains.gains}
         (capacity,) = capacities(
             before, [Kept(hits, cost)], observations.objectives, seed=mix.setup.seed
         )
@@ -146,6 +143,34 @@ def foretold_placed(
     assert ratio is not None
     placed = PlacedGain(operations=tuple(hits), cost=cost, hit_ratios=hits, ratio=ratio)
     return msgspec.structs.replace(gains, placed=placed)
+
+
+class _Hits:
+    """Hit ratios at rates other than the recorded one.
+
+    Where the recording is too short for that, they follow from the keys that the workload declares
+    (`changes.hits`), if it declares them; else what it can tell is a lower bound.
+    """
+
+    def __init__(self, setup: Setup, seen: Observed, recorded_per_s: float) -> None:
+        self.streams = {each.operation: each.stream for each in seen.operations}
+        self._setup = setup
+        self._span_s = seen.span_s
+        self._recorded_per_s = recorded_per_s
+
+    def at(self, operation: str, ttl_s: float, per_s: float) -> float:
+        """With that TTL, at so many requests of the mix a second."""
+        times = per_s / self._recorded_per_s
+        found = hit_ratio_at(self.streams[operation], ttl_s, times, self._span_s)
+        if ttl_s * times <= self._span_s * ASKED_SHARE:
+            return found
+        workload = self._setup.workload
+        driven = next(o for o in workload.operations if o.name == operation)
+        keys = declared_keys(driven, workload.key_sets)
+        if keys is None:
+            return found
+        share = driven.weight / sum(each.weight for each in workload.operations)
+        return max(found, hit_ratio(per_s * share, ttl_s, keys))
 
 
 def write_gains(run: Path, gains: Gains) -> None:

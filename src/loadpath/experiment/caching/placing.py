@@ -119,6 +119,8 @@ async def place(
             now=now,
             name=lambda letter: f"cache-{letter}",
             enough=enough,
+            # The same keys in every round would have hits measured on one short stream.
+            of_round=lambda setup, number: msgspec.structs.replace(setup, seed=setup.seed + number),
         )
         if now.result == "done":
             now.result = "1 clean round" if clean == 1 else f"{clean} clean rounds"
