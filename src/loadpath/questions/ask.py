@@ -23,7 +23,7 @@ from loadpath.questions.what_if import derive_what_if
 from loadpath.recording import Recording, Run, Status
 from loadpath.spec import Setup, refuse_writes
 
-KEPT_SHARE = 0.2
+KEPT_SHARE = 0.25
 """At most so much of a budget is kept for the questions that come later."""
 
 
