@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cached
 import flawed
 import known
 import logs
@@ -59,6 +60,7 @@ STEPS: dict[str, tuple[str, Step]] = {
         lambda clone: shortener.kills(clone, times=20),
     ),
     "codes": ("collisions of 10 million short codes of each kind", shortener.codes),
+    "kept": ("a cache before the shortener does what was foretold of it", cached.kept),
     "log": (
         f"`loadpath ask cache --log`: {logs.LINES:,} lines in {logs.SECONDS_MAX:.0f} s, "
         f"{logs.MEMORY_MAX_BYTES / 1e6:.0f} MB",
