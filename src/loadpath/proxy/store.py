@@ -23,7 +23,11 @@ class Entry(msgspec.Struct, frozen=True):
     rest: bytes
     stored_s: float
     expires_s: float
-    digest: int
+
+    @property
+    def digest(self) -> int:
+        """Of what a user sees of it. Made when it is asked for: most entries are never compared."""
+        return digest_of(self.line + self.rest)
 
     def answer(self, now: float) -> bytes:
         """The reply as it is given again, with its age (RFC 9111, section 5.1)."""
@@ -71,7 +75,7 @@ class Store:
         key = self.key(target, request)
         self._drop(key)
         end = reply.index(b"\r\n") + 2
-        entry = Entry(reply[:end], reply[end:], now, now + ttl_s, digest_of(reply))
+        entry = Entry(reply[:end], reply[end:], now, now + ttl_s)
         self._entries[key] = entry
         self.bytes += _size(key, entry)
         while self.bytes > self._size_bytes:
