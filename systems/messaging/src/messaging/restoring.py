@@ -1,0 +1,21 @@
+"""After a restore from a dump: transaction numbers are the old server's, and mean nothing here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["restored"]
+
+_STAMPED = ("room", "event", "room_state", "member", "receipt", "user_change", "account_data")
+# The first that an ordinary transaction can have; older than any that is to come.
+_FIRST = "3"
+
+
+async def restored(connection: Any) -> None:
+    """Make all that is there old, and every token of before invalid."""
+    async with connection.transaction():
+        for table in _STAMPED:
+            await connection.execute(f"UPDATE {table} SET xid = '{_FIRST}'::xid8")
+        await connection.execute(
+            "UPDATE epoch SET name = substr(md5(random()::text || clock_timestamp()::text), 1, 6)"
+        )

@@ -1,0 +1,293 @@
+"""Everything a running process holds: opened in order, closed in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import asyncpg
+import msgspec
+from glide import GlideClient
+from nats.js import JetStreamContext
+from systems_common import valkey
+from systems_common.broker import Broker
+from systems_common.database import Database, DatabaseUnavailableError
+from systems_common.health import Check
+
+from messaging.accounts import Account, Accounts
+from messaging.appending import Appender
+from messaging.changes import listen
+from messaging.changing import Changes
+from messaging.creation import Creator
+from messaging.errors import forbidden, not_found
+from messaging.filters import Filter, parse_filter
+from messaging.http import Reply, Request
+from messaging.memberships import Memberships
+from messaging.passwords import Passwords, hashed
+from messaging.reading import Reading
+from messaging.receipts import Receipts
+from messaging.relations import Relations
+from messaging.rooms import Rooms
+from messaging.sessions import Sessions
+from messaging.settings import Settings
+from messaging.snapshots import parse_position
+from messaging.stopping import told_to_stop
+from messaging.sync import Sync
+from messaging.sync_read import SyncReader
+from messaging.tail import Tail
+from messaging.throttle import LoginThrottle
+from messaging.typing_notices import TypingNotices
+from messaging.wake import NatsWake, QuietWake, Wake
+
+__all__ = ["NotMigratedError", "Route", "Service", "open_service"]
+
+log = logging.getLogger(__name__)
+
+_STOP_TIMEOUT_S = 5.0
+_NOBODYS = hashed("the password of nobody")
+
+
+class NotMigratedError(Exception):
+    """The tables are not there."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An endpoint. `public`: also for who is not signed in."""
+
+    method: str
+    pattern: str
+    handler: Callable[[Service, Request], Awaitable[Reply]]
+    public: bool = False
+
+
+class Service:
+    """What the handlers use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        accounts: Accounts,
+        cache: GlideClient | None,
+        wake: Wake,
+        tail: Tail,
+        typing: TypingNotices,
+        epoch: str,
+        checks: Mapping[str, Check],
+    ) -> None:
+        notify = settings.wake == "notify"
+        counted = settings.unread == "counted"
+        self.settings = settings
+        self.database = database
+        self.accounts = accounts
+        self.checks = checks
+        self.wake = wake
+        self.tail = tail
+        self.typing = typing
+        self.sessions = Sessions(database)
+        self.passwords = Passwords()
+        self.throttle = LoginThrottle(cache, settings.login_failures_max)
+        self.rooms = Rooms(database)
+        self.changes = Changes(database, wake.moved, wake.touched, notify=notify)
+        self.memberships = Memberships(self.changes, accounts)
+        self.creator = Creator(self.changes, accounts, settings.server_name)
+        self.appender = Appender(database, self.rooms, wake.moved, notify=notify)
+        self.receipts = Receipts(database, wake.moved, mode=settings.receipts, notify=notify)
+        self.reading = Reading(database)
+        self.relations = Relations(database)
+        self.sync = Sync(
+            database,
+            tail,
+            SyncReader(database, counted=counted),
+            self.reading,
+            epoch,
+            remembers=settings.sync_cache == "on",
+            counted=counted,
+        )
+        self._filters: dict[tuple[int, str], Filter] = {}
+
+    async def checked(self, user_id: str, password: str) -> Account:
+        """The account, if that is its password. Raises M_FORBIDDEN, M_LIMIT_EXCEEDED."""
+        await self.throttle.admit(user_id)
+        account = await self.accounts.find(user_id)
+        kept = _NOBODYS if account is None else account.password_digest
+        # Also for nobody, so that the time does not tell which users there are.
+        if not await self.passwords.match(password, kept) or account is None:
+            await self.throttle.failed(user_id)
+            raise forbidden("The user or the password is wrong.")
+        return account
+
+    async def filter_content(self, user_no: int, text: str) -> bytes:
+        """A filter that was kept, as JSON. Raises M_NOT_FOUND."""
+        content: bytes | None = None
+        if text.isascii() and text.isdigit() and len(text) < 10:
+            content = await self.database.fetchval(
+                "SELECT content FROM filter WHERE user_no = $1 AND no = $2", user_no, int(text)
+            )
+        if content is None:
+            raise not_found("There is no such filter.")
+        return content
+
+    async def filter(self, user_no: int, text: str) -> Filter:
+        """A filter that was kept; filters never change, so it is remembered."""
+        found = self._filters.get((user_no, text))
+        if found is None:
+            found = parse_filter(await self.filter_content(user_no, text))
+            if len(self._filters) > 10_000:
+                self._filters.clear()
+            self._filters[user_no, text] = found
+        return found
+
+    async def seq_of_token(self, room_no: int, token: str) -> int:
+        """The number of the room's last event before a token, of a page or of /sync."""
+        if token.startswith("t") and token[1:].isascii() and token[1:].isdigit():
+            return min(int(token[1:20]), 2**62)
+        position = parse_position(token)
+        # Events commit in the order of their numbers, so what the token saw comes first.
+        found = await self.database.fetchval(
+            "SELECT seq FROM event WHERE room_no = $1"
+            " AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot) ORDER BY seq DESC LIMIT 1",
+            room_no,
+            position.snapshot.text,
+        )
+        return int(found or 0)
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await self.appender.drain()
+                await self.receipts.drain()
+        except TimeoutError:
+            log.error("messages or receipts were still under way at the end")
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open the service; closing it answers who waits and finishes what is under way.
+
+    Raises `DatabaseUnavailableError` when the database cannot be reached, `NotMigratedError` when
+    it is empty. Valkey and NATS may come later: without them nobody types, and processes look for
+    what is new ten times a second.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url, settings.db_pool, name="messaging")
+        stack.push_async_callback(database.close)
+        try:
+            epoch = await database.fetchval("SELECT name FROM epoch")
+        except asyncpg.UndefinedTableError as error:
+            raise NotMigratedError(
+                "the database has no tables of this service; run: python -m messaging migrate"
+            ) from error
+        checks: dict[str, Check] = {"database": Check(partial(database.fetchval, "SELECT 1"))}
+        cache: GlideClient | None = None
+        if settings.valkey_url:
+            cache = await valkey.connect(settings.valkey_url, name="messaging")
+            stack.push_async_callback(cache.close)
+            checks["cache"] = Check(cache.ping, needed=False)
+        typing = TypingNotices(cache)
+        heard: list[Callable[[], bool]] = []
+        tail = Tail(
+            database,
+            typing,
+            coalesce_s=settings.wake_coalesce_ms / 1000,
+            poll_s=settings.wake_poll_ms / 1000 if settings.wake == "poll" else None,
+            hears=lambda: all(ask() for ask in heard),
+        )
+        await tail.open()
+        wake: Wake
+        if settings.wake == "nats":
+            broker = Broker(settings.nats_url, name="messaging", prepare=_nothing)
+            stack.push_async_callback(broker.close)
+            checks["broker"] = Check(broker.ping, needed=False)
+            wake = NatsWake(broker, tail.heard)
+            await broker.open()
+        else:
+            wake = QuietWake(tail.heard, hears=settings.wake == "notify")
+        tail.wake = wake
+        heard.append(lambda: wake.hears)
+        service = Service(
+            settings,
+            database,
+            Accounts(database, settings.access_token_lifetime_s),
+            cache,
+            wake,
+            tail,
+            typing,
+            epoch,
+            checks,
+        )
+        await stack.enter_async_context(_background("wake", wake.run))
+        await stack.enter_async_context(_background("tail", tail.run))
+        await stack.enter_async_context(_listening(settings, service, wake, heard))
+        stack.push_async_callback(service.drain)
+        stack.enter_context(told_to_stop(service.sync.close))
+        log.info("started", extra={"wake": settings.wake, "sync_cache": settings.sync_cache})
+        yield service
+        log.info("stopping")
+
+
+async def _nothing(js: JetStreamContext) -> None:
+    """Wake-ups are plain NATS: there is no stream to make."""
+
+
+def _listening(
+    settings: Settings, service: Service, wake: Wake, heard: list[Callable[[], bool]]
+) -> contextlib.AbstractAsyncContextManager[None]:
+    is_told = False
+
+    def told(now: bool) -> None:
+        nonlocal is_told
+        is_told = now
+        service.sessions.changes_are_told(now)
+
+    hear: dict[str, Callable[[str], None]] = {
+        "token_ended": lambda digest: service.sessions.forget(bytes.fromhex(digest))
+    }
+    if settings.wake == "notify":
+        hear["room_moved"] = hear["user_moved"] = lambda number: service.tail.heard()
+        hear["room_typing"] = lambda number: service.tail.heard(True)
+        heard.append(lambda: is_told)
+        tasks: set[asyncio.Task[Any]] = set()
+
+        async def tell(room_no: int) -> None:
+            with contextlib.suppress(DatabaseUnavailableError):
+                # Typing is gone in seconds anyway; who misses it misses nothing that is kept.
+                await service.database.fetch("SELECT pg_notify('room_typing', $1)", str(room_no))
+
+        def typing_told(room_no: int) -> None:
+            task = asyncio.get_running_loop().create_task(tell(room_no))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        if isinstance(wake, QuietWake):
+            wake.typing_told = typing_told
+    return _background("changes", partial(listen, settings.database_url, hear, told))
+
+
+async def _keep_at(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run until it returns; what it raises is logged, and it is begun again."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a background task failed and is begun again", extra={"task": name})
+            await asyncio.sleep(1.0)
+        else:
+            return
+
+
+@contextlib.asynccontextmanager
+async def _background(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Work beside the block."""
+    task = asyncio.create_task(_keep_at(name, work))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

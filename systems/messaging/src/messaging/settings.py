@@ -1,0 +1,61 @@
+"""The settings of the service, each an environment variable; README.md says what they do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from systems_common.settings import SECRET, SettingsError, from_environment
+
+__all__ = ["CommandSettings", "Settings", "read_settings"]
+
+_Url = Annotated[str, SECRET]
+_ServerName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.\-]{1,200}(:\d{1,5})?$")]
+
+
+class CommandSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the commands need that only talk to the database."""
+
+    database_url: _Url
+    server_name: _ServerName = "localhost"
+    seed_password: _Url = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service needs. Times are seconds unless the name says milliseconds."""
+
+    database_url: _Url
+    valkey_url: _Url = ""
+    nats_url: _Url = ""
+    server_name: _ServerName = "localhost"
+    base_url: str = ""
+    db_pool: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 10
+    wake: Literal["nats", "notify", "poll"] = "nats"
+    wake_coalesce_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
+    wake_poll_ms: Annotated[float, msgspec.Meta(ge=1, le=60_000)] = 50.0
+    sync_cache: Literal["on", "off"] = "on"
+    presence: Literal["on", "off"] = "on"
+    receipts: Literal["sync", "batch"] = "batch"
+    unread: Literal["stored", "counted"] = "stored"
+    registration: Literal["open", "token", "closed"] = "open"
+    registration_token: _Url = ""
+    access_token_lifetime_s: Annotated[int, msgspec.Meta(ge=10)] = 3_600
+    login_failures_max: Annotated[int, msgspec.Meta(ge=0)] = 10
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings from the environment. Raises `SettingsError` naming all that is wrong."""
+    settings = from_environment(Settings, environment)
+    problems = []
+    if settings.wake == "nats" and not settings.nats_url:
+        problems.append("NATS_URL is not set; WAKE=nats needs it")
+    if settings.presence == "on" and not settings.valkey_url:
+        problems.append("VALKEY_URL is not set; PRESENCE=on needs it")
+    if settings.registration == "token" and not settings.registration_token:
+        problems.append("REGISTRATION_TOKEN is not set; REGISTRATION=token needs it")
+    if problems:
+        raise SettingsError(problems)
+    return settings

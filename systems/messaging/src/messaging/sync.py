@@ -1,0 +1,321 @@
+"""/sync: waits until there is something new for a device, and answers with it.
+
+Most answers come from what the process remembers (SYNC_CACHE=on): a poll that goes on where an
+answer of this process ended, in rooms that were followed since. All others, and whatever is rare,
+are read from the database.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from systems_common.database import Database
+
+from messaging.events import event_json
+from messaging.feeds import EventItem, Mark, RoomFeed, UserFeed, Waiter
+from messaging.filters import Filter, passes
+from messaging.reading import Reading
+from messaging.receipts import receipts_content
+from messaging.sessions import Session
+from messaging.snapshots import Position, Snapshot
+from messaging.sync_read import TO_DEVICE_MAX, Batch, SyncReader
+from messaging.tail import Tail
+
+__all__ = ["TIMEOUT_MAX_S", "Sync"]
+
+TIMEOUT_MAX_S = 60.0
+_MARKS = """
+SELECT m.seq, m.counted, coalesce((
+    SELECT array_agg(h.seq) FROM highlight AS h
+    WHERE h.room_no = m.room_no AND h.user_id = m.user_id AND h.seq > m.seq), '{}') AS highlights
+FROM read_mark AS m WHERE m.room_no = $1 AND m.user_id = $2"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Moved(msgspec.Struct, frozen=True):
+    """What is new in one room."""
+
+    room: RoomFeed
+    events: list[EventItem]
+    receipts: list[Any]
+    typing: bool
+    counted: int
+
+
+class _Now(msgspec.Struct, frozen=True):
+    """Where the tail was when an answer was begun."""
+
+    number: int
+    snapshot: Snapshot
+    typing: int
+
+
+class Sync:
+    """Answers /sync."""
+
+    def __init__(
+        self,
+        database: Database,
+        tail: Tail,
+        reader: SyncReader,
+        reading: Reading,
+        epoch: str,
+        *,
+        remembers: bool,
+        counted: bool,
+    ) -> None:
+        self._database = database
+        self._tail = tail
+        self._reader = reader
+        self._reading = reading
+        self._epoch = epoch
+        self._remembers = remembers
+        self._counted = counted
+        self._is_closed = False
+        self._waiters: set[Waiter] = set()
+        self._acknowledged: dict[int, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
+    def close(self) -> None:
+        """Answer all who wait; from now on nobody waits."""
+        self._is_closed = True
+        for waiter in self._waiters:
+            waiter.wake()
+
+    async def answer(
+        self,
+        session: Session,
+        since: Position | None,
+        wanted: Filter,
+        *,
+        timeout_s: float,
+        full_state: bool,
+    ) -> bytes:
+        """The body of an answer, after at most `timeout_s`."""
+        if since is not None and since.epoch != self._epoch:
+            # Of a database that is no more: the client is told everything anew.
+            since = None
+        deadline_s = time.monotonic() + min(timeout_s, TIMEOUT_MAX_S)
+        user = self._tail.watch_user(session.user_no)
+        waiter = Waiter()
+        user.enter(waiter)
+        self._waiters.add(waiter)
+        try:
+            if since is not None:
+                await self._acknowledge(session, since.to_device)
+                if timeout_s <= 0 and self._remembers:
+                    # Who does not wait wants all that is there now.
+                    await self._tail.caught_up()
+            while True:
+                # What wakes it from here on came after what is read now, or is read twice.
+                waiter.reset()
+                now = _Now(self._tail.number, self._tail.snapshot, self._tail.typing_version)
+                body, is_empty, position = await self._attempt(
+                    session, user, since, wanted, now, full_state
+                )
+                left_s = deadline_s - time.monotonic()
+                at_once = since is None or full_state or left_s <= 0 or self._is_closed
+                if at_once or not is_empty:
+                    return body
+                since = position
+                if self._is_behind(user, position):
+                    # A room that came under watch only now may have moved meanwhile.
+                    continue
+                if not await waiter.wait(left_s):
+                    deadline_s = 0.0
+        finally:
+            user.leave(waiter)
+            self._waiters.discard(waiter)
+
+    def _is_behind(self, user: UserFeed, position: Position) -> bool:
+        number = position.tail
+        return user.changed > number or any(
+            room.complete_from > number or room.last_tail > number for room in user.rooms.values()
+        )
+
+    async def _acknowledge(self, session: Session, to_device: int) -> None:
+        """The client has these messages, so they are kept no longer."""
+        if to_device and self._acknowledged.get(session.device_no) != to_device:
+            await self._database.fetch(
+                "DELETE FROM to_device WHERE device_no = $1 AND no <= $2",
+                session.device_no,
+                to_device,
+            )
+            if len(self._acknowledged) > 100_000:
+                self._acknowledged.clear()
+            self._acknowledged[session.device_no] = to_device
+
+    async def _attempt(
+        self,
+        session: Session,
+        user: UserFeed,
+        since: Position | None,
+        wanted: Filter,
+        now: _Now,
+        full_state: bool,
+    ) -> tuple[bytes, bool, Position]:
+        if (
+            self._remembers
+            and since is not None
+            and not full_state
+            and since.process == self._tail.process
+            and wanted.takes_all
+        ):
+            moved = self._moved(user, since, wanted)
+            if moved is not None:
+                position = Position(
+                    self._epoch,
+                    now.snapshot,
+                    since.to_device,
+                    now.typing,
+                    self._tail.process,
+                    now.number,
+                )
+                return await self._remembered(session, position, moved, wanted), not moved, position
+        return await self._read(session, user, since, wanted, now, full_state)
+
+    def _moved(self, user: UserFeed, since: Position, wanted: Filter) -> list[_Moved] | None:
+        """What is new in the user's rooms; None when that has to be read from the database."""
+        tail = since.tail
+        if not user.is_loaded or user.changed > tail or user.changed > user.loaded:
+            return None
+        limit = wanted.room.timeline.bounded_limit
+        found = []
+        for room in user.rooms.values():
+            if room.complete_from > tail:
+                return None
+            typing = room.typing_version > since.typing
+            if room.last_tail <= tail and not typing:
+                continue
+            events = _newer(room.events, tail, lambda item: since.snapshot.sees(item.event.xid))
+            receipts = _newer(room.receipts, tail, lambda item: since.snapshot.sees(item.xid))
+            if len(events) > limit or any(e.event.type == "m.room.member" for e in events):
+                return None
+            if events or receipts or typing:
+                found.append(_Moved(room, events, receipts, typing, room.counted))
+        return found
+
+    async def _remembered(
+        self, session: Session, position: Position, moved: list[_Moved], wanted: Filter
+    ) -> bytes:
+        rooms = []
+        for one in moved:
+            shown = await self._room(session, one, wanted)
+            rooms.append(_encode(one.room.room_id) + b":" + shown)
+        head = b'{"next_batch":"' + position.token.encode() + b'"'
+        if not rooms:
+            return head + b"}"
+        return head + b',"rooms":{"join":{' + b",".join(rooms) + b"}}}"
+
+    async def _room(self, session: Session, moved: _Moved, wanted: Filter) -> bytes:
+        room, user_id = moved.room, session.user_id
+        events = b",".join(item.encoded(room.room_id, session.device_no) for item in moved.events)
+        first = moved.events[0].event.seq if moved.events else room.seq + 1
+        members = b""
+        if wanted.room.state.lazy_load_members and moved.events:
+            members = await self._members(room, {item.event.sender for item in moved.events})
+        receipts = [r for r in moved.receipts if r.type != "m.read.private" or r.user_id == user_id]
+        ephemeral = []
+        if receipts:
+            content = receipts_content(room.room_id, receipts)
+            ephemeral.append({"type": "m.receipt", "content": content})
+        if moved.typing:
+            ephemeral.append(_typing(room))
+        unread, highlights = await self._unread(room, user_id, moved.counted)
+        return (
+            b'{"timeline":{"events":[%b],"limited":false,"prev_batch":"t%d"},'
+            b'"state":{"events":[%b]},"ephemeral":{"events":%b},'
+            b'"unread_notifications":{"notification_count":%d,"highlight_count":%d}}'
+        ) % (events, first - 1, members, _encode(ephemeral), unread, highlights)
+
+    async def _members(self, room: RoomFeed, senders: set[str]) -> bytes:
+        if missing := senders - room.members.keys():
+            for event in await self._reading.members(room.no, sorted(missing)):
+                if event.state_key is not None:
+                    room.members[event.state_key] = event_json(event, room.room_id)
+        return b",".join(room.members[user] for user in sorted(senders) if user in room.members)
+
+    async def _unread(self, room: RoomFeed, user_id: str, counted: int) -> tuple[int, int]:
+        if self._counted:
+            found = await self._reader.unread([room.no], user_id)
+            return found[room.no]
+        known = room.unread(user_id, counted)
+        if known is None:
+            row = await self._database.fetchrow(_MARKS, room.no, user_id)
+            if row is not None:
+                mark = Mark(row["seq"], row["counted"], set(row["highlights"]))
+                before = room.marks.get(user_id)
+                if before is None or before.seq < mark.seq:
+                    room.marks[user_id] = mark
+            else:
+                room.marks[user_id] = Mark(0, 0, set())
+            known = room.unread(user_id, counted) or (0, 0)
+        return known
+
+    async def _read(
+        self,
+        session: Session,
+        user: UserFeed,
+        since: Position | None,
+        wanted: Filter,
+        now: _Now,
+        full_state: bool,
+    ) -> tuple[bytes, bool, Position]:
+        batch = await self._reader.read(session, since, wanted, full_state=full_state)
+        watch = self._tail.watch_room
+        user.load({no: watch(no, room_id) for no, room_id in batch.joined.items()}, now.number)
+        typing_since = since.typing if since is not None else 0
+        if typing_since > now.typing:
+            typing_since = 0
+        if passes(wanted.room.ephemeral, kind="m.typing", sender=""):
+            self._add_typing(user, batch, wanted, typing_since)
+        position = Position(
+            self._epoch,
+            batch.snapshot,
+            batch.last_to_device,
+            now.typing,
+            # More messages to the device than fit: the next poll has to read again.
+            self._tail.process if len(batch.to_device) < TO_DEVICE_MAX else "",
+            now.number,
+        )
+        answer: dict[str, Any] = {"next_batch": position.token}
+        if batch.account_data:
+            answer["account_data"] = {"events": batch.account_data}
+        if batch.to_device:
+            answer["to_device"] = {"events": batch.to_device}
+        if rooms := {name: section for name, section in batch.rooms.items() if section}:
+            answer["rooms"] = rooms
+        return _encode(answer), batch.is_empty, position
+
+    @staticmethod
+    def _add_typing(user: UserFeed, batch: Batch, wanted: Filter, since: int) -> None:
+        joined = batch.rooms["join"]
+        for room in user.rooms.values():
+            if room.typing_version > since and wanted.room.takes(room.room_id):
+                shown = joined.setdefault(room.room_id, {})
+                shown.setdefault("ephemeral", {"events": []})["events"].append(_typing(room))
+
+
+def _typing(room: RoomFeed) -> dict[str, Any]:
+    now_ms = time.time() * 1000
+    users = sorted(user for user, until in room.typing.items() if until > now_ms)
+    return {"type": "m.typing", "content": {"user_ids": users}}
+
+
+def _newer(items: Any, tail: int, is_seen: Callable[[Any], bool]) -> list[Any]:
+    """The items behind that tail that were not seen, oldest first."""
+    found = []
+    for item in reversed(items):
+        if item.tail <= tail:
+            break
+        if not is_seen(item):
+            found.append(item)
+    return found[::-1]

@@ -1,0 +1,462 @@
+"""What /sync answers, read from the database in one snapshot: initial, or since a token."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from systems_common.database import Database
+
+from messaging.events import EVENT_COLUMNS, Event, event_json
+from messaging.filters import Filter, passes
+from messaging.receipts import receipts_content
+from messaging.rooms import decoded, stretches_of
+from messaging.sessions import Session
+from messaging.snapshots import NOTHING, Position, Snapshot, snapshot_of
+from messaging.sync_parts import STRIPPED, summary_of
+
+__all__ = ["Batch", "SyncReader"]
+
+TO_DEVICE_MAX = 100
+_E = ", ".join(f"e.{part.strip()}" for part in EVENT_COLUMNS.split(","))
+
+_ROOMS = """
+SELECT m.room_no, m.membership, m.seq AS member_seq, m.xid::text::bigint AS member_xid,
+       r.room_id, r.seq, r.counted, r.joined, r.xid::text::bigint AS xid
+FROM member AS m JOIN room AS r ON r.no = m.room_no
+WHERE m.user_id = $1 AND NOT m.is_forgotten"""
+_WAS_IN = """
+SELECT w.no, (
+    SELECT e.content FROM event AS e
+    WHERE e.room_no = w.no AND e.type = 'm.room.member' AND e.state_key = $2
+      AND pg_visible_in_snapshot(e.xid, $3::text::pg_snapshot)
+    ORDER BY e.seq DESC LIMIT 1
+) AS content FROM unnest($1::bigint[]) AS w(no)"""
+_TIMELINES = f"""
+SELECT e.room_no, {_E}
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w(no, first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM event WHERE room_no = w.no AND seq BETWEEN w.first AND w.last
+    ORDER BY seq DESC LIMIT $4
+) AS e ORDER BY e.room_no, e.seq DESC"""
+_TURNS = """
+SELECT room_no, seq, type, content FROM event
+WHERE room_no = ANY($1::bigint[]) AND ((type = 'm.room.history_visibility' AND state_key = '')
+                     OR (type = 'm.room.member' AND state_key = $2))
+ORDER BY seq"""
+_STATE = f"""
+SELECT e.room_no, {_E} FROM room_state AS s JOIN event AS e USING (room_no, seq)
+WHERE s.room_no = ANY($1::bigint[]) AND (NOT $2 OR s.type <> 'm.room.member')"""
+_EVENTS = f"""
+SELECT e.room_no, {_E} FROM unnest($1::bigint[], $2::bigint[]) AS w(no, seq)
+JOIN event AS e ON e.room_no = w.no AND e.seq = w.seq"""
+_MEMBERS = f"""
+SELECT e.room_no, {_E} FROM unnest($1::bigint[], $2::text[]) AS w(no, user_id)
+JOIN room_state AS s ON s.room_no = w.no AND s.type = 'm.room.member' AND s.state_key = w.user_id
+JOIN event AS e ON e.room_no = s.room_no AND e.seq = s.seq"""
+_STRIPPED = f"""
+SELECT e.room_no, {_E} FROM room_state AS s JOIN event AS e USING (room_no, seq)
+WHERE s.room_no = ANY($1::bigint[])
+  AND ((s.state_key = '' AND s.type = ANY($2::text[]))
+    OR (s.type = 'm.room.member' AND (s.state_key = $3 OR s.state_key = (
+        SELECT i.sender FROM member AS m JOIN event AS i ON (i.room_no, i.seq) = (m.room_no, m.seq)
+        WHERE m.room_no = s.room_no AND m.user_id = $3))))"""
+_RECEIPTS = """
+SELECT room_no, user_id, type, thread, seq, ts FROM receipt
+WHERE room_no = ANY($1::bigint[]) AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)"""
+_ACCOUNT_DATA = """
+SELECT room_no, type, content FROM account_data
+WHERE user_no = $1 AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+ORDER BY room_no, type"""
+_TO_DEVICE = """
+SELECT no, sender, type, content FROM to_device
+WHERE device_no = $1 AND no > $2 ORDER BY no LIMIT $3"""
+_UNREAD_STORED = """
+SELECT w.no, r.counted - coalesce(m.counted, 0) AS unread,
+       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
+        AND h.seq > coalesce(m.seq, 0)) AS highlights
+FROM unnest($1::bigint[]) AS w(no) JOIN room AS r ON r.no = w.no
+LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
+_UNREAD_COUNTED = """
+SELECT w.no, (SELECT count(*) FROM event AS e WHERE e.room_no = w.no
+              AND e.seq > coalesce(m.seq, 0) AND e.counts AND e.sender <> $2) AS unread,
+       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
+        AND h.seq > coalesce(m.seq, 0)) AS highlights
+FROM unnest($1::bigint[]) AS w(no)
+LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
+_HEROES = """
+SELECT w.no, h.user_id, h.membership FROM unnest($1::bigint[]) AS w(no) CROSS JOIN LATERAL (
+    SELECT user_id, membership FROM member WHERE room_no = w.no AND user_id <> $2
+    AND membership IN ('join', 'invite') ORDER BY user_id LIMIT 5) AS h"""
+_INVITED = """
+SELECT room_no, count(*) AS n FROM member
+WHERE room_no = ANY($1::bigint[]) AND membership = 'invite' GROUP BY room_no"""
+_LAST = 2**62
+
+
+class Batch(msgspec.Struct):
+    """An answer of /sync, all but its next_batch, and the rooms that the user is in."""
+
+    rooms: dict[str, dict[str, Any]]
+    account_data: list[Any]
+    to_device: list[Any]
+    snapshot: Snapshot
+    last_to_device: int
+    joined: dict[int, str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.account_data or self.to_device or any(self.rooms.values()))
+
+
+class SyncReader:
+    """Reads what is new since a position."""
+
+    def __init__(self, database: Database, *, counted: bool) -> None:
+        self._database = database
+        self._unread_sql = _UNREAD_COUNTED if counted else _UNREAD_STORED
+
+    async def unread(self, room_nos: Sequence[int], user_id: str) -> dict[int, tuple[int, int]]:
+        """Unread events and highlights in these rooms, now."""
+        rows = await self._database.fetch(self._unread_sql, list(room_nos), user_id)
+        return {row["no"]: (max(0, row["unread"]), row["highlights"]) for row in rows}
+
+    async def read(
+        self, session: Session, since: Position | None, wanted: Filter, *, full_state: bool
+    ) -> Batch:
+        """What is new since then; everything when `since` is None."""
+        # One snapshot for all the statements, and the token is that snapshot.
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            text = await connection.fetchval("SELECT pg_current_snapshot()::text")
+            read = _Read(connection, session, since, wanted, full_state, self._unread_sql)
+            return await read.run(snapshot_of(text))
+
+
+class _Read:
+    """One read; its parts share what the first ones found."""
+
+    def __init__(
+        self,
+        connection: Any,
+        session: Session,
+        since: Position | None,
+        wanted: Filter,
+        full_state: bool,
+        unread_sql: str,
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._since = since.snapshot if since is not None else NOTHING
+        self._to_device = since.to_device if since is not None else 0
+        self._is_initial = since is None
+        self._wanted = wanted
+        self._full_state = full_state
+        self._unread_sql = unread_sql
+        self._lazy = wanted.room.state.lazy_load_members
+
+    async def run(self, snapshot: Snapshot) -> Batch:
+        fetch = self._connection.fetch
+        rows = await fetch(_ROOMS, self._session.user_id)
+        takes = self._wanted.room.takes
+        wanted = [row for row in rows if takes(row["room_id"])]
+        joined = [row for row in wanted if row["membership"] == "join"]
+        sections: dict[str, dict[str, Any]] = {
+            "join": await self._joined(joined),
+            "invite": await self._invited([r for r in wanted if r["membership"] == "invite"]),
+            "leave": await self._left([r for r in wanted if r["membership"] in ("leave", "ban")]),
+        }
+        account_data = await self._account_data(sections["join"], joined)
+        to_device = await fetch(_TO_DEVICE, self._session.device_no, self._to_device, TO_DEVICE_MAX)
+        return Batch(
+            sections,
+            account_data,
+            [
+                {"sender": r["sender"], "type": r["type"], "content": msgspec.Raw(r["content"])}
+                for r in to_device
+            ],
+            snapshot,
+            to_device[-1]["no"] if to_device else self._to_device,
+            {row["room_no"]: row["room_id"] for row in rows if row["membership"] == "join"},
+        )
+
+    async def _account_data(
+        self, shown: dict[str, Any], joined: Sequence[Any]
+    ) -> list[dict[str, Any]]:
+        rows = await self._connection.fetch(_ACCOUNT_DATA, self._session.user_no, self._since.text)
+        room_ids = {row["room_no"]: row["room_id"] for row in joined}
+        found = []
+        for row in rows:
+            data = {"type": row["type"], "content": msgspec.Raw(row["content"])}
+            own = self._wanted.room.account_data if row["room_no"] else self._wanted.account_data
+            if not passes(own, kind=row["type"], sender=""):
+                continue
+            if not row["room_no"]:
+                found.append(data)
+            elif (room_id := room_ids.get(row["room_no"])) is not None:
+                room = shown.setdefault(room_id, {})
+                room.setdefault("account_data", {"events": []})["events"].append(data)
+        return found
+
+    async def _joined(self, rows: Sequence[Any]) -> dict[str, Any]:
+        since = self._since
+        fresh = await self._newly_joined(rows)
+        moved = [
+            r for r in rows if self._full_state or r["room_no"] in fresh or not since.sees(r["xid"])
+        ]
+        timelines = await self._timelines(moved, fresh)
+        states = await self._states(moved, fresh, timelines)
+        receipts = await self._receipts([row["room_no"] for row in rows])
+        told = [
+            row for row in rows if row["room_no"] in {r["room_no"] for r in moved} | set(receipts)
+        ]
+        unread = await self._connection.fetch(
+            self._unread_sql, [row["room_no"] for row in told], self._session.user_id
+        )
+        counts = {row["no"]: row for row in unread}
+        summaries = await self._summaries(moved, fresh, timelines, states)
+        shown = {}
+        for row in told:
+            no, room_id = row["room_no"], row["room_id"]
+            room: dict[str, Any] = {}
+            events, limited = timelines.get(no, ([], False))
+            first = events[0].seq if events else row["seq"] + 1
+            room["timeline"] = {
+                "events": self._shown(events, room_id, self._wanted.room.timeline),
+                "limited": limited,
+                "prev_batch": f"t{first - 1}",
+            }
+            state = states.get(no, [])
+            room["state"] = {"events": self._shown(state, room_id, self._wanted.room.state)}
+            if no in receipts and passes(
+                self._wanted.room.ephemeral, kind="m.receipt", sender="", room_id=room_id
+            ):
+                content = receipts_content(room_id, receipts[no])
+                room["ephemeral"] = {"events": [{"type": "m.receipt", "content": content}]}
+            count = counts[no]
+            room["unread_notifications"] = {
+                "notification_count": max(0, count["unread"]),
+                "highlight_count": count["highlights"],
+            }
+            if no in summaries:
+                room["summary"] = summaries[no]
+            shown[room_id] = room
+        return shown
+
+    async def _newly_joined(self, rows: Sequence[Any]) -> set[int]:
+        if self._is_initial:
+            return {row["room_no"] for row in rows}
+        changed = [row["room_no"] for row in rows if not self._since.sees(row["member_xid"])]
+        if not changed:
+            return set()
+        found = await self._connection.fetch(
+            _WAS_IN, changed, self._session.user_id, self._since.text
+        )
+        return {
+            row["no"]
+            for row in found
+            if row["content"] is None or decoded(row["content"]).get("membership") != "join"
+        }
+
+    async def _timelines(
+        self, rows: Sequence[Any], fresh: set[int]
+    ) -> dict[int, tuple[list[Event], bool]]:
+        if not rows:
+            return {}
+        limit = self._wanted.room.timeline.bounded_limit
+        firsts = await self._first_seen([r["room_no"] for r in rows if r["room_no"] in fresh])
+        bounds = [(row["room_no"], firsts.get(row["room_no"], 0), _LAST) for row in rows]
+        return await self._latest(bounds, fresh, limit)
+
+    async def _latest(
+        self, bounds: Sequence[tuple[int, int, int]], fresh: set[int], limit: int
+    ) -> dict[int, tuple[list[Event], bool]]:
+        numbers, firsts, lasts = (list(part) for part in zip(*bounds, strict=True))
+        found = await self._connection.fetch(_TIMELINES, numbers, firsts, lasts, limit + 1)
+        by_room: dict[int, list[Event]] = defaultdict(list)
+        for row in found:
+            event = Event(*row)
+            if event.room_no in fresh or not self._since.sees(event.xid):
+                by_room[event.room_no].append(event)
+        return {no: (by_room[no][:limit][::-1], len(by_room[no]) > limit) for no in numbers}
+
+    async def _first_seen(self, room_nos: list[int]) -> dict[int, int]:
+        """The first event of the newest stretch that may be seen in each."""
+        if not room_nos:
+            return {}
+        turns: dict[int, list[Any]] = defaultdict(list)
+        for row in await self._connection.fetch(_TURNS, room_nos, self._session.user_id):
+            turns[row["room_no"]].append(row)
+        found = {}
+        for no in room_nos:
+            allowed = stretches_of(turns[no])
+            found[no] = allowed[-1][0] if allowed else _LAST
+        return found
+
+    async def _states(
+        self,
+        rows: Sequence[Any],
+        fresh: set[int],
+        timelines: dict[int, tuple[list[Event], bool]],
+    ) -> dict[int, list[Event]]:
+        """The state before each timeline: all of it, or what changed in the gap."""
+        since = self._since
+        whole = {r["room_no"] for r in rows if self._full_state or r["room_no"] in fresh}
+        asked = [no for no in timelines if no in whole or timelines[no][1]]
+        states: dict[int, list[Event]] = defaultdict(list)
+        older: list[tuple[int, int]] = []
+        wanted: list[tuple[int, str]] = []
+        for no, (events, _) in timelines.items():
+            seen = set()
+            for event in events:
+                if event.state_key is not None and (event.type, event.state_key) not in seen:
+                    seen.add((event.type, event.state_key))
+                    if event.replaces is not None and no in asked:
+                        older.append((no, event.replaces))
+            if self._lazy:
+                senders = {event.sender for event in events}
+                own = {self._session.user_id} if no in whole else set()
+                wanted += [(no, user) for user in sorted(senders | own)]
+        if asked:
+            for row in await self._connection.fetch(_STATE, asked, self._lazy):
+                states[row["room_no"]].append(Event(*row))
+        if older:
+            numbers, seqs = (list(part) for part in zip(*older, strict=True))
+            for row in await self._connection.fetch(_EVENTS, numbers, seqs):
+                states[row["room_no"]].append(Event(*row))
+        if wanted:
+            numbers, users = (list(part) for part in zip(*wanted, strict=True))
+            for row in await self._connection.fetch(_MEMBERS, numbers, users):
+                states[row["room_no"]].append(Event(*row))
+        found: dict[int, list[Event]] = {}
+        for no, events in states.items():
+            timeline, _ = timelines[no]
+            first = timeline[0].seq if timeline else _LAST
+            kept = {
+                event.seq: event
+                for event in events
+                if event.seq < first
+                and (no in whole or not since.sees(event.xid) or self._is_lazy_member(event))
+            }
+            found[no] = [kept[seq] for seq in sorted(kept)]
+        return found
+
+    def _is_lazy_member(self, event: Event) -> bool:
+        return self._lazy and event.type == "m.room.member"
+
+    async def _receipts(self, room_nos: list[int]) -> dict[int, list[Any]]:
+        if not room_nos:
+            return {}
+        found: dict[int, list[Any]] = defaultdict(list)
+        for row in await self._connection.fetch(_RECEIPTS, room_nos, self._since.text):
+            if row["type"] != "m.read.private" or row["user_id"] == self._session.user_id:
+                found[row["room_no"]].append(row)
+        return dict(found)
+
+    async def _summaries(
+        self,
+        rows: Sequence[Any],
+        fresh: set[int],
+        timelines: dict[int, tuple[list[Event], bool]],
+        states: dict[int, list[Event]],
+    ) -> dict[int, dict[str, Any]]:
+        def has_member(events: Iterable[Event]) -> bool:
+            return any(event.type == "m.room.member" for event in events)
+
+        changed = [
+            row
+            for row in rows
+            if row["room_no"] in fresh
+            or timelines[row["room_no"]][1]
+            or has_member(timelines[row["room_no"]][0])
+            or has_member(states.get(row["room_no"], ()))
+        ]
+        if not changed:
+            return {}
+        numbers = [row["room_no"] for row in changed]
+        invited = {
+            row["room_no"]: row["n"] for row in await self._connection.fetch(_INVITED, numbers)
+        }
+        heroes: dict[int, list[str]] = defaultdict(list)
+        for row in await self._connection.fetch(_HEROES, numbers, self._session.user_id):
+            heroes[row["no"]].append(row["user_id"])
+        return {
+            row["room_no"]: summary_of(
+                row["joined"], invited.get(row["room_no"], 0), heroes[row["room_no"]]
+            )
+            for row in changed
+        }
+
+    async def _invited(self, rows: Sequence[Any]) -> dict[str, Any]:
+        new = {
+            row["room_no"]: row["room_id"]
+            for row in rows
+            if self._full_state or not self._since.sees(row["member_xid"])
+        }
+        if not new:
+            return {}
+        found = await self._connection.fetch(
+            _STRIPPED, list(new), list(STRIPPED), self._session.user_id
+        )
+        shown: dict[str, Any] = {
+            room_id: {"invite_state": {"events": []}} for room_id in new.values()
+        }
+        for row in found:
+            event = Event(*row)
+            shown[new[event.room_no]]["invite_state"]["events"].append(
+                {
+                    "type": event.type,
+                    "state_key": event.state_key,
+                    "sender": event.sender,
+                    "content": msgspec.Raw(event.content),
+                }
+            )
+        return shown
+
+    async def _left(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """Rooms that were left since then, with what happened until then."""
+        if self._is_initial and not self._wanted.room.include_leave:
+            return {}
+        new = [row for row in rows if not self._since.sees(row["member_xid"])]
+        if not new:
+            return {}
+        # Only up to the event that ended it, and only from rooms that the user was in.
+        firsts = await self._first_seen([row["room_no"] for row in new])
+        bounds = [(r["room_no"], firsts[r["room_no"]], r["member_seq"]) for r in new]
+        limit = self._wanted.room.timeline.bounded_limit
+        fresh = {row["room_no"] for row in new} if self._is_initial else set()
+        timelines = await self._latest(bounds, fresh, limit)
+        shown = {}
+        for row in new:
+            events, limited = timelines[row["room_no"]]
+            first = events[0].seq if events else row["member_seq"]
+            room_id = row["room_id"]
+            shown[room_id] = {
+                "timeline": {
+                    "events": self._shown(events, room_id, self._wanted.room.timeline),
+                    "limited": limited,
+                    "prev_batch": f"t{first - 1}",
+                },
+                "state": {"events": []},
+            }
+        return shown
+
+    def _shown(self, events: Iterable[Event], room_id: str, wanted: Any) -> list[msgspec.Raw]:
+        device_no = self._session.device_no
+        return [
+            msgspec.Raw(event_json(e, room_id, txn=e.device_no == device_no))
+            for e in events
+            if wanted.takes_all
+            or passes(
+                wanted,
+                kind=e.type,
+                sender=e.sender,
+                room_id=room_id,
+                has_url=b'"url"' in e.content,
+            )
+        ]

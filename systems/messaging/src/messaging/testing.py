@@ -1,0 +1,208 @@
+"""A messaging server for tests: real servers, a seeded database, a client (extra: testing)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import asyncpg
+import httpx
+import msgspec
+from systems_common.testing import (
+    EmbeddedServer,
+    GranianService,
+    granian_service,
+    nats_server,
+    valkey_server,
+)
+
+__all__ = [
+    "PASSWORD",
+    "Messaging",
+    "User",
+    "command",
+    "migrated_database",
+    "new_database",
+    "on_database",
+    "start_messaging",
+]
+
+PASSWORD = "password-of-the-tests"
+SERVER_NAME = "example.org"
+_CLIENT = "/_matrix/client/v3"
+T = TypeVar("T")
+_numbers = itertools.count()
+
+
+class User:
+    """Somebody who is signed in, and their device's requests."""
+
+    def __init__(self, client: httpx.Client, user_id: str, token: str, device_id: str) -> None:
+        self.client = client
+        self.user_id = user_id
+        self.token = token
+        self.device_id = device_id
+        self._txn = itertools.count(1)
+        self.since: str | None = None
+
+    def call(self, method: str, path: str, body: Any = None, **params: Any) -> httpx.Response:
+        """A request below /_matrix/client/v3 (or an absolute path), as this device."""
+        return self.client.request(
+            method,
+            path if path.startswith("/_matrix") else _CLIENT + path,
+            json=body,
+            params=params,
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+
+    def ok(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """The answer of a request that has to succeed."""
+        reply = self.call(method, path, body, **params)
+        assert reply.status_code == 200, (method, path, reply.status_code, reply.text)
+        return reply.json()
+
+    def create_room(self, **body: Any) -> str:
+        """The id of a new room."""
+        return str(self.ok("POST", "/createRoom", body)["room_id"])
+
+    def send(self, room_id: str, body: str, **content: Any) -> str:
+        """The id of a new message."""
+        message = {"msgtype": "m.text", "body": body, **content}
+        path = f"/rooms/{quote(room_id)}/send/m.room.message/{next(self._txn)}"
+        return str(self.ok("PUT", path, message)["event_id"])
+
+    def join(self, room_id: str) -> None:
+        """Join a room."""
+        self.ok("POST", f"/rooms/{quote(room_id)}/join", {})
+
+    def sync(self, **params: Any) -> Any:
+        """What is new since the last call."""
+        if self.since is not None:
+            params.setdefault("since", self.since)
+        answer = self.ok("GET", "/sync", **params)
+        self.since = answer["next_batch"]
+        return answer
+
+
+class Messaging(msgspec.Struct, frozen=True):
+    """A running service and the servers behind it."""
+
+    process: GranianService
+    client: httpx.Client
+    database_url: str
+    nats: EmbeddedServer
+    valkey: EmbeddedServer
+
+    def user(self, name: str | None = None, **body: Any) -> User:
+        """A new user who is signed in."""
+        name = name or f"u{next(_numbers)}"
+        reply = self.client.post(
+            f"{_CLIENT}/register",
+            json={
+                "username": name,
+                "password": PASSWORD,
+                "auth": {"type": "m.login.dummy"},
+                **body,
+            },
+        )
+        assert reply.status_code == 200, reply.text
+        return self._user(reply.json())
+
+    def login(self, user: User, **body: Any) -> User:
+        """Another device of a user."""
+        reply = self.client.post(
+            f"{_CLIENT}/login",
+            json={
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": user.user_id},
+                "password": PASSWORD,
+                **body,
+            },
+        )
+        assert reply.status_code == 200, reply.text
+        return self._user(reply.json())
+
+    def _user(self, given: Any) -> User:
+        return User(self.client, given["user_id"], given["access_token"], given["device_id"])
+
+    def sql(self, statement: str, *arguments: Any) -> list[Any]:
+        """Run SQL on its database."""
+        return on_database(self.database_url, lambda c: c.fetch(statement, *arguments))
+
+
+def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run work on a connection of its own."""
+
+    async def run() -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def command(
+    database_url: str, *arguments: str, timeout_s: float = 60, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m messaging` as a deployment would."""
+    return subprocess.run(
+        [sys.executable, "-m", "messaging", *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": database_url,
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def new_database(server_url: str, template: str = "template1") -> str:
+    """The address of a new database, a copy of the template."""
+    name = f"messaging_{next(_numbers)}"
+    # A file copy is followed by a checkpoint, so sequences go on after a crash where they were.
+    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+    on_database(server_url, lambda c: c.execute(statement))
+    return server_url.rpartition("/")[0] + f"/{name}"
+
+
+def migrated_database(server_url: str) -> str:
+    """The name of a new database that was migrated; to be copied."""
+    url = new_database(server_url)
+    done = command(url, "migrate")
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return url.rpartition("/")[2]
+
+
+@contextlib.contextmanager
+def start_messaging(
+    server_url: str, template: str, *, workers: int = 1, **env: str
+) -> Iterator[Messaging]:
+    """A service on a copy of the template database, with Valkey and NATS servers of its own."""
+    url = new_database(server_url, template)
+    settings = {
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "warning",
+        "SERVER_NAME": SERVER_NAME,
+        "DB_POOL": "5",
+    }
+    with nats_server() as nats, valkey_server() as valkey:
+        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+        with (
+            granian_service("messaging.app:app", {**settings, **env}, workers=workers) as process,
+            httpx.Client(base_url=process.url, timeout=30.0) as client,
+        ):
+            yield Messaging(process, client, url, nats, valkey)
