@@ -84,7 +84,13 @@ def is_user_id(text: object) -> bool:
 
 def device_json(row: Any) -> dict[str, Any]:
     """A device as its owner sees it."""
-    return {"device_id": row["device_id"], "display_name": row["display_name"] or ""}
+    # Where and when a device was last seen is not kept.
+    return {
+        "device_id": row["device_id"],
+        "display_name": row["display_name"],
+        "last_seen_ip": None,
+        "last_seen_ts": None,
+    }
 
 
 class Accounts:

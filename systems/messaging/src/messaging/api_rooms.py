@@ -69,8 +69,8 @@ def _moving(membership: str, *of: str, own: bool = False) -> Any:
                 else MatrixError(400, "M_MISSING_PARAM", "user_id is missing.")
             )
         room_no = await service.rooms.number(request.args[0])
-        if room_no is None:
-            raise forbidden("You are not in this room.")
+        if room_no is None or (target == user_id and not own):
+            raise forbidden("You are not in this room, or mean yourself.")
         await service.memberships.set(
             room_no, user_id, str(target), membership, reason=body.get("reason"), of=of
         )

@@ -16,59 +16,22 @@ from typing import Any
 from systems_common import logs
 from systems_common.batching import OverloadedError
 from systems_common.database import DatabaseUnavailableError
-from systems_common.health import examine
 from systems_common.settings import SettingsError
 
-from messaging import (
-    __version__,
-    api_account,
-    api_directory,
-    api_messages,
-    api_rooms,
-    api_sync,
-)
+from messaging import __version__
+from messaging.endpoints import router
 from messaging.errors import MatrixError, unavailable
-from messaging.http import EMPTY, Receive, Reply, Request, Send, query_of, reply_json, send_reply
+from messaging.http import EMPTY, Receive, Reply, Request, Send, query_of, send_reply
 from messaging.routing import Router
 from messaging.service import NotMigratedError, Route, Service, open_service
 from messaging.sessions import Session
 from messaging.settings import Settings, read_settings
 
-__all__ = ["app", "create_app", "router"]
+__all__ = ["app", "create_app"]
 
 log = logging.getLogger(__name__)
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-async def _health(service: Service, request: Request) -> Reply:
-    health = await examine(service.checks)
-    answer = {
-        "status": "pass" if health.passes else "fail",
-        "checks": health.checks,
-        "waiting": service.sync.waiting,
-    }
-    return reply_json(answer, 200 if health.passes else 503)
-
-
-async def _live(service: Service, request: Request) -> Reply:
-    return reply_json({"status": "pass"})
-
-
-_HEALTH = [
-    Route("GET", "/health", _health, public=True),
-    Route("GET", "/health/live", _live, public=True),
-    Route("GET", "/health/ready", _health, public=True),
-]
-
-
-def router() -> Router[Route]:
-    """Every endpoint there is."""
-    found: Router[Route] = Router()
-    modules = (api_account, api_rooms, api_directory, api_messages, api_sync)
-    for route in (route for routes in (_HEALTH, *(m.ROUTES for m in modules)) for route in routes):
-        found.add(route.method, route.pattern, route)
-    return found
 
 
 def create_app(settings: Settings) -> Asgi:

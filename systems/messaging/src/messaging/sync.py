@@ -272,8 +272,10 @@ class Sync:
         batch = await self._reader.read(session, since, wanted, full_state=full_state)
         watch = self._tail.watch_room
         user.load({no: watch(no, room_id) for no, room_id in batch.joined.items()}, now.number)
+        # Read behind the last await, so that the token and what is told of typing fit together.
+        typing_now = self._tail.typing_version
         typing_since = since.typing if since is not None else 0
-        if typing_since > now.typing:
+        if typing_since > typing_now:
             typing_since = 0
         if passes(wanted.room.ephemeral, kind="m.typing", sender=""):
             self._add_typing(user, batch, wanted, typing_since)
@@ -281,7 +283,7 @@ class Sync:
             self._epoch,
             batch.snapshot,
             batch.last_to_device,
-            now.typing,
+            typing_now,
             # More messages to the device than fit: the next poll has to read again.
             self._tail.process if len(batch.to_device) < TO_DEVICE_MAX else "",
             now.number,

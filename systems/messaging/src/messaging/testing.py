@@ -59,7 +59,7 @@ class User:
             path if path.startswith("/_matrix") else _CLIENT + path,
             json=body,
             params=params,
-            headers={"Authorization": f"Bearer {self.token}"},
+            headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
         )
 
     def ok(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
