@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import Any
 
 import httpx
@@ -260,24 +258,3 @@ def test_health_says_what_is_there(messaging: Messaging) -> None:
     health = messaging.client.get("/health").json()
     assert health["status"] == "pass"
     assert health["checks"] == {"database": "pass", "cache": "pass", "broker": "pass"}
-
-
-def test_registration_with_a_token_and_none_at_all(starter: Any) -> None:
-    with starter(
-        REGISTRATION="token", REGISTRATION_TOKEN="secret", BASE_URL="https://chat.example.org"
-    ) as running:
-        body = {"username": "invited", "password": PASSWORD}
-        asked = running.client.post(f"{CLIENT}/register", json=body)
-        assert asked.json()["flows"] == [{"stages": ["m.login.registration_token"]}]
-        for token, status in (("wrong", 401), ("secret", 200)):
-            auth = {"type": "m.login.registration_token", "token": token}
-            reply = running.client.post(f"{CLIENT}/register", json={**body, "auth": auth})
-            assert reply.status_code == status, reply.text
-        found = running.client.get("/.well-known/matrix/client").json()
-        assert found == {"m.homeserver": {"base_url": "https://chat.example.org"}}
-        began = time.monotonic()
-        user = User(running.client, "", reply.json()["access_token"], "")
-        user.since = user.sync()["next_batch"]
-        assert json.dumps(user.sync(timeout=300))
-        assert time.monotonic() - began >= 0.3
-        assert running.process.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -96,8 +97,12 @@ def device_json(row: Any) -> dict[str, Any]:
 class Accounts:
     """What signing up, in and out does to the tables."""
 
-    def __init__(self, database: Database, token_lifetime_s: int) -> None:
+    def __init__(
+        self, database: Database, token_lifetime_s: int, ended: Callable[[bytes], None]
+    ) -> None:
         self._database = database
+        # This process forgets a token at once; the others are told by the database.
+        self._ended = ended
         self._lifetime = timedelta(seconds=token_lifetime_s)
 
     async def find(self, user_id: str) -> Account | None:
@@ -130,8 +135,11 @@ class Accounts:
         device_id = device_id or "".join(secrets.choice(_LETTERS) for _ in range(10))
         async with transaction(self._database) as connection:
             device_no = await connection.fetchval(_DEVICE, account.no, device_id, display_name)
-            await connection.execute("DELETE FROM access_token WHERE device_no = $1", device_no)
+            rows = await connection.fetch(
+                "DELETE FROM access_token WHERE device_no = $1 RETURNING digest", device_no
+            )
             tokens = await self._add_tokens(connection, device_no, refresh=refresh)
+        self._forget(rows)
         return device_id, tokens
 
     async def refresh(self, refresh_token: str) -> tuple[Tokens, int]:
@@ -146,10 +154,13 @@ class Accounts:
                     401, "M_UNKNOWN_TOKEN", "Unrecognized refresh token", soft_logout=False
                 )
             # A pair that this one was given before, whose answer was lost, ends with it.
-            await connection.execute("DELETE FROM access_token WHERE replaces = $1", row["digest"])
+            rows = await connection.fetch(
+                "DELETE FROM access_token WHERE replaces = $1 RETURNING digest", row["digest"]
+            )
             tokens = await self._add_tokens(
                 connection, row["device_no"], refresh=True, replaces=row["digest"]
             )
+        self._forget(rows)
         return tokens, int(self._lifetime.total_seconds() * 1000)
 
     @property
@@ -179,9 +190,10 @@ class Accounts:
         """End these devices of a user, or all."""
         async with transaction(self._database) as connection:
             # First the tokens by themselves: the row trigger of theirs tells every process.
-            await connection.execute(
+            rows = await connection.fetch(
                 "DELETE FROM access_token AS t USING device AS d WHERE d.no = t.device_no"
-                " AND d.user_no = $1 AND ($2::text[] IS NULL OR d.device_id = ANY($2))",
+                " AND d.user_no = $1 AND ($2::text[] IS NULL OR d.device_id = ANY($2))"
+                " RETURNING t.digest",
                 user_no,
                 device_ids,
             )
@@ -191,6 +203,11 @@ class Accounts:
                 user_no,
                 device_ids,
             )
+        self._forget(rows)
+
+    def _forget(self, rows: list[Any]) -> None:
+        for row in rows:
+            self._ended(row["digest"])
 
     async def change_password(
         self, session: Session, password_digest: str, *, end_others: bool

@@ -173,14 +173,12 @@ async def refresh(service: Service, request: Request) -> Reply:
 async def logout(service: Service, request: Request) -> Reply:
     """End this device."""
     await service.accounts.sign_out(request.session)
-    service.sessions.forget(request.session.digest)
     return EMPTY
 
 
 async def logout_all(service: Service, request: Request) -> Reply:
     """End every device of the user."""
     await service.accounts.delete_devices(request.session.user_no, None)
-    service.sessions.forget(request.session.digest)
     return EMPTY
 
 

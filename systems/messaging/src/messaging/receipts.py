@@ -52,7 +52,7 @@ WITH given AS MATERIALIZED (
     WHERE receipt.seq < excluded.seq
     RETURNING room_no
 )
-SELECT DISTINCT room_no{} FROM stored"""
+SELECT room_no{} FROM (SELECT DISTINCT room_no FROM stored) AS moved"""
 _TOLD = ", pg_notify('room_moved', room_no::text)"
 
 

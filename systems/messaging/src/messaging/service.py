@@ -71,6 +71,7 @@ class Service:
         self,
         settings: Settings,
         database: Database,
+        sessions: Sessions,
         accounts: Accounts,
         cache: GlideClient | None,
         wake: Wake,
@@ -88,7 +89,7 @@ class Service:
         self.wake = wake
         self.tail = tail
         self.typing = typing
-        self.sessions = Sessions(database)
+        self.sessions = sessions
         self.passwords = Passwords()
         self.throttle = LoginThrottle(cache, settings.login_failures_max)
         self.rooms = Rooms(database)
@@ -210,10 +211,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             wake = QuietWake(tail.heard, hears=settings.wake == "notify")
         tail.wake = wake
         heard.append(lambda: wake.hears)
+        sessions = Sessions(database)
         service = Service(
             settings,
             database,
-            Accounts(database, settings.access_token_lifetime_s),
+            sessions,
+            Accounts(database, settings.access_token_lifetime_s, sessions.forget),
             cache,
             wake,
             tail,

@@ -61,7 +61,7 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Session, float]] = OrderedDict()
         self._is_told = False
         self._forgotten = 0
 
@@ -74,13 +74,12 @@ class Sessions:
     def forget(self, digest: bytes) -> None:
         """A token ended."""
         self._forgotten += 1
-        for token, (session, _) in list(self._known.items()):
-            if session.digest == digest:
-                del self._known[token]
+        self._known.pop(digest, None)
 
     async def find(self, token: str) -> Session:
         """The session. Raises M_UNKNOWN_TOKEN; `soft_logout` when it may be refreshed."""
-        found = self._known.get(token)
+        digest = digest_of(token)
+        found = self._known.get(digest)
         now_s = time.time()
         if found is not None:
             session, known_s = found
@@ -88,12 +87,11 @@ class Sessions:
                 self._is_told or now_s - known_s < _UNTOLD_S
             ):
                 return session
-            del self._known[token]
-        return await self._load(token, now_s)
+            del self._known[digest]
+        return await self._load(digest, now_s)
 
-    async def _load(self, token: str, now_s: float) -> Session:
+    async def _load(self, digest: bytes, now_s: float) -> Session:
         before = self._forgotten
-        digest = digest_of(token)
         row = await self._database.fetchrow(_FIND, digest)
         if row is None:
             raise MatrixError(
@@ -115,7 +113,7 @@ class Sessions:
             row["expires_s"],
         )
         if self._forgotten == before:
-            self._known[token] = (session, now_s)
+            self._known[digest] = (session, now_s)
             while len(self._known) > _ENTRIES_MAX:
                 self._known.popitem(last=False)
         return session

@@ -36,7 +36,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wake_coalesce_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
     wake_poll_ms: Annotated[float, msgspec.Meta(ge=1, le=60_000)] = 50.0
     sync_cache: Literal["on", "off"] = "on"
-    presence: Literal["on", "off"] = "on"
     receipts: Literal["sync", "batch"] = "batch"
     unread: Literal["stored", "counted"] = "stored"
     registration: Literal["open", "token", "closed"] = "open"
@@ -52,8 +51,6 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     problems = []
     if settings.wake == "nats" and not settings.nats_url:
         problems.append("NATS_URL is not set; WAKE=nats needs it")
-    if settings.presence == "on" and not settings.valkey_url:
-        problems.append("VALKEY_URL is not set; PRESENCE=on needs it")
     if settings.registration == "token" and not settings.registration_token:
         problems.append("REGISTRATION_TOKEN is not set; REGISTRATION=token needs it")
     if problems:

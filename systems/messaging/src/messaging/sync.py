@@ -270,8 +270,11 @@ class Sync:
         full_state: bool,
     ) -> tuple[bytes, bool, Position]:
         batch = await self._reader.read(session, since, wanted, full_state=full_state)
-        watch = self._tail.watch_room
-        user.load({no: watch(no, room_id) for no, room_id in batch.joined.items()}, now.number)
+        rooms = {}
+        for no, (room_id, seq, counted) in batch.joined.items():
+            rooms[no] = room = self._tail.watch_room(no, room_id)
+            room.seq, room.counted = max(room.seq, seq), max(room.counted, counted)
+        user.load(rooms, now.number)
         # Read behind the last await, so that the token and what is told of typing fit together.
         typing_now = self._tail.typing_version
         typing_since = since.typing if since is not None else 0
@@ -293,8 +296,8 @@ class Sync:
             answer["account_data"] = {"events": batch.account_data}
         if batch.to_device:
             answer["to_device"] = {"events": batch.to_device}
-        if rooms := {name: section for name, section in batch.rooms.items() if section}:
-            answer["rooms"] = rooms
+        if shown := {name: section for name, section in batch.rooms.items() if section}:
+            answer["rooms"] = shown
         return _encode(answer), batch.is_empty, position
 
     @staticmethod

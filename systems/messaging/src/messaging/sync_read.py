@@ -97,14 +97,15 @@ _LAST = 2**62
 
 
 class Batch(msgspec.Struct):
-    """An answer of /sync, all but its next_batch, and the rooms that the user is in."""
+    """An answer of /sync, all but its next_batch, and the rooms that the user is in: of each its
+    id, the number of its last event, and how many count."""
 
     rooms: dict[str, dict[str, Any]]
     account_data: list[Any]
     to_device: list[Any]
     snapshot: Snapshot
     last_to_device: int
-    joined: dict[int, str]
+    joined: dict[int, tuple[str, int, int]]
 
     @property
     def is_empty(self) -> bool:
@@ -182,7 +183,11 @@ class _Read:
             ],
             snapshot,
             to_device[-1]["no"] if to_device else self._to_device,
-            {row["room_no"]: row["room_id"] for row in rows if row["membership"] == "join"},
+            {
+                row["room_no"]: (row["room_id"], row["seq"], row["counted"])
+                for row in rows
+                if row["membership"] == "join"
+            },
         )
 
     async def _account_data(
