@@ -256,7 +256,6 @@ def test_acknowledged_messages_are_told_once_in_order(
 def test_a_stop_answers_who_waits(running: Messaging) -> None:
     user = running.user(auth=TOKEN)
     user.sync()
-    began = time.monotonic()
     answered = threading.Event()
 
     def wait() -> None:
@@ -267,7 +266,10 @@ def test_a_stop_answers_who_waits(running: Messaging) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.3)
+    # Over connections of their own, until the worker that has the poll is asked.
+    health = f"{running.process.url}/health"
+    wait_until(lambda: httpx.get(health).json()["waiting"], timeout_s=10.0, what="the poll")
+    began = time.monotonic()
     assert running.process.stop() == 0
     thread.join(5.0)
     assert answered.is_set()

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from messaging.testing import Messaging, User
-from systems_common.testing import wait_until
 
 LONG = '{"room":{"timeline":{"limit":100}}}'
 
@@ -374,6 +373,18 @@ def test_private_receipts_are_private(messaging: Messaging) -> None:
     assert told.get("ephemeral", {"events": []})["events"] == []
     assert bob.call("POST", f"/rooms/{room}/receipt/m.read/$no.1", {}).status_code == 404
     assert bob.call("POST", f"/rooms/{room}/receipt/m.other/{event}", {}).status_code == 400
+
+
+def test_the_push_rules_are_those_of_the_counts(messaging: Messaging) -> None:
+    user = messaging.user()
+    rules = user.ok("GET", "/pushrules/")
+    assert user.ok("GET", "/pushrules/global/") == rules["global"]
+    assert {rule["rule_id"] for rule in rules["global"]["underride"]} == {
+        ".m.rule.message",
+        ".m.rule.encrypted",
+    }
+    assert user.call("GET", "/pushrules/global/override/x").status_code == 404
+    assert user.call("GET", "/pushrules/x").status_code == 404
 
 
 def test_unread_counts_are_those_of_a_recount(messaging: Messaging) -> None:

@@ -23,7 +23,7 @@ from messaging.filters import EventFilter, Filter, parse_filter, passes
 from messaging.mentions import ROOM, counts_as_unread, mentioned
 from messaging.power import power_levels_of
 from messaging.routing import Router
-from messaging.snapshots import NOTHING, Position, Snapshot, parse_position, snapshot_of
+from messaging.snapshots import NOTHING, Position, Snapshot, later, parse_position, snapshot_of
 from messaging.visibility import EVERYTHING, Turn, sees, stretches
 
 ALICE, BOB, CAROL = "@alice:x", "@bob:x", "@carol:x"
@@ -249,6 +249,18 @@ def test_a_token_is_read_as_it_was_written(
     position = Position("abc123", snapshot, to_device, typing, "f00d", tail)
     assert parse_position(position.token) == position
     assert snapshot_of(snapshot.text) == snapshot
+
+
+def test_a_position_never_goes_back() -> None:
+    """A poll may be told by the database what the process itself reads only afterwards."""
+    taken = [
+        snapshot_of(text)
+        for text in ("9:9:", "9:12:9,10", "9:12:9", "10:12:10", "12:12:", "12:13:")
+    ]
+    for n, one in enumerate(taken):
+        for other in taken[n:]:
+            assert later(one, other) == later(other, one) == other
+            assert all(other.sees(xid) for xid in range(20) if one.sees(xid))
 
 
 def test_what_a_snapshot_sees() -> None:

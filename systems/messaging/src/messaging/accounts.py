@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -103,6 +103,9 @@ class Accounts:
         self._database = database
         # This process forgets a token at once; the others are told by the database.
         self._ended = ended
+        # Told, in the transaction, of a user whose devices became fewer; it says whom to wake.
+        self.on_fewer_devices: Callable[[Any, str], Awaitable[list[int]]] | None = None
+        self.touched: Callable[[int], None] = lambda user_no: None
         self._lifetime = timedelta(seconds=token_lifetime_s)
 
     async def find(self, user_id: str) -> Account | None:
@@ -188,6 +191,7 @@ class Accounts:
 
     async def delete_devices(self, user_no: int, device_ids: list[str] | None) -> None:
         """End these devices of a user, or all."""
+        user_nos: list[int] = []
         async with transaction(self._database) as connection:
             # First the tokens by themselves: the row trigger of theirs tells every process.
             rows = await connection.fetch(
@@ -197,13 +201,18 @@ class Accounts:
                 user_no,
                 device_ids,
             )
-            await connection.execute(
-                "DELETE FROM device WHERE user_no = $1"
-                " AND ($2::text[] IS NULL OR device_id = ANY($2))",
+            gone = await connection.fetchval(
+                "WITH gone AS (DELETE FROM device WHERE user_no = $1"
+                " AND ($2::text[] IS NULL OR device_id = ANY($2)) RETURNING user_no)"
+                " SELECT user_id FROM account WHERE no IN (SELECT user_no FROM gone)",
                 user_no,
                 device_ids,
             )
+            if gone is not None and self.on_fewer_devices is not None:
+                user_nos = await self.on_fewer_devices(connection, gone)
         self._forget(rows)
+        for number in user_nos:
+            self.touched(number)
 
     def _forget(self, rows: list[Any]) -> None:
         for row in rows:

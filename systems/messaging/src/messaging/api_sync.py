@@ -9,10 +9,11 @@ import msgspec
 from systems_common.contention import tried_again
 from systems_common.database import transaction
 
-from messaging.errors import bad_json, forbidden, invalid_param, not_found, too_large
+from messaging.errors import bad_json, forbidden, invalid_param, not_found, too_large, unrecognized
 from messaging.events import encoded_content, maybe_seq_of_event
 from messaging.filters import Filter, parse_filter
 from messaging.http import EMPTY, Reply, Request, reply_json
+from messaging.push_rules import push_rules
 from messaging.service import Route, Service
 from messaging.sessions import Session
 from messaging.snapshots import parse_position
@@ -207,6 +208,15 @@ async def delete_tag(service: Service, request: Request) -> Reply:
     return EMPTY
 
 
+async def get_push_rules(service: Service, request: Request) -> Reply:
+    """The rules that unread counts follow."""
+    if any(request.args):
+        # Behind the last slash stands nothing, or a rule that this server has no endpoint for.
+        raise unrecognized()
+    rules = push_rules(request.session.user_id)
+    return reply_json(rules["global"] if "/global" in request.scope["path"] else rules)
+
+
 _TARGETS = """
 SELECT a.user_id, d.device_id, d.no FROM account AS a JOIN device AS d ON d.user_no = a.no
 WHERE a.user_id = ANY($1::text[])"""
@@ -279,5 +289,9 @@ ROUTES = [
     Route("GET", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags", tags),
     Route("PUT", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags/{{}}", put_tag),
     Route("DELETE", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags/{{}}", delete_tag),
+    Route("GET", f"{_CLIENT}/pushrules", get_push_rules),
+    Route("GET", f"{_CLIENT}/pushrules/", get_push_rules),
+    Route("GET", f"{_CLIENT}/pushrules/global", get_push_rules),
+    Route("GET", f"{_CLIENT}/pushrules/global/", get_push_rules),
     Route("PUT", f"{_CLIENT}/sendToDevice/{{}}/{{}}", send_to_device),
 ]

@@ -6,7 +6,10 @@ from typing import Any
 
 __all__ = ["restored"]
 
-_STAMPED = ("room", "event", "room_state", "member", "receipt", "user_change", "account_data")
+_STAMPED = (
+    *("room", "event", "room_state", "member", "receipt", "user_change", "account_data"),
+    "device_list",
+)
 # The first that an ordinary transaction can have; older than any that is to come.
 _FIRST = "3"
 

@@ -23,6 +23,7 @@ from messaging.appending import Appender
 from messaging.changes import listen
 from messaging.changing import Changes
 from messaging.creation import Creator
+from messaging.device_keys import DeviceKeys, tell_sharers
 from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
@@ -94,6 +95,9 @@ class Service:
         self.throttle = LoginThrottle(cache, settings.login_failures_max)
         self.rooms = Rooms(database)
         self.changes = Changes(database, wake.moved, wake.touched, notify=notify)
+        self.keys = DeviceKeys(self.changes)
+        accounts.on_fewer_devices = partial(tell_sharers, self.changes)
+        accounts.touched = wake.touched
         self.memberships = Memberships(self.changes, accounts)
         self.creator = Creator(self.changes, accounts, settings.server_name)
         self.appender = Appender(database, self.rooms, wake.moved, notify=notify)

@@ -13,7 +13,7 @@ import msgspec
 
 from messaging.errors import invalid_param
 
-__all__ = ["NOTHING", "Position", "Snapshot", "parse_position", "snapshot_of"]
+__all__ = ["NOTHING", "Position", "Snapshot", "later", "parse_position", "snapshot_of"]
 
 _TOKEN = re.compile(
     r"s([0-9a-f]+)_(\d+)-(\d+)((?:-\d+)*)_d(\d+)_t(\d+)_p([0-9a-zA-Z]*)\.(\d+)", re.ASCII
@@ -37,6 +37,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """As PostgreSQL writes it."""
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
+
+
+def later(one: Snapshot, other: Snapshot) -> Snapshot:
+    """The one that was taken later, of two of the same server: its bounds only grow, and between
+    the same bounds transactions only end."""
+    return max(one, other, key=lambda s: (s.xmax, s.xmin, -len(s.running)))
 
 
 NOTHING = Snapshot(1, 1)

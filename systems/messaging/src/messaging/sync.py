@@ -20,13 +20,14 @@ from messaging.filters import Filter, passes
 from messaging.reading import Reading
 from messaging.receipts import receipts_content
 from messaging.sessions import Session
-from messaging.snapshots import Position, Snapshot
+from messaging.snapshots import Position, Snapshot, later
 from messaging.sync_read import TO_DEVICE_MAX, Batch, SyncReader
 from messaging.tail import Tail
 
 __all__ = ["TIMEOUT_MAX_S", "Sync"]
 
 TIMEOUT_MAX_S = 60.0
+_REMEMBERED_MAX = 100_000
 _MARKS = """
 SELECT m.seq, m.counted, coalesce((
     SELECT array_agg(h.seq) FROM highlight AS h
@@ -78,6 +79,7 @@ class Sync:
         self._is_closed = False
         self._waiters: set[Waiter] = set()
         self._acknowledged: dict[int, int] = {}
+        self._key_counts: dict[int, bytes] = {}
 
     @property
     def waiting(self) -> int:
@@ -149,7 +151,7 @@ class Sync:
                 session.device_no,
                 to_device,
             )
-            if len(self._acknowledged) > 100_000:
+            if len(self._acknowledged) > _REMEMBERED_MAX:
                 self._acknowledged.clear()
             self._acknowledged[session.device_no] = to_device
 
@@ -167,13 +169,16 @@ class Sync:
             and since is not None
             and not full_state
             and since.process == self._tail.process
+            and session.device_no in self._key_counts
             and wanted.takes_all
         ):
             moved = self._moved(user, since, wanted)
             if moved is not None:
+                # The client may have been told more by a read of the database that was later than
+                # the tail's last; then that is where it is.
                 position = Position(
                     self._epoch,
-                    now.snapshot,
+                    later(since.snapshot, now.snapshot),
                     since.to_device,
                     now.typing,
                     self._tail.process,
@@ -210,7 +215,9 @@ class Sync:
         for one in moved:
             shown = await self._room(session, one, wanted)
             rooms.append(_encode(one.room.room_id) + b":" + shown)
-        head = b'{"next_batch":"' + position.token.encode() + b'"'
+        # A claimed key wakes the user, and is then counted by a read of the database.
+        counts = self._key_counts.get(session.device_no, b"")
+        head = b'{"next_batch":"' + position.token.encode() + b'"' + counts
         if not rooms:
             return head + b"}"
         return head + b',"rooms":{"join":{' + b",".join(rooms) + b"}}}"
@@ -291,7 +298,18 @@ class Sync:
             self._tail.process if len(batch.to_device) < TO_DEVICE_MAX else "",
             now.number,
         )
-        answer: dict[str, Any] = {"next_batch": position.token}
+        answer: dict[str, Any] = {
+            "next_batch": position.token,
+            "device_one_time_keys_count": batch.key_counts,
+            "device_unused_fallback_key_types": batch.fallback_keys,
+        }
+        if len(self._key_counts) > _REMEMBERED_MAX:
+            self._key_counts.clear()
+        self._key_counts[session.device_no] = (
+            b',"device_one_time_keys_count":%b,"device_unused_fallback_key_types":%b'
+        ) % (_encode(batch.key_counts), _encode(batch.fallback_keys))
+        if batch.changed_devices:
+            answer["device_lists"] = {"changed": batch.changed_devices, "left": []}
         if batch.account_data:
             answer["account_data"] = {"events": batch.account_data}
         if batch.to_device:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
+from messaging.device_keys import CHANGED_SINCE, KEY_COUNTS
 from messaging.events import EVENT_COLUMNS, Event, event_json
 from messaging.filters import Filter, passes
 from messaging.receipts import receipts_content
@@ -106,11 +107,15 @@ class Batch(msgspec.Struct):
     snapshot: Snapshot
     last_to_device: int
     joined: dict[int, tuple[str, int, int]]
+    key_counts: dict[str, int]
+    fallback_keys: list[str]
+    changed_devices: list[str]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell."""
-        return not (self.account_data or self.to_device or any(self.rooms.values()))
+        told = (self.account_data, self.to_device, self.changed_devices, *self.rooms.values())
+        return not any(told)
 
 
 class SyncReader:
@@ -160,6 +165,7 @@ class _Read:
         self._full_state = full_state
         self._unread_sql = unread_sql
         self._lazy = wanted.room.state.lazy_load_members
+        self._came: set[str] = set()
 
     async def run(self, snapshot: Snapshot) -> Batch:
         fetch = self._connection.fetch
@@ -173,7 +179,9 @@ class _Read:
             "leave": await self._left([r for r in wanted if r["membership"] in ("leave", "ban")]),
         }
         account_data = await self._account_data(sections["join"], joined)
-        to_device = await fetch(_TO_DEVICE, self._session.device_no, self._to_device, TO_DEVICE_MAX)
+        device_no = self._session.device_no
+        to_device = await fetch(_TO_DEVICE, device_no, self._to_device, TO_DEVICE_MAX)
+        keys = await fetch(KEY_COUNTS, device_no)
         return Batch(
             sections,
             account_data,
@@ -188,7 +196,24 @@ class _Read:
                 for row in rows
                 if row["membership"] == "join"
             },
+            # Clients take an algorithm that is not listed for one that has not changed.
+            {
+                "signed_curve25519": 0,
+                **{row["algorithm"]: row["n"] for row in keys if row["n"] > 0},
+            },
+            [row["algorithm"] for row in keys if row["n"] < 0],
+            await self._changed_devices(),
         )
+
+    async def _changed_devices(self) -> list[str]:
+        """The users whose devices changed, or who came into a room that the user is in."""
+        if self._is_initial:
+            return []
+        since = self._since
+        rows = await self._connection.fetch(
+            CHANGED_SINCE, self._session.user_id, str(since.xmin), since.text
+        )
+        return sorted({row["user_id"] for row in rows} | self._came)
 
     async def _account_data(
         self, shown: dict[str, Any], joined: Sequence[Any]
@@ -216,6 +241,14 @@ class _Read:
         ]
         timelines = await self._timelines(moved, fresh)
         states = await self._states(moved, fresh, timelines)
+        self._came = {
+            event.state_key
+            for no, (events, _) in timelines.items()
+            for event in (*events, *states.get(no, ()))
+            if event.type == "m.room.member"
+            and event.state_key not in (None, self._session.user_id)
+            and decoded(event.content).get("membership") == "join"
+        }
         receipts = await self._receipts([row["room_no"] for row in rows])
         told = [
             row for row in rows if row["room_no"] in {r["room_no"] for r in moved} | set(receipts)

@@ -132,8 +132,13 @@ class Tail:
 
     async def open(self) -> None:
         """Read where the database is now. Raises `DatabaseUnavailableError`."""
-        text = await self._database.fetchval("SELECT pg_current_snapshot()::text")
+        self._is_reading = True
+        try:
+            text = await self._database.fetchval("SELECT pg_current_snapshot()::text")
+        finally:
+            self._is_reading = False
         self.snapshot = snapshot_of(text)
+        self.number += 1
 
     async def run(self) -> None:
         """Read whenever something was heard, at most every `coalesce_s`; until cancelled."""
@@ -154,7 +159,6 @@ class Tail:
                     await self._read()
                 else:
                     await self.open()
-                    self.number += 1
             except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
                 log.warning("cannot follow the database", extra={"error": repr(error)})
                 await asyncio.sleep(_RETRY_S)
