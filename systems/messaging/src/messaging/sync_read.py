@@ -10,90 +10,35 @@ import msgspec
 from systems_common.database import Database
 
 from messaging.device_keys import CHANGED_SINCE, KEY_COUNTS
-from messaging.events import EVENT_COLUMNS, Event, event_json
+from messaging.events import Event, event_json
 from messaging.filters import Filter, passes
 from messaging.receipts import receipts_content
 from messaging.rooms import decoded, stretches_of
 from messaging.sessions import Session
 from messaging.snapshots import NOTHING, Position, Snapshot, snapshot_of
-from messaging.sync_parts import STRIPPED, summary_of
+from messaging.sync_parts import STRIPPED as STRIPPED_TYPES
+from messaging.sync_parts import summary_of
+from messaging.sync_sql import (
+    ACCOUNT_DATA,
+    EVENTS,
+    HEROES,
+    INVITED,
+    MEMBERS,
+    RECEIPTS,
+    ROOMS,
+    STATE,
+    STRIPPED,
+    TIMELINES,
+    TO_DEVICE,
+    TURNS,
+    UNREAD_COUNTED,
+    UNREAD_STORED,
+    WAS_IN,
+)
 
 __all__ = ["Batch", "SyncReader"]
 
 TO_DEVICE_MAX = 100
-_E = ", ".join(f"e.{part.strip()}" for part in EVENT_COLUMNS.split(","))
-
-_ROOMS = """
-SELECT m.room_no, m.membership, m.seq AS member_seq, m.xid::text::bigint AS member_xid,
-       r.room_id, r.seq, r.counted, r.joined, r.xid::text::bigint AS xid
-FROM member AS m JOIN room AS r ON r.no = m.room_no
-WHERE m.user_id = $1 AND NOT m.is_forgotten"""
-_WAS_IN = """
-SELECT w.no, (
-    SELECT e.content FROM event AS e
-    WHERE e.room_no = w.no AND e.type = 'm.room.member' AND e.state_key = $2
-      AND pg_visible_in_snapshot(e.xid, $3::text::pg_snapshot)
-    ORDER BY e.seq DESC LIMIT 1
-) AS content FROM unnest($1::bigint[]) AS w(no)"""
-_TIMELINES = f"""
-SELECT e.room_no, {_E}
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w(no, first, last)
-CROSS JOIN LATERAL (
-    SELECT * FROM event WHERE room_no = w.no AND seq BETWEEN w.first AND w.last
-    ORDER BY seq DESC LIMIT $4
-) AS e ORDER BY e.room_no, e.seq DESC"""
-_TURNS = """
-SELECT room_no, seq, type, content FROM event
-WHERE room_no = ANY($1::bigint[]) AND ((type = 'm.room.history_visibility' AND state_key = '')
-                     OR (type = 'm.room.member' AND state_key = $2))
-ORDER BY seq"""
-_STATE = f"""
-SELECT e.room_no, {_E} FROM room_state AS s JOIN event AS e USING (room_no, seq)
-WHERE s.room_no = ANY($1::bigint[]) AND (NOT $2 OR s.type <> 'm.room.member')"""
-_EVENTS = f"""
-SELECT e.room_no, {_E} FROM unnest($1::bigint[], $2::bigint[]) AS w(no, seq)
-JOIN event AS e ON e.room_no = w.no AND e.seq = w.seq"""
-_MEMBERS = f"""
-SELECT e.room_no, {_E} FROM unnest($1::bigint[], $2::text[]) AS w(no, user_id)
-JOIN room_state AS s ON s.room_no = w.no AND s.type = 'm.room.member' AND s.state_key = w.user_id
-JOIN event AS e ON e.room_no = s.room_no AND e.seq = s.seq"""
-_STRIPPED = f"""
-SELECT e.room_no, {_E} FROM room_state AS s JOIN event AS e USING (room_no, seq)
-WHERE s.room_no = ANY($1::bigint[])
-  AND ((s.state_key = '' AND s.type = ANY($2::text[]))
-    OR (s.type = 'm.room.member' AND (s.state_key = $3 OR s.state_key = (
-        SELECT i.sender FROM member AS m JOIN event AS i ON (i.room_no, i.seq) = (m.room_no, m.seq)
-        WHERE m.room_no = s.room_no AND m.user_id = $3))))"""
-_RECEIPTS = """
-SELECT room_no, user_id, type, thread, seq, ts FROM receipt
-WHERE room_no = ANY($1::bigint[]) AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)"""
-_ACCOUNT_DATA = """
-SELECT room_no, type, content FROM account_data
-WHERE user_no = $1 AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
-ORDER BY room_no, type"""
-_TO_DEVICE = """
-SELECT no, sender, type, content FROM to_device
-WHERE device_no = $1 AND no > $2 ORDER BY no LIMIT $3"""
-_UNREAD_STORED = """
-SELECT w.no, r.counted - coalesce(m.counted, 0) AS unread,
-       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
-        AND h.seq > coalesce(m.seq, 0)) AS highlights
-FROM unnest($1::bigint[]) AS w(no) JOIN room AS r ON r.no = w.no
-LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
-_UNREAD_COUNTED = """
-SELECT w.no, (SELECT count(*) FROM event AS e WHERE e.room_no = w.no
-              AND e.seq > coalesce(m.seq, 0) AND e.counts AND e.sender <> $2) AS unread,
-       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
-        AND h.seq > coalesce(m.seq, 0)) AS highlights
-FROM unnest($1::bigint[]) AS w(no)
-LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
-_HEROES = """
-SELECT w.no, h.user_id, h.membership FROM unnest($1::bigint[]) AS w(no) CROSS JOIN LATERAL (
-    SELECT user_id, membership FROM member WHERE room_no = w.no AND user_id <> $2
-    AND membership IN ('join', 'invite') ORDER BY user_id LIMIT 5) AS h"""
-_INVITED = """
-SELECT room_no, count(*) AS n FROM member
-WHERE room_no = ANY($1::bigint[]) AND membership = 'invite' GROUP BY room_no"""
 _LAST = 2**62
 
 
@@ -123,7 +68,7 @@ class SyncReader:
 
     def __init__(self, database: Database, *, counted: bool) -> None:
         self._database = database
-        self._unread_sql = _UNREAD_COUNTED if counted else _UNREAD_STORED
+        self._unread_sql = UNREAD_COUNTED if counted else UNREAD_STORED
 
     async def unread(self, room_nos: Sequence[int], user_id: str) -> dict[int, tuple[int, int]]:
         """Unread events and highlights in these rooms, now."""
@@ -169,7 +114,7 @@ class _Read:
 
     async def run(self, snapshot: Snapshot) -> Batch:
         fetch = self._connection.fetch
-        rows = await fetch(_ROOMS, self._session.user_id)
+        rows = await fetch(ROOMS, self._session.user_id)
         takes = self._wanted.room.takes
         wanted = [row for row in rows if takes(row["room_id"])]
         joined = [row for row in wanted if row["membership"] == "join"]
@@ -180,7 +125,7 @@ class _Read:
         }
         account_data = await self._account_data(sections["join"], joined)
         device_no = self._session.device_no
-        to_device = await fetch(_TO_DEVICE, device_no, self._to_device, TO_DEVICE_MAX)
+        to_device = await fetch(TO_DEVICE, device_no, self._to_device, TO_DEVICE_MAX)
         keys = await fetch(KEY_COUNTS, device_no)
         return Batch(
             sections,
@@ -218,7 +163,7 @@ class _Read:
     async def _account_data(
         self, shown: dict[str, Any], joined: Sequence[Any]
     ) -> list[dict[str, Any]]:
-        rows = await self._connection.fetch(_ACCOUNT_DATA, self._session.user_no, self._since.text)
+        rows = await self._connection.fetch(ACCOUNT_DATA, self._session.user_no, self._since.text)
         room_ids = {row["room_no"]: row["room_id"] for row in joined}
         found = []
         for row in rows:
@@ -293,7 +238,7 @@ class _Read:
         if not changed:
             return set()
         found = await self._connection.fetch(
-            _WAS_IN, changed, self._session.user_id, self._since.text
+            WAS_IN, changed, self._session.user_id, self._since.text
         )
         return {
             row["no"]
@@ -315,7 +260,7 @@ class _Read:
         self, bounds: Sequence[tuple[int, int, int]], fresh: set[int], limit: int
     ) -> dict[int, tuple[list[Event], bool]]:
         numbers, firsts, lasts = (list(part) for part in zip(*bounds, strict=True))
-        found = await self._connection.fetch(_TIMELINES, numbers, firsts, lasts, limit + 1)
+        found = await self._connection.fetch(TIMELINES, numbers, firsts, lasts, limit + 1)
         by_room: dict[int, list[Event]] = defaultdict(list)
         for row in found:
             event = Event(*row)
@@ -328,7 +273,7 @@ class _Read:
         if not room_nos:
             return {}
         turns: dict[int, list[Any]] = defaultdict(list)
-        for row in await self._connection.fetch(_TURNS, room_nos, self._session.user_id):
+        for row in await self._connection.fetch(TURNS, room_nos, self._session.user_id):
             turns[row["room_no"]].append(row)
         found = {}
         for no in room_nos:
@@ -361,15 +306,15 @@ class _Read:
                 own = {self._session.user_id} if no in whole else set()
                 wanted += [(no, user) for user in sorted(senders | own)]
         if asked:
-            for row in await self._connection.fetch(_STATE, asked, self._lazy):
+            for row in await self._connection.fetch(STATE, asked, self._lazy):
                 states[row["room_no"]].append(Event(*row))
         if older:
             numbers, seqs = (list(part) for part in zip(*older, strict=True))
-            for row in await self._connection.fetch(_EVENTS, numbers, seqs):
+            for row in await self._connection.fetch(EVENTS, numbers, seqs):
                 states[row["room_no"]].append(Event(*row))
         if wanted:
             numbers, users = (list(part) for part in zip(*wanted, strict=True))
-            for row in await self._connection.fetch(_MEMBERS, numbers, users):
+            for row in await self._connection.fetch(MEMBERS, numbers, users):
                 states[row["room_no"]].append(Event(*row))
         found: dict[int, list[Event]] = {}
         for no, events in states.items():
@@ -391,7 +336,7 @@ class _Read:
         if not room_nos:
             return {}
         found: dict[int, list[Any]] = defaultdict(list)
-        for row in await self._connection.fetch(_RECEIPTS, room_nos, self._since.text):
+        for row in await self._connection.fetch(RECEIPTS, room_nos, self._since.text):
             if row["type"] != "m.read.private" or row["user_id"] == self._session.user_id:
                 found[row["room_no"]].append(row)
         return dict(found)
@@ -418,10 +363,10 @@ class _Read:
             return {}
         numbers = [row["room_no"] for row in changed]
         invited = {
-            row["room_no"]: row["n"] for row in await self._connection.fetch(_INVITED, numbers)
+            row["room_no"]: row["n"] for row in await self._connection.fetch(INVITED, numbers)
         }
         heroes: dict[int, list[str]] = defaultdict(list)
-        for row in await self._connection.fetch(_HEROES, numbers, self._session.user_id):
+        for row in await self._connection.fetch(HEROES, numbers, self._session.user_id):
             heroes[row["no"]].append(row["user_id"])
         return {
             row["room_no"]: summary_of(
@@ -439,7 +384,7 @@ class _Read:
         if not new:
             return {}
         found = await self._connection.fetch(
-            _STRIPPED, list(new), list(STRIPPED), self._session.user_id
+            STRIPPED, list(new), list(STRIPPED_TYPES), self._session.user_id
         )
         shown: dict[str, Any] = {
             room_id: {"invite_state": {"events": []}} for room_id in new.values()
