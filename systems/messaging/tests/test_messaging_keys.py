@@ -126,7 +126,7 @@ def test_an_encrypted_room(messaging: Messaging, tmp_path: Path) -> None:
         if client.should_claim_keys:
             await client.keys_claim(client.get_users_for_key_claiming())
 
-    async def talk() -> None:
+    async def talk() -> str:
         alice, bob = await client_of("nio-e2e-alice"), await client_of("nio-e2e-bob")
         heard: list[str] = []
         bob.add_event_callback(lambda room, event: heard.append(event.body), nio.RoomMessageText)
@@ -153,11 +153,11 @@ def test_an_encrypted_room(messaging: Messaging, tmp_path: Path) -> None:
         finally:
             for client in (alice, bob):
                 await client.close()
-        [stored] = messaging.sql(
-            "SELECT content FROM event JOIN room ON room.no = room_no"
-            " WHERE room_id = $1 AND type = 'm.room.encrypted'",
-            made.room_id,
-        )
-        assert b"nobody" not in stored["content"]
+        return str(made.room_id)
 
-    asyncio.run(talk())
+    [stored] = messaging.sql(
+        "SELECT content FROM event JOIN room ON room.no = room_no"
+        " WHERE room_id = $1 AND type = 'm.room.encrypted'",
+        asyncio.run(talk()),
+    )
+    assert b"nobody" not in stored["content"]
