@@ -12,7 +12,6 @@ import pytest
 import segno
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from shortener.clients import anonymized, client_address, networks_of
 from shortener.fallbacks import Fallbacks, location
 from shortener.hosts import (
     ancestors,
@@ -22,9 +21,10 @@ from shortener.hosts import (
     is_public,
     literal_address,
 )
-from shortener.limits import Limit, LocalLimiter, headers_of, step
-from shortener.passwords import hashed, matches
 from shortener.qr import MARGIN_MAX, SIZE_MAX, SIZE_MIN, QrOptions, image_of, options_of
+from systems_common.clients import anonymized, client_address, networks_of
+from systems_common.limits import Limit, LocalLimiter, headers_of, step
+from systems_common.passwords import hashed, matches
 
 ADDRESSES = st.ip_addresses()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from systems_common.passwords import PASSWORD_LENGTH_MAX
 
 from shortener import problems
 from shortener.addresses import check_long_url
@@ -16,7 +17,6 @@ from shortener.codes import CODE_LENGTH, CODE_LENGTH_MAX, CODE_LENGTH_MIN, clean
 from shortener.domain_settings import RedirectColumn
 from shortener.link_rules import RuleDraft
 from shortener.links import LinkColumn, LinkDraft, LinkEdit
-from shortener.passwords import PASSWORD_LENGTH_MAX
 from shortener.rules import Condition, is_condition
 
 __all__ = [

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from systems_common.batching import OverloadedError
+from systems_common.clients import Network, anonymized, client_address
 from systems_common.database import Database, DatabaseUnavailableError
 from systems_common.ids import IdGenerator
 from systems_common.problems import PROBLEM_JSON, ProblemError
 
 from shortener import problems
 from shortener.addresses import ExtraPath, has_parameter, with_path, with_query
-from shortener.clients import Network, anonymized, client_address
 from shortener.codes import SLUG_LENGTH_MAX
 from shortener.domains import Domain, Domains
 from shortener.fallbacks import Fallbacks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -13,14 +13,15 @@ import asyncpg
 import msgspec
 from glide import GlideClient
 from systems_common import valkey
+from systems_common.background import background
 from systems_common.broker import Broker
+from systems_common.clients import networks_of
 from systems_common.consumer import PullConsumer
 from systems_common.database import Database, connect
 from systems_common.health import Check
 from systems_common.ids import IdGenerator
 
 from shortener.changes import listen_for_changes
-from shortener.clients import networks_of
 from shortener.code_sources import CodeSource, open_codes
 from shortener.domains import Domains
 from shortener.fallbacks import Fallbacks
@@ -136,7 +137,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(domains.close)
         await domains.load()
         await stack.enter_async_context(
-            _background(
+            background(
                 "changes", partial(listen_for_changes, settings.database_url, targets, domains)
             )
         )
@@ -146,7 +147,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         recorder: Recorder = SyncRecorder(database)
         if settings.visits == "slotted":
             recorder = SlottedRecorder(database)
-            await stack.enter_async_context(_background("slots", partial(keep_folding, database)))
+            await stack.enter_async_context(background("slots", partial(keep_folding, database)))
         broker: Broker | None = None
         if settings.nats_url:
             broker = Broker(
@@ -165,7 +166,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                 broker, stream=STREAM, durable=DURABLE, handle=partial(store_batch, database)
             )
             await broker.open()
-            await stack.enter_async_context(_background("visits", consumer.run, stop=consumer.stop))
+            await stack.enter_async_context(background("visits", consumer.run, stop=consumer.stop))
             if settings.visits == "batch":
                 recorder = BatchRecorder(broker, database)
         stack.push_async_callback(_drain, recorder)
@@ -185,7 +186,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         )
         stack.callback(extras.guard.close)
         stack.enter_context(told_to_stop(extras.live.close))
-        await stack.enter_async_context(_background("live", extras.live.run))
+        await stack.enter_async_context(background("live", extras.live.run))
 
         redirector = Redirector(
             targets=targets,
@@ -247,35 +248,6 @@ def _targets(settings: Settings, database: Database, cache: GlideClient | None) 
     if settings.redirect_cache == "valkey" and cache is not None:
         return ValkeyTargets(source, cache, ttl_s=settings.redirect_cache_ttl_s, unknown=unknown)
     return source
-
-
-async def _keep_at(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run until it returns; what it raises is logged, and it is begun again."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("a background task failed and is begun again", extra={"task": name})
-            await asyncio.sleep(1.0)
-        else:
-            return
-
-
-@contextlib.asynccontextmanager
-async def _background(
-    name: str, work: Callable[[], Awaitable[None]], *, stop: Callable[[], None] | None = None
-) -> AsyncIterator[None]:
-    """Work beside the block; at its end `stop` is called and the work may finish what it holds."""
-    task = asyncio.create_task(_keep_at(name, work))
-    try:
-        yield
-    finally:
-        if stop is not None:
-            stop()
-            await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _drain(recorder: Recorder) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
+from systems_common.clients import networks_of
 from systems_common.settings import SECRET, SettingsError, from_environment
 
 from shortener.addresses import ExtraPath
-from shortener.clients import networks_of
 from shortener.code_sources import CodeKind
 from shortener.indexes import VisitIndex
 

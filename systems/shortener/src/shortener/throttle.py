@@ -8,11 +8,11 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from glide import GlideClient
+from systems_common.clients import Network, client_address
+from systems_common.limits import Limit, LocalLimiter, ValkeyLimiter, Verdict, headers_of
 from systems_common.problems import PROBLEM_JSON
 
 from shortener import problems
-from shortener.clients import Network, client_address
-from shortener.limits import Limit, LocalLimiter, ValkeyLimiter, Verdict, headers_of
 
 __all__ = ["Throttle"]
 
@@ -38,7 +38,9 @@ class Throttle:
         trusted: tuple[Network, ...],
         secret: str,
     ) -> None:
-        self._valkey = ValkeyLimiter(cache) if cache is not None else None
+        self._valkey = (
+            ValkeyLimiter(cache, prefix="shortener:limit:") if cache is not None else None
+        )
         self._local = LocalLimiter()
         self._per_address = Limit(per_address) if per_address else None
         self._per_key = Limit(per_key) if per_key else None

@@ -109,8 +109,9 @@ class ValkeyLimiter:
 
     _LEFT_ALONE_S = 1.0
 
-    def __init__(self, client: GlideClient) -> None:
+    def __init__(self, client: GlideClient, *, prefix: str) -> None:
         self._client = client
+        self._prefix = prefix
         self._script = Script(_SCRIPT)  # type: ignore[no-untyped-call]
         self._left_alone_until_s = 0.0
         self._failed = False
@@ -122,7 +123,7 @@ class ValkeyLimiter:
         arguments = [f"{limit.window_s / limit.calls:.9f}", f"{limit.window_s:g}"]
         try:
             answer = await self._client.invoke_script(
-                self._script, [f"shortener:limit:{caller}"], list(arguments)
+                self._script, [self._prefix + caller], list(arguments)
             )
             allowed, remaining, reset_s, retry_s = answer
             verdict = Verdict(
