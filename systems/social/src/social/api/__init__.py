@@ -1,0 +1,12 @@
+"""The endpoints, one file for each group of the API."""
+
+from social.api import accounts, apps, instance, notifications, oauth, statuses, timelines
+
+__all__ = ["ENDPOINTS"]
+
+ENDPOINTS = [
+    endpoint
+    for group in (instance, apps, oauth, accounts, statuses, timelines, notifications)
+    for endpoint in group.endpoints.all
+]
+"""Every endpoint there is."""

@@ -1,0 +1,66 @@
+"""Errors as Mastodon's clients expect them: a JSON object with `error`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "ApiError",
+    "forbidden",
+    "invalid",
+    "not_found",
+    "oauth_error",
+    "unauthorized",
+    "unavailable",
+]
+
+
+class ApiError(Exception):
+    """An expected failure of a request. `extra` are further members of the answer."""
+
+    def __init__(
+        self, status: int, error: str, *, headers: dict[str, str] | None = None, **extra: Any
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.headers = headers or {}
+        self.extra = extra
+
+    def body(self) -> bytes:
+        """The answer, JSON."""
+        return msgspec.json.encode({"error": self.error, **self.extra})
+
+
+def not_found() -> ApiError:
+    """Also for what is there but not for this viewer: the two must not be told apart."""
+    return ApiError(404, "Record not found")
+
+
+def unauthorized(error: str = "The access token is invalid") -> ApiError:
+    """The token is missing, unknown or revoked."""
+    return ApiError(401, error, headers={"WWW-Authenticate": 'Bearer realm="Social"'})
+
+
+def forbidden(error: str = "This action is not allowed") -> ApiError:
+    """The token is good but this is not for it."""
+    return ApiError(403, error)
+
+
+def invalid(error: str, **extra: Any) -> ApiError:
+    """What was sent does not fit."""
+    return ApiError(422, f"Validation failed: {error}", **extra)
+
+
+def unavailable() -> ApiError:
+    """Something the request needs does not answer."""
+    return ApiError(
+        503, "There was a temporary problem serving your request", headers={"Retry-After": "1"}
+    )
+
+
+def oauth_error(status: int, kind: str, description: str) -> ApiError:
+    """An error of OAuth 2 (RFC 6749, 5.2)."""
+    return ApiError(status, kind, error_description=description)

@@ -1,0 +1,48 @@
+"""Home timelines out of PostgreSQL: the newest statuses of all whom somebody follows.
+
+The statuses of one account are read off an index, newest first, so the difficulty is how many to
+read of each of thousands. First a few of each: the lowest of the newest `limit` among them is a
+bound below which nothing can stand on the page. Then, of each, all above that bound. So the work is
+about two look-ups for each account followed, and no row is read that an index did not point at.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from social.visibility import AT_HOME
+
+__all__ = ["FOLLOWED", "PULLED", "home_ids_sql"]
+
+FOLLOWED: Final = """
+    SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1
+    UNION ALL SELECT $1::bigint, $1::bigint, true"""
+"""All whose statuses stand at home: those followed, and oneself."""
+
+PULLED: Final = """
+    SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1 AND pulled
+    UNION ALL SELECT $1::bigint, $1::bigint, true"""
+"""Those whose statuses no fan-out brings: accounts with very many followers, and oneself, so that
+one's own post is at home at once."""
+
+
+def home_ids_sql(followed: str, *, rising: bool = False) -> str:
+    """SQL for ids of one page. $1 viewer, $2 upper, $3 lower (both exclusive), $4 limit."""
+    order, beyond, edge, extreme = (
+        ("ASC", "<=", "$2 - 1", "max") if rising else ("DESC", ">=", "$3 + 1", "min")
+    )
+    one = f"""
+        SELECT s.id FROM status AS s
+        WHERE s.account_id = f.target_id AND s.id < $2 AND s.id > $3 {{more}} AND {AT_HOME}
+        ORDER BY s.id {order} LIMIT {{limit}}"""
+    few = one.format(more="", limit="(SELECT 5 + $4::bigint / count(*) FROM followed)")
+    all_of = one.format(more=f"AND s.id {beyond} bound.id", limit="$4")
+    return f"""
+WITH followed AS MATERIALIZED ({followed}),
+newest AS (
+    SELECT x.id FROM followed AS f CROSS JOIN LATERAL ({few}) AS x
+    ORDER BY x.id {order} LIMIT $4),
+bound AS MATERIALIZED (
+    SELECT CASE WHEN count(*) = $4 THEN {extreme}(id) ELSE {edge} END AS id FROM newest)
+SELECT x.id FROM followed AS f CROSS JOIN bound CROSS JOIN LATERAL ({all_of}) AS x
+ORDER BY x.id {order} LIMIT $4"""

@@ -1,0 +1,94 @@
+"""Lists of accounts: who follows, is followed, blocked, muted, favourited, shared; and search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import msgspec
+from systems_common.database import Database
+
+from social.accounts import Accounts
+from social.pages import Page, Paging, paged
+
+__all__ = ["LISTS", "People"]
+
+_UNBLOCKED = """
+  AND NOT EXISTS (SELECT FROM block WHERE account_id = a.id AND target_id = $1)
+  AND NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = a.id)"""
+
+# $1 the viewer, $5 what the list is of. Of the lists of others those are left out who block the
+# viewer or whom the viewer blocks.
+LISTS = {
+    "followers": f"""FROM follow AS r JOIN account AS a ON a.id = r.account_id
+        WHERE r.target_id = $5 {_UNBLOCKED}""",
+    "following": f"""FROM follow AS r JOIN account AS a ON a.id = r.target_id
+        WHERE r.account_id = $5 {_UNBLOCKED}""",
+    "blocks": """FROM block AS r JOIN account AS a ON a.id = r.target_id WHERE r.account_id = $5
+        AND $1::bigint = $5""",
+    "mutes": """FROM mute AS r JOIN account AS a ON a.id = r.target_id
+        WHERE r.account_id = $5 AND $1::bigint = $5
+          AND (r.expires_at IS NULL OR r.expires_at > now())""",
+    "follow_requests": """FROM follow_request AS r JOIN account AS a ON a.id = r.account_id
+        WHERE r.target_id = $5 AND $1::bigint = $5""",
+    "favourited_by": f"""FROM favourite AS r JOIN account AS a ON a.id = r.account_id
+        WHERE r.status_id = $5 {_UNBLOCKED}""",
+    "reblogged_by": f"""FROM status AS r JOIN account AS a ON a.id = r.account_id
+        WHERE r.reblog_of_id = $5 {_UNBLOCKED}""",
+}
+_SEARCH = f"""
+SELECT a.id, a.version FROM account AS a
+WHERE lower(a.username || ' ' || a.display_name) LIKE $2 {_UNBLOCKED}
+  AND (NOT $5 OR EXISTS (SELECT FROM follow WHERE account_id = $1 AND target_id = a.id))
+ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
+
+
+class AccountPage(msgspec.Struct, frozen=True):
+    """Encoded accounts and the ids, of the list, between which they lie."""
+
+    accounts: list[msgspec.Raw]
+    newest: int
+    oldest: int
+
+
+class People:
+    """Reads lists of accounts for a viewer."""
+
+    def __init__(self, database: Database, accounts: Accounts, *, paging: Paging) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._sql: Callable[[str, bool], str] = cache(
+            lambda name, rising: paged(
+                "r.id, a.id, a.version", LISTS[name], "r.id", rising=rising, paging=paging
+            )
+        )
+
+    async def page(self, name: str, viewer: int | None, of: int, page: Page) -> AccountPage | None:
+        """A page of a list in `LISTS`, the newest first; None when there is nothing on it."""
+        rows = await self._database.fetch(
+            self._sql(name, page.rising), viewer, page.upper, page.lower, page.limit, of
+        )
+        if not rows:
+            return None
+        rows = sorted(rows, key=lambda row: row[0], reverse=True)
+        return AccountPage(
+            await self._encoded([(row[1], row[2]) for row in rows]), rows[0][0], rows[-1][0]
+        )
+
+    async def search(
+        self, viewer: int | None, text: str, *, limit: int, offset: int, following: bool
+    ) -> list[msgspec.Raw]:
+        """Accounts whose name holds the text; who is called exactly that comes first."""
+        wanted = text.strip().lstrip("@").lower()
+        if not wanted:
+            return []
+        escaped = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows: list[Any] = await self._database.fetch(
+            _SEARCH, viewer, f"%{escaped}%", limit, offset, following, wanted
+        )
+        return await self._encoded([(row[0], row[1]) for row in rows])
+
+    async def _encoded(self, found: list[tuple[int, int]]) -> list[msgspec.Raw]:
+        bodies = await self._accounts.entities(dict(found))
+        return [bodies[identifier] for identifier, _ in found if identifier in bodies]

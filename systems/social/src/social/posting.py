@@ -1,0 +1,300 @@
+"""Statuses written, edited, shared and deleted. Each is one transaction, counters and notices
+included; what they lead to in homes is handed over afterwards (fanout.py).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from systems_common.contention import tried_again
+from systems_common.database import Database, transaction
+from systems_common.ids import IdGenerator, time_of_id_s
+
+from social.errors import invalid, not_found
+from social.text import hashtags_of, mentions_of
+
+__all__ = ["TEXT_MAX", "Draft", "Posting", "Written"]
+
+TEXT_MAX = 5_000
+
+# $14 whether counters are stored, $15 whether homes are kept. Functions that count and tell are in
+# the final SELECT, because a WITH that only selects is not run when nobody reads it.
+_INSERT = """
+WITH made AS (
+    INSERT INTO status (id, account_id, in_reply_to_id, in_reply_to_account_id, visibility, text,
+                        spoiler, sensitive, language, mentioned, mentioned_names, tags, app_id,
+                        idempotency_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $16)
+    ON CONFLICT (account_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING id, account_id),
+mentions AS (
+    INSERT INTO mention (status_id, account_id) SELECT id, unnest($10::bigint[]) FROM made),
+tagged AS (
+    INSERT INTO status_tag (name, status_id) SELECT unnest($12::text[]), id FROM made
+    WHERE $5 < 2),
+queued AS (
+    INSERT INTO fanout (status_id) SELECT id FROM made WHERE $15 AND $5 < 3)
+SELECT a.version,
+       CASE WHEN $14 AND $5 < 3 THEN count_account($2, 1, 0, 0) END,
+       CASE WHEN $14 AND $3 IS NOT NULL AND $5 < 3 THEN count_status($3, 1, 0, 0) END,
+       (SELECT count(notify_account(of, $2, 0::smallint, made.id))
+        FROM unnest($17::bigint[]) AS of),
+       (SELECT count(notify_account(f.account_id, $2, 5::smallint, made.id)) FROM follow AS f
+        WHERE f.target_id = $2 AND f.notify AND $5 < 3)
+FROM made JOIN account AS a ON a.id = made.account_id"""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A status that is to be written."""
+
+    text: str
+    spoiler: str
+    sensitive: bool
+    visibility: int
+    language: str | None
+    in_reply_to: tuple[int, int] | None = None
+    """The status and who wrote it; both were read for the author."""
+    app_id: int | None = None
+    idempotency_key: str | None = None
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What became of a draft; not `fresh`: it had been written before."""
+
+    id: int
+    fresh: bool
+
+
+class Posting:
+    """Writes to statuses. `stored`: counters are stored; `kept`: homes are kept in Valkey."""
+
+    def __init__(
+        self, database: Database, ids: IdGenerator, *, host: str, stored: bool, kept: bool
+    ) -> None:
+        self._database = database
+        self._ids = ids
+        self._host = host
+        self._stored = stored
+        self._kept = kept
+
+    async def write(self, author: int, draft: Draft) -> Written:
+        """Write a status. Written before under the same key, it is not written again."""
+        names, accounts = await self._named(draft.text)
+        tags = hashtags_of(draft.text)
+        reply, reply_account = draft.in_reply_to or (None, None)
+        told = [one for one in accounts if one != author]
+        if reply_account is not None and reply_account != author and reply_account not in told:
+            told.append(reply_account)
+            # Who is answered may read the answer, named or not.
+            if draft.visibility >= 2:
+                owner = await self._database.fetchval(
+                    "SELECT username FROM account WHERE id = $1", reply_account
+                )
+                accounts, names = [*accounts, reply_account], [*names, owner]
+        identifier = self._ids.next()
+        arguments = (
+            identifier,
+            author,
+            reply,
+            reply_account,
+            draft.visibility,
+            draft.text,
+            draft.spoiler,
+            draft.sensitive,
+            draft.language,
+            accounts,
+            names,
+            tags,
+            draft.app_id,
+            self._stored,
+            self._kept,
+            draft.idempotency_key,
+            told,
+        )
+        if await self._insert(arguments):
+            return Written(identifier, fresh=True)
+        before = await self._database.fetchval(
+            "SELECT id FROM status WHERE account_id = $1 AND idempotency_key = $2",
+            author,
+            draft.idempotency_key,
+        )
+        if before is None:
+            # Deleted between the two statements.
+            raise not_found()
+        return Written(before, fresh=False)
+
+    @tried_again
+    async def _insert(self, arguments: tuple[Any, ...]) -> bool:
+        return await self._database.fetchrow(_INSERT, *arguments) is not None
+
+    async def _named(self, text: str) -> tuple[list[str], list[int]]:
+        """Names and ids of the accounts that a text mentions."""
+        names = mentions_of(text, self._host) if "@" in text else []
+        if not names:
+            return [], []
+        rows = await self._database.fetch(
+            "SELECT id, username FROM account WHERE lower(username) = ANY($1::text[])", names[:50]
+        )
+        return [row["username"] for row in rows], [row["id"] for row in rows]
+
+    @tried_again
+    async def edit(self, author: int, status: int, draft: Draft) -> None:
+        """Replace the text of a status and keep the one before. Raises a 404."""
+        names, accounts = await self._named(draft.text)
+        tags = hashtags_of(draft.text)
+        async with transaction(self._database) as connection:
+            before = await connection.fetchrow(
+                """SELECT * FROM status WHERE id = $1 AND account_id = $2
+                   AND reblog_of_id IS NULL FOR UPDATE""",
+                status,
+                author,
+            )
+            if before is None:
+                raise not_found()
+            await connection.execute(
+                """INSERT INTO status_edit (status_id, version, text, spoiler, sensitive, mentioned,
+                                            mentioned_names, tags, written_at)
+                   SELECT id, version, text, spoiler, sensitive, mentioned, mentioned_names, tags,
+                          coalesce(edited_at, $2::timestamptz) FROM status WHERE id = $1""",
+                status,
+                draft_time(status),
+            )
+            # Whoever could read it because it named them still can.
+            kept = [
+                (account, name)
+                for account, name in zip(
+                    before["mentioned"], before["mentioned_names"], strict=True
+                )
+                if account not in accounts and before["visibility"] >= 2
+            ]
+            accounts += [account for account, _ in kept]
+            names += [name for _, name in kept]
+            await connection.execute(
+                """UPDATE status SET text = $2, spoiler = $3, sensitive = $4, language = $5,
+                       mentioned = $6, mentioned_names = $7, tags = $8, version = version + 1,
+                       edited_at = now() WHERE id = $1""",
+                status,
+                draft.text,
+                draft.spoiler,
+                draft.sensitive,
+                draft.language,
+                accounts,
+                names,
+                tags,
+            )
+            await connection.execute(
+                "DELETE FROM mention WHERE status_id = $1 AND account_id <> ALL($2::bigint[])",
+                status,
+                accounts,
+            )
+            await connection.execute(
+                """INSERT INTO mention (status_id, account_id) SELECT $1, unnest($2::bigint[])
+                   ON CONFLICT DO NOTHING""",
+                status,
+                accounts,
+            )
+            await connection.execute("DELETE FROM status_tag WHERE status_id = $1", status)
+            if before["visibility"] < 2:
+                await connection.execute(
+                    "INSERT INTO status_tag (name, status_id) SELECT unnest($2::text[]), $1",
+                    status,
+                    tags,
+                )
+            told = [one for one in accounts if one != author and one not in before["mentioned"]]
+            if told:
+                await connection.execute(
+                    """SELECT notify_account(of, $2, 0::smallint, $3)
+                       FROM unnest($1::bigint[]) AS of""",
+                    told,
+                    author,
+                    status,
+                )
+
+    @tried_again
+    async def delete(self, author: int, status: int) -> None:
+        """Delete a status with all that refers to it. Raises a 404 when it is not the author's."""
+        async with transaction(self._database) as connection:
+            row = await connection.fetchrow(
+                """SELECT in_reply_to_id, reblog_of_id, visibility FROM status
+                   WHERE id = $1 AND account_id = $2 FOR UPDATE""",
+                status,
+                author,
+            )
+            if row is None:
+                raise not_found()
+            # Those who shared it have one status less each.
+            sharers = await connection.fetch(
+                "SELECT account_id FROM status WHERE reblog_of_id = $1 FOR UPDATE", status
+            )
+            await connection.execute("DELETE FROM status WHERE id = $1", status)
+            if not self._stored:
+                return
+            for sharer in sharers:
+                await connection.execute("SELECT count_account($1, -1, 0, 0)", sharer[0])
+            if row["visibility"] < 3:
+                await connection.execute("SELECT count_account($1, -1, 0, 0)", author)
+                if row["in_reply_to_id"] is not None:
+                    await connection.execute(
+                        "SELECT count_status($1, -1, 0, 0)", row["in_reply_to_id"]
+                    )
+            if row["reblog_of_id"] is not None:
+                await connection.execute("SELECT count_status($1, 0, -1, 0)", row["reblog_of_id"])
+
+    @tried_again
+    async def reblog(self, author: int, status: int, owner: int, visibility: int) -> Written:
+        """Share a status, which was read for the author; a second time is the first one."""
+        async with transaction(self._database) as connection:
+            identifier = self._ids.next()
+            made = await connection.fetchval(
+                """INSERT INTO status (id, account_id, reblog_of_id, visibility)
+                   VALUES ($1, $2, $3, $4)
+                   ON CONFLICT (account_id, reblog_of_id) WHERE reblog_of_id IS NOT NULL
+                   DO NOTHING RETURNING id""",
+                identifier,
+                author,
+                status,
+                visibility,
+            )
+            if made is None:
+                before = await connection.fetchval(
+                    "SELECT id FROM status WHERE account_id = $1 AND reblog_of_id = $2",
+                    author,
+                    status,
+                )
+                if before is None:
+                    raise not_found()
+                return Written(before, fresh=False)
+            if self._stored:
+                await connection.execute(
+                    "SELECT count_account($1, 1, 0, 0), count_status($2, 0, 1, 0)", author, status
+                )
+            if self._kept:
+                await connection.execute("INSERT INTO fanout (status_id) VALUES ($1)", identifier)
+            await connection.execute(
+                "SELECT notify_account($1, $2, 1::smallint, $3)",
+                owner,
+                author,
+                status,
+            )
+        return Written(identifier, fresh=True)
+
+    async def reblog_of(self, author: int, status: int) -> int | None:
+        """The share of a status by this account."""
+        found: int | None = await self._database.fetchval(
+            "SELECT id FROM status WHERE account_id = $1 AND reblog_of_id = $2", author, status
+        )
+        return found
+
+    def check(self, text: str, spoiler: str) -> None:
+        """Raises a 422 for a text that is empty or too long."""
+        if not text.strip():
+            raise invalid("Text can't be blank")
+        if len(text) + len(spoiler) > TEXT_MAX:
+            raise invalid(f"Text character limit of {TEXT_MAX} exceeded")
+
+
+def draft_time(status: int) -> Any:
+    """When a status was first written, for the database."""
+    return datetime.fromtimestamp(time_of_id_s(status), UTC)

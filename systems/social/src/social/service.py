@@ -1,0 +1,176 @@
+"""Everything a running process holds: opened in order, closed in the other."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from urllib.parse import urlsplit
+
+import asyncpg
+from glide import GlideClient
+from systems_common import valkey
+from systems_common.background import background
+from systems_common.broker import Broker
+from systems_common.clients import networks_of
+from systems_common.consumer import PullConsumer
+from systems_common.database import Database
+from systems_common.health import Check
+from systems_common.ids import IdGenerator
+from systems_common.limits import Limit, ValkeyLimiter
+from systems_common.listening import listen
+from systems_common.passwords import Passwords
+
+from social.accounts import Accounts
+from social.fanout import DURABLE, STREAM, Fanout, prepare_stream
+from social.homes import Homes
+from social.marks import Marks
+from social.notices import Notices
+from social.people import People
+from social.posting import Posting
+from social.relationships import Relationships
+from social.settings import Settings
+from social.statuses import Reader
+from social.timelines import Timelines
+from social.tokens import Tokens
+
+__all__ = ["NotMigratedError", "Service", "open_service"]
+
+log = logging.getLogger(__name__)
+
+_CONSUMER_LINGER_S = 0.01
+RATE_WINDOW_S = 300.0
+"""Mastodon's: so many calls in five minutes."""
+
+
+class NotMigratedError(Exception):
+    """The tables are not there."""
+
+
+class Service:
+    """What the handlers use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        ids: IdGenerator,
+        cache: GlideClient | None,
+        fanout: Fanout | None,
+        homes: Homes | None,
+        checks: Mapping[str, Check],
+    ) -> None:
+        self.settings = settings
+        self.base_url = settings.base_url
+        self.host = urlsplit(settings.base_url).netloc
+        self.database = database
+        self.ids = ids
+        self.checks = checks
+        self.fanout = fanout
+        stored = settings.counters == "stored"
+        self.tokens = Tokens(database)
+        self.passwords = Passwords()
+        self.accounts = Accounts(
+            database, base_url=self.base_url, host=self.host, counters=settings.counters
+        )
+        self.reader = Reader(
+            database,
+            self.accounts,
+            base_url=self.base_url,
+            host=self.host,
+            counters=settings.counters,
+        )
+        self.timelines = Timelines(database, self.reader, homes, paging=settings.paging)
+        self.posting = Posting(database, ids, host=self.host, stored=stored, kept=homes is not None)
+        self.marks = Marks(database, ids, stored=stored)
+        self.relationships = Relationships(database, ids, fanout, stored=stored)
+        self.notices = Notices(database, self.accounts, self.reader, paging=settings.paging)
+        self.people = People(database, self.accounts, paging=settings.paging)
+        self.trusted = networks_of(settings.trusted_proxies)
+        self.limit = Limit(settings.rate_limit, RATE_WINDOW_S) if settings.rate_limit else None
+        self.limiter = ValkeyLimiter(cache, prefix="social:limit:") if cache is not None else None
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open the service; closing it waits for what is under way.
+
+    Raises `DatabaseUnavailableError` when the database cannot be reached, `NotMigratedError` when
+    it is empty. Valkey and NATS may come later: without them homes are read from the database.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url, settings.db_pool, name="social")
+        stack.push_async_callback(database.close)
+        try:
+            ids = IdGenerator(await database.fetchval("SELECT nextval('worker_number')"))
+        except asyncpg.UndefinedTableError as error:
+            raise NotMigratedError(
+                "the database has no tables of this service; run: python -m social migrate"
+            ) from error
+        checks: dict[str, Check] = {"database": Check(partial(database.fetchval, "SELECT 1"))}
+
+        cache: GlideClient | None = None
+        if settings.valkey_url:
+            cache = await valkey.connect(settings.valkey_url, name="social", timeout_s=1.0)
+            stack.push_async_callback(cache.close)
+            checks["cache"] = Check(cache.ping, needed=False)
+
+        homes: Homes | None = None
+        fanout: Fanout | None = None
+        if settings.keeps_homes and cache is not None:
+            homes = Homes(cache)
+            broker: Broker | None = None
+            if settings.nats_url:
+                broker = Broker(
+                    settings.nats_url,
+                    name="social",
+                    prepare=partial(
+                        prepare_stream,
+                        replicas=settings.nats_replicas,
+                        ack_wait_s=settings.fanout_ack_wait_s,
+                    ),
+                )
+                stack.push_async_callback(broker.close)
+                checks["broker"] = Check(broker.ping, needed=False)
+            fanout = Fanout(
+                database,
+                homes,
+                broker if settings.fanout_in == "queue" else None,
+                hybrid=settings.fanout == "hybrid",
+                threshold=settings.fanout_threshold,
+            )
+            if broker is not None:
+                await broker.open()
+            if settings.roles != "web":
+                await stack.enter_async_context(background("sweep", fanout.sweep))
+                if broker is not None:
+                    # Also with FANOUT_IN=request, for what was queued before the switch.
+                    consumer = PullConsumer(
+                        broker,
+                        stream=STREAM,
+                        durable=DURABLE,
+                        handle=fanout.handle,
+                        linger_s=_CONSUMER_LINGER_S,
+                    )
+                    await stack.enter_async_context(
+                        background("fanout", consumer.run, stop=consumer.stop)
+                    )
+            stack.push_async_callback(fanout.drain)
+
+        service = Service(settings, database, ids, cache, fanout, homes, checks)
+        await stack.enter_async_context(
+            background(
+                "revocations",
+                partial(
+                    listen,
+                    settings.database_url,
+                    name="social listen",
+                    channels={"token_revoked": service.tokens.forget},
+                    is_told=service.tokens.revocations_are_told,
+                ),
+            )
+        )
+        log.info("started", extra={"fanout": settings.fanout, "roles": settings.roles})
+        yield service
+        log.info("stopping")

@@ -1,0 +1,244 @@
+"""Statuses as the API shows them: who may see which, and their JSON, put together in batches.
+
+One statement says for every status of a page whether this viewer may see it and what is theirs in
+it. What changes only by an edit is remembered as encoded JSON under the version that the statement
+brings along, so it is never out of date and needs no word from other processes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from systems_common.database import Database
+
+from social.accounts import Accounts
+from social.entities import Application, Mention, StaticStatus, Tag, encode, time_of, timestamp
+from social.text import rendered
+from social.visibility import NAMES, READABLE, WANTED
+
+__all__ = ["Reader", "Shown", "static_status"]
+
+_ENTRIES_MAX = 10_000
+
+_COUNTS = {
+    "stored": """LEFT JOIN LATERAL (
+        SELECT sum(replies) AS replies, sum(reblogs) AS reblogs, sum(favourites) AS favourites
+        FROM status_counter WHERE status_id = s.id) AS c ON true""",
+    "counted": """LEFT JOIN LATERAL (
+        SELECT (SELECT count(*) FROM status WHERE in_reply_to_id = s.id) AS replies,
+               (SELECT count(*) FROM status WHERE reblog_of_id = s.id) AS reblogs,
+               (SELECT count(*) FROM favourite WHERE status_id = s.id) AS favourites) AS c
+        ON true""",
+}
+# `chosen` are the statuses of the page; what they share is looked at by the same rule.
+_ROWS = """
+WITH chosen AS MATERIALIZED ({chosen}),
+looked_at AS (
+    SELECT id, true AS listed FROM chosen
+    UNION ALL
+    SELECT reblog_of_id, false FROM (SELECT DISTINCT reblog_of_id FROM chosen) AS shared
+    WHERE reblog_of_id IS NOT NULL AND reblog_of_id NOT IN (SELECT id FROM chosen))
+SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {readable}, {wanted},
+       c.replies, c.reblogs, c.favourites,
+       EXISTS (SELECT FROM favourite WHERE account_id = $1 AND status_id = s.id),
+       EXISTS (SELECT FROM status AS r WHERE r.account_id = $1 AND r.reblog_of_id = s.id),
+       EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id),
+       EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id),
+       s.visibility
+FROM looked_at AS l JOIN status AS s USING (id) JOIN account AS a ON a.id = s.account_id {counts}"""
+
+BY_IDS = "SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = ANY($2::bigint[])"
+
+_STATICS = """
+SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_to_account_id,
+       s.visibility, s.text, s.spoiler, s.sensitive, s.language, s.mentioned, s.mentioned_names,
+       s.tags, extract(epoch FROM s.edited_at)::float8 AS edited_s, p.name AS app_name,
+       p.website AS app_website
+FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
+WHERE s.id = ANY($1::bigint[])"""
+
+_BOOL = (b"false", b"true")
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A status as one viewer may see it. `wanted`: no author of it is blocked or muted."""
+
+    id: int
+    account_id: int
+    body: bytes
+    wanted: bool
+    visibility: int
+    original: tuple[int, int, bool]
+    """What it shares, or itself: the status, its author, and whether that is wanted."""
+
+    def is_wanted(self, regardless_of: int | None = None) -> bool:
+        """Whether it belongs in a list, regardless of what is thought of one account."""
+        if self.account_id == regardless_of:
+            return self.original[2] or self.original[1] == regardless_of
+        return self.wanted
+
+
+class _Static(msgspec.Struct, frozen=True):
+    version: int
+    status: StaticStatus
+    body: bytes
+
+
+class Reader:
+    """Reads statuses for a viewer; everything that shows a status asks it."""
+
+    def __init__(
+        self, database: Database, accounts: Accounts, *, base_url: str, host: str, counters: str
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._base_url = base_url
+        self._host = host
+        self._counters = counters
+        self._by_ids = self.rows_sql(BY_IDS)
+        self._known: OrderedDict[int, _Static] = OrderedDict()
+
+    def rows_sql(self, chosen: str) -> str:
+        """The statement for what `chosen` selects, `id` and `reblog_of_id`; $1 is the viewer."""
+        return _ROWS.format(
+            chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters]
+        )
+
+    async def by_ids(self, viewer: int | None, ids: Sequence[int]) -> dict[int, Shown]:
+        """Those of these statuses that the viewer may see, wanted in lists or not."""
+        if not ids:
+            return {}
+        rows = await self._database.fetch(self._by_ids, viewer, ids)
+        return await self.shown(rows, viewer)
+
+    async def one(self, viewer: int | None, identifier: int) -> Shown | None:
+        """One status; None when it is not there for this viewer."""
+        return (await self.by_ids(viewer, [identifier])).get(identifier)
+
+    async def shown(self, rows: Sequence[Any], viewer: int | None) -> dict[int, Shown]:
+        """What a statement of `rows_sql` brought, as the viewer may see it; only what was chosen.
+
+        A share of what the viewer may not see, or does not want, is not there either.
+        """
+        readable = {row[0]: row for row in rows if row[6]}
+        authors: dict[int, int] = {}
+        stale: list[int] = []
+        known = self._known
+        for row in readable.values():
+            authors[row[2]] = row[4]
+            if row[5] is None:
+                static = known.get(row[0])
+                if static is None or static.version != row[3]:
+                    stale.append(row[0])
+        accounts = await self._accounts.entities(authors)
+        if stale:
+            await self._read_statics(stale)
+        found: dict[int, Shown] = {}
+        bodies: dict[int, bytes] = {}
+        for row in readable.values():
+            identifier = row[0]
+            if row[5] is not None or identifier not in known or row[2] not in accounts:
+                continue
+            static = known[identifier]
+            body = _whole(static.body, accounts[row[2]], row, viewer, b"null")
+            bodies[identifier] = body
+            if row[1]:
+                found[identifier] = Shown(
+                    identifier, row[2], body, row[7], row[15], (identifier, row[2], row[7])
+                )
+        for row in readable.values():
+            if row[5] is None or not row[1] or row[5] not in bodies or row[2] not in accounts:
+                continue
+            original = readable[row[5]]
+            body = _whole(
+                self._shared(row[0], known[row[5]].status),
+                accounts[row[2]],
+                original,
+                viewer,
+                bodies[row[5]],
+            )
+            found[row[0]] = Shown(
+                row[0],
+                row[2],
+                body,
+                row[7] and original[7],
+                original[15],
+                (row[5], original[2], original[7]),
+            )
+        return found
+
+    async def static(self, identifier: int) -> StaticStatus | None:
+        """The unchanging part of a status, read now."""
+        await self._read_statics([identifier])
+        found = self._known.get(identifier)
+        return None if found is None else found.status
+
+    def _shared(self, identifier: int, original: StaticStatus) -> bytes:
+        url = f"{original.url}/reblogs/{identifier}"
+        return encode(
+            msgspec.structs.replace(
+                original, id=str(identifier), created_at=time_of(identifier), uri=url, url=url
+            )
+        )[:-1]
+
+    async def _read_statics(self, ids: Iterable[int]) -> None:
+        for row in await self._database.fetch(_STATICS, list(ids)):
+            self.remember(row)
+        while len(self._known) > _ENTRIES_MAX:
+            self._known.popitem(last=False)
+
+    def remember(self, row: Any) -> None:
+        """Render a row with the columns of `_STATICS` and keep it."""
+        status = static_status(row, base_url=self._base_url, host=self._host)
+        self._known[row["id"]] = _Static(row["version"], status, encode(status)[:-1])
+        self._known.move_to_end(row["id"])
+
+
+def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
+    """The unchanging part of a status from its row."""
+    identifier = str(row["id"])
+    names = {name.lower(): name for name in row["mentioned_names"]}
+    edited_s = row["edited_s"]
+    reply, reply_account = row["in_reply_to_id"], row["in_reply_to_account_id"]
+    return StaticStatus(
+        id=identifier,
+        created_at=time_of(row["id"]),
+        in_reply_to_id=None if reply is None else str(reply),
+        in_reply_to_account_id=None if reply_account is None else str(reply_account),
+        sensitive=row["sensitive"],
+        spoiler_text=row["spoiler"],
+        visibility=NAMES[row["visibility"]],
+        language=row["language"],
+        uri=f"{base_url}/users/{row['username']}/statuses/{identifier}",
+        url=f"{base_url}/@{row['username']}/{identifier}",
+        content=rendered(row["text"], names, base_url=base_url, host=host),
+        edited_at=None if edited_s is None else timestamp(edited_s),
+        application=Application(row["app_name"], row["app_website"]) if row["app_name"] else None,
+        mentions=[
+            Mention(str(account), name, name, f"{base_url}/@{name}")
+            for account, name in zip(row["mentioned"], row["mentioned_names"], strict=True)
+        ],
+        tags=[Tag(tag, f"{base_url}/tags/{tag}") for tag in row["tags"]],
+    )
+
+
+def _whole(
+    static: bytes, account: msgspec.Raw, row: Any, viewer: int | None, reblog: bytes
+) -> bytes:
+    body = b'%s,"account":%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d' % (
+        static,
+        bytes(account),
+        max(row[8] or 0, 0),
+        max(row[9] or 0, 0),
+        max(row[10] or 0, 0),
+    )
+    if viewer is None:
+        return b'%s,"reblog":%s}' % (body, reblog)
+    return (
+        b'%s,"favourited":%s,"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,'
+        b'"filtered":[],"reblog":%s}'
+        % (body, _BOOL[row[11]], _BOOL[row[12]], _BOOL[row[13]], _BOOL[row[14]], reblog)
+    )

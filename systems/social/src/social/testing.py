@@ -1,0 +1,216 @@
+"""A social platform for tests: real servers, its own database, HTTP (extra: testing)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+import httpx
+import msgspec
+from systems_common.ids import IdGenerator
+from systems_common.testing import (
+    EmbeddedServer,
+    GranianService,
+    granian_service,
+    nats_server,
+    valkey_server,
+)
+
+from social.counting import DRIFT
+from social.tokens import digest_of
+
+__all__ = [
+    "Social",
+    "Starter",
+    "User",
+    "command",
+    "migrated_database",
+    "new_database",
+    "on_database",
+    "start_social",
+]
+
+T = TypeVar("T")
+_numbers = itertools.count()
+_ids = IdGenerator(4_000)
+_APP_ID = 7
+
+
+class User:
+    """An account of a test, and a client with its token."""
+
+    def __init__(self, url: str, identifier: int, name: str, token: str) -> None:
+        self.id = str(identifier)
+        self.number = identifier
+        self.name = name
+        self.token = token
+        self.client = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20.0
+        )
+
+    def call(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
+        """The decoded answer; fails when its status is another one."""
+        reply = self.client.request(method, path, **options)
+        assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text}"
+        return reply.json()
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET of a path below /api/v1."""
+        return self.call("GET", f"/api/v1{path}", params=params)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST to a path below /api/v1."""
+        return self.call("POST", f"/api/v1{path}", json=dict(body or {}))
+
+    def write(self, text: str, **more: Any) -> Any:
+        """A new status."""
+        return self.post("/statuses", {"status": text, **more})
+
+    def home(self, **params: Any) -> list[str]:
+        """Ids of a page of the home."""
+        return [one["id"] for one in self.get("/timelines/home", **params)]
+
+    def whole_home(self) -> list[str]:
+        """Ids of the whole home, page by page."""
+        found = page = self.home(limit=40)
+        while page:
+            page = self.home(limit=40, max_id=page[-1])
+            found = found + page
+        return found
+
+
+class Social(msgspec.Struct, frozen=True):
+    """A running service, a client without a token and the servers behind it."""
+
+    process: GranianService
+    client: httpx.Client
+    database_url: str
+    nats: EmbeddedServer
+    valkey: EmbeddedServer
+
+    def sql(self, statement: str, *arguments: Any) -> list[Any]:
+        """Run SQL on its database."""
+        return on_database(self.database_url, lambda c: c.fetch(statement, *arguments))
+
+    def user(self, name: str = "", *, scopes: str = "read write follow", **columns: Any) -> User:
+        """A new account with a token, made by SQL: registering costs a scrypt each time."""
+        identifier = _ids.next()
+        name = name or f"user_{next(_numbers)}"
+        names = ["id", "username", *columns]
+        places = ", ".join(f"${at}" for at in range(1, len(names) + 1))
+        self.sql(
+            f"INSERT INTO account ({', '.join(names)}) VALUES ({places})",
+            identifier,
+            name,
+            *columns.values(),
+        )
+        return User(self.process.url, identifier, name, self.token(identifier, scopes))
+
+    def token(self, account: int | None, scopes: str) -> str:
+        """A new token, made by SQL."""
+        text = f"token-{_ids.next()}"
+        self.sql(
+            """INSERT INTO app (id, name, redirect_uris, scopes, client_id, secret_digest)
+               VALUES ($1, 'Test', '{}', 'read write follow', 'test', '') ON CONFLICT DO NOTHING""",
+            _APP_ID,
+        )
+        self.sql(
+            """INSERT INTO token (id, digest, app_id, account_id, scopes)
+               VALUES ($1, $2, $3, $4, $5)""",
+            _ids.next(),
+            digest_of(text),
+            _APP_ID,
+            account,
+            scopes,
+        )
+        return text
+
+    def assert_no_drift(self) -> None:
+        """Every stored counter equals a recount."""
+        assert self.sql(DRIFT) == []
+
+
+def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run work on a connection of its own."""
+
+    async def run() -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def command(database_url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m social` as a deployment would."""
+    return subprocess.run(
+        [sys.executable, "-m", "social", *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": database_url,
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def new_database(server_url: str, template: str = "template1") -> str:
+    """The address of a new database, a copy of the template."""
+    name = f"social_{next(_numbers)}"
+    # The default strategy copies a sequence with the values that its WAL record already covers;
+    # taking those writes no WAL, so after a crash the copy would give them again.
+    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+    on_database(server_url, lambda c: c.execute(statement))
+    return server_url.rpartition("/")[0] + f"/{name}"
+
+
+def migrated_database(server_url: str) -> str:
+    """The name of a new database with tables and nothing in them; to be copied."""
+    url = new_database(server_url)
+    done = command(url, "migrate")
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return url.rpartition("/")[2]
+
+
+class Starter(Protocol):
+    """Starts a service of its own; `env` are its settings."""
+
+    def __call__(
+        self, *, workers: int = 1, **env: str
+    ) -> contextlib.AbstractContextManager[Social]: ...
+
+
+@contextlib.contextmanager
+def start_social(
+    server_url: str, template: str, *, workers: int = 1, **env: str
+) -> Iterator[Social]:
+    """A service on a copy of the template database, with Valkey and NATS servers of its own."""
+    url = new_database(server_url, template)
+    settings = {
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "warning",
+        "BASE_URL": "https://social.example",
+        "DB_POOL": "5",
+        "FANOUT_ACK_WAIT_S": "1",
+    }
+    with nats_server() as nats, valkey_server() as valkey:
+        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+        with (
+            granian_service("social.app:app", {**settings, **env}, workers=workers) as process,
+            httpx.Client(base_url=process.url, timeout=20.0) as client,
+        ):
+            yield Social(process, client, url, nats, valkey)

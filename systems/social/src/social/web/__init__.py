@@ -1,0 +1,1 @@
+"""The HTTP side: endpoints declared once, parameters read, answers written."""

@@ -1,0 +1,156 @@
+"""The table of endpoints: each says its method, path, parameters, who may call it and the scope.
+
+That is all in one place so that authorisation is decided in one place, so that the OpenAPI document
+cannot say anything else, and so that a test can go through all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from social.errors import ApiError, not_found
+from social.service import Service
+from social.tokens import Token
+
+__all__ = ["Answer", "Call", "Empty", "Endpoint", "Endpoints", "Router", "Who", "id_of"]
+
+Who = Literal["anyone", "app", "user"]
+"""`anyone`: without a token too; `app`: any token; `user`: a token of an account."""
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """No parameters."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back when it is not plain JSON with status 200."""
+
+    body: bytes = b"{}"
+    status: int = 200
+    content_type: str = "application/json; charset=utf-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Call:
+    """One request, authorised: who asks, and the parts of the path that vary."""
+
+    __slots__ = ("headers", "path", "query", "service", "token", "uri", "viewer")
+
+    def __init__(
+        self,
+        service: Service,
+        token: Token | None,
+        path: tuple[str, ...],
+        headers: dict[bytes, bytes],
+        uri: str,
+        query: str,
+    ) -> None:
+        self.service = service
+        self.token = token
+        self.path = path
+        self.headers = headers
+        self.uri = uri
+        self.query = query
+        self.viewer: int | None = token.account_id if token is not None else None
+
+    @property
+    def me(self) -> int:
+        """The account that asks, of an endpoint for users."""
+        if self.viewer is None:
+            raise ApiError(422, "This method requires an authenticated user")
+        return self.viewer
+
+    @property
+    def id(self) -> int:
+        """The id in the path. Raises a 404 when it is none."""
+        return id_of(self.path[0])
+
+
+def id_of(text: str) -> int:
+    """An id as text as a number. Raises a 404 when it is none."""
+    if not text.isdecimal() or not text.isascii() or len(text) > 19 or int(text) >= 1 << 63:
+        raise not_found()
+    return int(text)
+
+
+P = TypeVar("P", bound=msgspec.Struct)
+Handler = Callable[[Call, Any], Awaitable[object]]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One method of one path. What stands in braces in the path varies."""
+
+    method: str
+    path: str
+    handler: Handler
+    params: type[msgspec.Struct]
+    who: Who
+    scope: str
+    summary: str
+
+
+class Endpoints:
+    """Those of one group, declared by decorating their handlers."""
+
+    def __init__(self) -> None:
+        self.all: list[Endpoint] = []
+
+    def add(
+        self, method: str, path: str, params: type[P], *, who: Who, scope: str = ""
+    ) -> Callable[[Callable[[Call, P], Awaitable[object]]], Callable[[Call, P], Awaitable[object]]]:
+        """Declare the function an endpoint. `scope` is asked of whoever comes with a token."""
+
+        def declare(
+            handler: Callable[[Call, P], Awaitable[object]],
+        ) -> Callable[[Call, P], Awaitable[object]]:
+            summary = (handler.__doc__ or "").strip().partition("\n")[0]
+            self.all.append(Endpoint(method, path, handler, params, who, scope, summary))
+            return handler
+
+        return declare
+
+
+class Router:
+    """Finds the endpoint of a path by its segments; a literal one goes before one that varies."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._root: dict[str, Any] = {}
+        for endpoint in endpoints:
+            node = self._root
+            for segment in endpoint.path.split("/")[1:]:
+                node = node.setdefault("{}" if segment.startswith("{") else segment, {})
+            methods = node.setdefault("/", {})
+            if endpoint.method in methods:
+                raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")
+            methods[endpoint.method] = endpoint
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, tuple[str, ...]]:
+        """The endpoint and the varying segments. Raises a 404 or a 405."""
+        # Some clients end a path with a slash.
+        segments = path.rstrip("/").split("/")[1:]
+        allowed: set[str] = set()
+        for methods, varying in _walk(self._root, segments, 0, ()):
+            endpoint = methods.get(method)
+            if endpoint is not None:
+                return endpoint, varying
+            allowed.update(methods)
+        if allowed:
+            raise ApiError(405, "Method not allowed", headers={"Allow": ", ".join(sorted(allowed))})
+        raise not_found()
+
+
+def _walk(
+    node: dict[str, Any], segments: list[str], at: int, varying: tuple[str, ...]
+) -> Iterator[tuple[dict[str, Endpoint], tuple[str, ...]]]:
+    if at == len(segments):
+        if "/" in node:
+            yield node["/"], varying
+        return
+    segment = segments[at]
+    if segment in node and segment not in ("{}", "/"):
+        yield from _walk(node[segment], segments, at + 1, varying)
+    if segment and "{}" in node:
+        yield from _walk(node["{}"], segments, at + 1, (*varying, segment))
