@@ -83,7 +83,7 @@ def test_a_conversation_from_follow_to_bookmark(ann: Mastodon, bob: Mastodon) ->
     assert [one.id for one in ann.status_reblogged_by(post.id)] == [bob_id]
     assert {one.type for one in ann.notifications()} == {"favourite", "reblog", "mention", "follow"}
     assert [one.id for one in ann.timeline_hashtag("world")] == [post.id]
-    assert [one.id for one in ann.timeline_public()] == [post.id]
+    assert post.id in [one.id for one in ann.timeline_public()]
 
     assert not bob.status_unfavourite(post.id).favourited
     assert bob.status_unreblog(post.id).reblogs_count == 0

@@ -136,8 +136,10 @@ class Timelines:
                 home = await self._homes.read(viewer, page)
         except HomesUnavailableError:
             return None
-        if home is None or (len(home.ids) < page.limit and not home.whole):
-            # It is not there, or ends before the page does.
+        if home is None:
+            return None
+        if not home.whole and (page.rising or len(home.ids) < page.limit):
+            # It ends before the page does, or begins above it.
             return None
         return home
 
