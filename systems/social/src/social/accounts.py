@@ -21,7 +21,7 @@ from social.visibility import NAMES
 
 __all__ = ["COUNTS_TTL_S", "Accounts"]
 
-COUNTS_TTL_S = 5.0
+COUNTS_TTL_S = 60.0
 _ENTRIES_MAX = 20_000
 
 _COUNTS = {
@@ -46,7 +46,7 @@ _decode_fields = msgspec.json.Decoder(list[tuple[str, str]]).decode
 class _Entry(msgspec.Struct, frozen=True):
     version: int
     expires_s: float
-    body: msgspec.Raw
+    body: bytes
 
 
 class Accounts:
@@ -59,10 +59,10 @@ class Accounts:
         self._read_sql = _READ.format(counts=_COUNTS[counters])
         self._known: OrderedDict[int, _Entry] = OrderedDict()
 
-    async def entities(self, versions: Mapping[int, int]) -> dict[int, msgspec.Raw]:
+    async def entities(self, versions: Mapping[int, int]) -> dict[int, bytes]:
         """Encoded accounts by id; `versions` are those that the caller has just read."""
         now_s = time.monotonic()
-        found: dict[int, msgspec.Raw] = {}
+        found: dict[int, bytes] = {}
         missing: list[int] = []
         for identifier, version in versions.items():
             entry = self._known.get(identifier)
@@ -74,12 +74,12 @@ class Accounts:
             found.update(await self.fresh(missing))
         return found
 
-    async def fresh(self, identifiers: Iterable[int]) -> dict[int, msgspec.Raw]:
+    async def fresh(self, identifiers: Iterable[int]) -> dict[int, bytes]:
         """Encoded accounts by id, read now."""
         expires_s = time.monotonic() + COUNTS_TTL_S
-        found: dict[int, msgspec.Raw] = {}
+        found: dict[int, bytes] = {}
         for row in await self._database.fetch(self._read_sql, list(identifiers)):
-            body = msgspec.Raw(encode(Account(**self._shown(row))))
+            body = encode(Account(**self._shown(row)))
             found[row["id"]] = body
             self._known[row["id"]] = _Entry(row["version"], expires_s, body)
             self._known.move_to_end(row["id"])

@@ -104,7 +104,7 @@ class Notices:
                 type=KINDS[row[1]],
                 created_at=time_of(row[0]),
                 group_key=f"ungrouped-{row[0]}",
-                account=accounts[row[2]],
+                account=msgspec.Raw(accounts[row[2]]),
                 status=msgspec.Raw(statuses[row[3]].body) if row[3] is not None else None,
             )
             for row in rows

@@ -91,4 +91,4 @@ class People:
 
     async def _encoded(self, found: list[tuple[int, int]]) -> list[msgspec.Raw]:
         bodies = await self._accounts.entities(dict(found))
-        return [bodies[identifier] for identifier, _ in found if identifier in bodies]
+        return [msgspec.Raw(bodies[identifier]) for identifier, _ in found if identifier in bodies]

@@ -81,10 +81,24 @@ class Shown(msgspec.Struct, frozen=True):
         return self.wanted
 
 
-class _Static(msgspec.Struct, frozen=True):
-    version: int
-    status: StaticStatus
-    body: bytes
+class _Static:
+    """The unchanging part of a status, encoded, and joined with what its author was last."""
+
+    __slots__ = ("_account", "_body", "_joined", "status", "version")
+
+    def __init__(self, version: int, status: StaticStatus) -> None:
+        self.version = version
+        self.status = status
+        self._body = encode(status)[:-1]
+        self._account = b""
+        self._joined = b""
+
+    def with_account(self, account: bytes) -> bytes:
+        """Both, encoded; joined anew only if the account is another object than the last time."""
+        if self._account is not account:
+            self._account = account
+            self._joined = b'%s,"account":%s' % (self._body, account)
+        return self._joined
 
 
 class Reader:
@@ -123,50 +137,53 @@ class Reader:
 
         A share of what the viewer may not see, or does not want, is not there either.
         """
-        readable = {row[0]: row for row in rows if row[6]}
-        authors: dict[int, int] = {}
-        stale: list[int] = []
+        readable = [row for row in rows if row[6]]
+        accounts = await self._accounts.entities({row[2]: row[4] for row in readable})
         known = self._known
-        for row in readable.values():
-            authors[row[2]] = row[4]
+        stale = []
+        for row in readable:
             if row[5] is None:
                 static = known.get(row[0])
                 if static is None or static.version != row[3]:
                     stale.append(row[0])
-        accounts = await self._accounts.entities(authors)
         if stale:
             await self._read_statics(stale)
         found: dict[int, Shown] = {}
-        bodies: dict[int, bytes] = {}
-        for row in readable.values():
-            identifier = row[0]
-            if row[5] is not None or identifier not in known or row[2] not in accounts:
+        originals: dict[int, tuple[Any, bytes]] = {}
+        shares = []
+        for row in readable:
+            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility = row
+            if shared is not None:
+                if listed:
+                    shares.append(row)
                 continue
-            static = known[identifier]
-            body = _whole(static.body, accounts[row[2]], row, viewer, b"null")
-            bodies[identifier] = body
-            if row[1]:
+            static, account = known.get(identifier), accounts.get(author)
+            if static is None or account is None:
+                # Deleted since the statement that found it.
+                continue
+            body = _whole(static.with_account(account), mine, viewer, b"null")
+            originals[identifier] = (row, body)
+            if listed:
                 found[identifier] = Shown(
-                    identifier, row[2], body, row[7], row[15], (identifier, row[2], row[7])
+                    identifier, author, body, wanted, visibility, (identifier, author, wanted)
                 )
-        for row in readable.values():
-            if row[5] is None or not row[1] or row[5] not in bodies or row[2] not in accounts:
+        for row in shares:
+            identifier, _, author, _, _, shared, _, wanted, *_ = row
+            account = accounts.get(author)
+            if shared not in originals or account is None:
                 continue
-            original = readable[row[5]]
-            body = _whole(
-                self._shared(row[0], known[row[5]].status),
-                accounts[row[2]],
-                original,
-                viewer,
-                bodies[row[5]],
+            original, inner = originals[shared]
+            joined = b'%s,"account":%s' % (
+                self._shared(identifier, known[shared].status),
+                account,
             )
-            found[row[0]] = Shown(
-                row[0],
-                row[2],
-                body,
-                row[7] and original[7],
+            found[identifier] = Shown(
+                identifier,
+                author,
+                _whole(joined, original[8:15], viewer, inner),
+                wanted and original[7],
                 original[15],
-                (row[5], original[2], original[7]),
+                (shared, original[2], original[7]),
             )
         return found
 
@@ -193,7 +210,7 @@ class Reader:
     def remember(self, row: Any) -> None:
         """Render a row with the columns of `_STATICS` and keep it."""
         status = static_status(row, base_url=self._base_url, host=self._host)
-        self._known[row["id"]] = _Static(row["version"], status, encode(status)[:-1])
+        self._known[row["id"]] = _Static(row["version"], status)
         self._known.move_to_end(row["id"])
 
 
@@ -225,20 +242,30 @@ def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
     )
 
 
-def _whole(
-    static: bytes, account: msgspec.Raw, row: Any, viewer: int | None, reblog: bytes
-) -> bytes:
-    body = b'%s,"account":%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d' % (
+def _whole(static: bytes, mine: Sequence[Any], viewer: int | None, reblog: bytes) -> bytes:
+    """A status in full. `mine` are its three counts and what of it is the viewer's."""
+    replies, reblogs, favourites, favourited, reblogged, bookmarked, pinned = mine
+    # Sums over no rows are NULL.
+    counts = (
         static,
-        bytes(account),
-        max(row[8] or 0, 0),
-        max(row[9] or 0, 0),
-        max(row[10] or 0, 0),
+        replies if replies and replies > 0 else 0,
+        reblogs if reblogs and reblogs > 0 else 0,
+        favourites if favourites and favourites > 0 else 0,
     )
     if viewer is None:
-        return b'%s,"reblog":%s}' % (body, reblog)
+        return (
+            b'%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d,"reblog":%s}'
+            % (*counts, reblog)
+        )  # fmt: skip
     return (
-        b'%s,"favourited":%s,"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,'
-        b'"filtered":[],"reblog":%s}'
-        % (body, _BOOL[row[11]], _BOOL[row[12]], _BOOL[row[13]], _BOOL[row[14]], reblog)
+        b'%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d,"favourited":%s,'
+        b'"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,"filtered":[],"reblog":%s}'
+        % (
+            *counts,
+            _BOOL[favourited],
+            _BOOL[reblogged],
+            _BOOL[bookmarked],
+            _BOOL[pinned],
+            reblog,
+        )
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from systems_common.limits import Limit, LocalLimiter
 
-from social.api.parts import accounts_answer, statuses_answer
+from social.api.parts import accounts_answer, json_list, statuses_answer
 from social.entities import CredentialAccount, Relationship, TokenEntity, encode
 from social.errors import ApiError, forbidden, invalid, not_found
 from social.pages import Page, PageQuery, page_of
@@ -128,7 +128,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @endpoints.add("GET", "/api/v1/accounts/lookup", Lookup, who="anyone", scope="read:accounts")
-async def lookup(call: Call, asked: Lookup) -> msgspec.Raw:
+async def lookup(call: Call, asked: Lookup) -> Answer:
     """The account of a name."""
     name, at, host = asked.acct.lstrip("@").partition("@")
     if at and host != call.service.host:
@@ -138,7 +138,7 @@ async def lookup(call: Call, asked: Lookup) -> msgspec.Raw:
     )
     if found is None:
         raise not_found()
-    return (await call.service.accounts.fresh([found]))[found]
+    return Answer((await call.service.accounts.fresh([found]))[found])
 
 
 class AccountSearch(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,21 +179,21 @@ async def relationships(call: Call, asked: Ids) -> list[Relationship]:
 
 
 @endpoints.add("GET", "/api/v1/accounts", Ids, who="anyone", scope="read:accounts")
-async def several(call: Call, asked: Ids) -> list[msgspec.Raw]:
+async def several(call: Call, asked: Ids) -> Answer:
     """Accounts by their ids."""
     given = [asked.id] if isinstance(asked.id, str) else asked.id
     ids = [id_of(one) for one in dict.fromkeys(given)][:40]
     found = await call.service.accounts.fresh(ids)
-    return [found[one] for one in ids if one in found]
+    return Answer(json_list([found[one] for one in ids if one in found]))
 
 
 @endpoints.add("GET", "/api/v1/accounts/{id}", Empty, who="anyone", scope="read:accounts")
-async def show(call: Call, _: Empty) -> msgspec.Raw:
+async def show(call: Call, _: Empty) -> Answer:
     """One account."""
     found = await call.service.accounts.fresh([call.id])
     if call.id not in found:
         raise not_found()
-    return found[call.id]
+    return Answer(found[call.id])
 
 
 class AccountStatuses(PageQuery, frozen=True, kw_only=True):

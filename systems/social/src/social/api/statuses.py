@@ -247,7 +247,7 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
                 spoiler_text=row["spoiler"],
                 sensitive=row["sensitive"],
                 created_at=time_of(original) if written_s is None else timestamp(written_s),
-                account=account,
+                account=msgspec.Raw(account),
             )
 
     return list(versions())
