@@ -108,7 +108,7 @@ def test_every_endpoint_lets_in_whom_it_should(social: Social) -> None:
         assert (found["wrong scope"] == 403) == (name not in ANY_SCOPE), (name, found)
         if endpoint.who == "user":
             assert found["app"] == 422, (name, found)
-        if "/statuses/{id}" in name or "/notifications/{id}" in name:
+        if any(f"/{kind}/{{id}}" in name for kind in ("statuses", "notifications", "lists")):
             assert found["other user"] == 404, (name, found)
             assert found["anonymous"] in (401, 404), (name, found)
     assert owner.get(f"/statuses/{post}")["edited_at"] is None

@@ -230,3 +230,45 @@ def test_what_is_wrong_with_a_registration_is_said_by_field(social: Social) -> N
         "password",
         "email",
     }
+
+
+def test_a_list_is_made_filled_and_read(ann: Mastodon, social: Social) -> None:
+    dan, eli = register(social, "dan"), register(social, "eli")
+    made = ann.list_create("Friends", replies_policy="none")
+    assert [one.title for one in ann.lists()] == ["Friends"]
+    assert ann.timeline_list(made.id) == []
+    with pytest.raises(MastodonNotFoundError):
+        ann.list_accounts_add(made.id, [dan.me().id])
+    for api in (dan, eli):
+        ann.account_follow(api.me().id)
+    ann.list_accounts_add(made.id, [dan.me().id])
+    assert [one.username for one in ann.list_accounts(made.id)] == ["dan"]
+    post = dan.status_post("in the list")
+    eli.status_post("not in the list")
+    dan.status_reply(post, "a reply to myself")
+    dan.status_reply(ann.status_post("hello"), "a reply to somebody")
+    found = [one.content for one in ann.timeline_list(made.id)]
+    assert [text.rpartition("</span> ")[2] for text in found] == [
+        "a reply to myself</p>",
+        "<p>in the list</p>",
+    ]
+    assert ann.list_update(made.id, "Friends", "followed").replies_policy == "followed"
+    assert len(ann.timeline_list(made.id)) == 3
+    assert [one.id for one in ann.account_lists(dan.me().id)] == [made.id]
+    ann.account_unfollow(dan.me().id)
+    assert ann.list_accounts(made.id) == ann.timeline_list(made.id) == []
+    ann.list_delete(made.id)
+    assert ann.lists() == []
+
+
+def test_accounts_hashtags_and_statuses_are_found(ann: Mastodon, bob: Mastodon) -> None:
+    seen = ann.status_post("A quagga stood by the river #zoology")
+    mine = ann.status_post("My secret quagga", visibility="private")
+    ann.status_post("nothing of the kind")
+    assert [one.id for one in ann.search("quagga").statuses] == [mine.id, seen.id]
+    assert [one.id for one in bob.search("quagga -secret").statuses] == [seen.id]
+    assert [one.id for one in bob.search('"by the river"', result_type="statuses").statuses] == [
+        seen.id
+    ]
+    assert [one.name for one in bob.search("zool").hashtags] == ["zoology"]
+    assert bob.search("@ann", result_type="accounts").accounts[0].username == "Ann"

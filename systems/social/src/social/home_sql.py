@@ -12,7 +12,7 @@ from typing import Final
 
 from social.visibility import AT_HOME
 
-__all__ = ["FOLLOWED", "PULLED", "home_ids_sql"]
+__all__ = ["FOLLOWED", "LISTED", "LISTED_REPLIES", "PULLED", "home_ids_sql"]
 
 FOLLOWED: Final = """
     SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1
@@ -26,16 +26,37 @@ PULLED: Final = """
 one's own post is at home at once."""
 
 
-def home_ids_sql(followed: str, *, rising: bool = False) -> str:
-    """SQL for ids of one page. $1 viewer, $2 upper, $3 lower (both exclusive), $4 limit."""
+LISTED: Final = """
+    SELECT f.account_id, f.target_id, f.show_reblogs FROM follow AS f
+    JOIN list_member AS m ON m.account_id = f.account_id AND m.target_id = f.target_id
+    WHERE m.list_id = $5 AND m.account_id = $1"""
+"""Those in the list $5 of the viewer."""
+
+LISTED_REPLIES: Final = """(
+    s.in_reply_to_account_id IS NULL
+    OR s.in_reply_to_account_id = s.account_id
+    OR EXISTS (SELECT FROM list AS l WHERE l.id = $5 AND (l.replies = 2 OR l.replies = 1
+        AND (s.in_reply_to_account_id = $1 OR EXISTS (
+            SELECT FROM list_member WHERE list_id = l.id
+                AND target_id = s.in_reply_to_account_id))))
+)"""
+"""Which replies of those in the list stand in it."""
+
+
+def home_ids_sql(followed: str, *, rising: bool = False, rule: str = "true") -> str:
+    """SQL for ids of one page. $1 viewer, $2 upper, $3 lower (both exclusive), $4 limit.
+
+    `rule` is asked of each status `s` besides what is asked of every one at home.
+    """
     order, beyond, edge, extreme = (
         ("ASC", "<=", "$2 - 1", "max") if rising else ("DESC", ">=", "$3 + 1", "min")
     )
     one = f"""
         SELECT s.id FROM status AS s
-        WHERE s.account_id = f.target_id AND s.id < $2 AND s.id > $3 {{more}} AND {AT_HOME}
+        WHERE s.account_id = f.target_id AND s.id < $2 AND s.id > $3 {{more}}
+          AND {AT_HOME} AND {rule}
         ORDER BY s.id {order} LIMIT {{limit}}"""
-    few = one.format(more="", limit="(SELECT 5 + $4::bigint / count(*) FROM followed)")
+    few = one.format(more="", limit="(SELECT 5 + $4::bigint / greatest(count(*), 1) FROM followed)")
     all_of = one.format(more=f"AND s.id {beyond} bound.id", limit="$4")
     return f"""
 WITH followed AS MATERIALIZED ({followed}),

@@ -14,20 +14,20 @@ from social.entities import Notification, time_of
 from social.pages import Page, Paging, paged
 from social.statuses import Reader
 
-__all__ = ["KINDS", "Notices"]
+__all__ = ["COLUMNS", "KINDS", "SOURCE", "Notices"]
 
 KINDS = ("mention", "reblog", "favourite", "follow", "follow_request", "status")
 
 # What was told before somebody was blocked or muted is not shown either; `n.sender_id` stands where
 # the rule of statuses has their author.
-_SOURCE = """FROM notification AS n JOIN account AS a ON a.id = n.sender_id
+SOURCE = """FROM notification AS n JOIN account AS a ON a.id = n.sender_id
 WHERE n.account_id = $1 AND n.kind = ANY($5::smallint[])
   AND ($6::bigint IS NULL OR n.sender_id = $6)
   AND NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = n.sender_id)
   AND NOT EXISTS (SELECT FROM block WHERE account_id = n.sender_id AND target_id = $1)
   AND NOT EXISTS (SELECT FROM mute WHERE account_id = $1 AND target_id = n.sender_id
                       AND notifications AND (expires_at IS NULL OR expires_at > now()))"""
-_COLUMNS = "n.id, n.kind, n.sender_id, n.status_id, a.version"
+COLUMNS = "n.id, n.kind, n.sender_id, n.status_id, a.version"
 
 
 class Notices:
@@ -40,7 +40,7 @@ class Notices:
         self._accounts = accounts
         self._reader = reader
         self._sql = cache(
-            lambda rising: paged(_COLUMNS, _SOURCE, "n.id", rising=rising, paging=paging)
+            lambda rising: paged(COLUMNS, SOURCE, "n.id", rising=rising, paging=paging)
         )
 
     async def page(

@@ -15,31 +15,52 @@ from social.pages import Page, Paging, paged
 __all__ = ["LISTS", "People"]
 
 _UNBLOCKED = """
-  AND NOT EXISTS (SELECT FROM block WHERE account_id = a.id AND target_id = $1)
-  AND NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = a.id)"""
+  AND NOT EXISTS (SELECT FROM block WHERE account_id = {who} AND target_id = $1)
+  AND NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = {who})"""
+
+
+def _list_sql(who: str, source: str, *, unblocked: bool = False) -> tuple[str, str]:
+    # The version is looked up for the accounts of the page alone; a join would tempt the planner
+    # to read all there are.
+    columns = f"r.id, {who}, (SELECT version FROM account WHERE id = {who})"
+    return columns, source + (_UNBLOCKED.format(who=who) if unblocked else "")
+
 
 # $1 the viewer, $5 what the list is of. Of the lists of others those are left out who block the
 # viewer or whom the viewer blocks.
 LISTS = {
-    "followers": f"""FROM follow AS r JOIN account AS a ON a.id = r.account_id
-        WHERE r.target_id = $5 {_UNBLOCKED}""",
-    "following": f"""FROM follow AS r JOIN account AS a ON a.id = r.target_id
-        WHERE r.account_id = $5 {_UNBLOCKED}""",
-    "blocks": """FROM block AS r JOIN account AS a ON a.id = r.target_id WHERE r.account_id = $5
-        AND $1::bigint = $5""",
-    "mutes": """FROM mute AS r JOIN account AS a ON a.id = r.target_id
-        WHERE r.account_id = $5 AND $1::bigint = $5
-          AND (r.expires_at IS NULL OR r.expires_at > now())""",
-    "follow_requests": """FROM follow_request AS r JOIN account AS a ON a.id = r.account_id
-        WHERE r.target_id = $5 AND $1::bigint = $5""",
-    "favourited_by": f"""FROM favourite AS r JOIN account AS a ON a.id = r.account_id
-        WHERE r.status_id = $5 {_UNBLOCKED}""",
-    "reblogged_by": f"""FROM status AS r JOIN account AS a ON a.id = r.account_id
-        WHERE r.reblog_of_id = $5 {_UNBLOCKED}""",
+    "followers": _list_sql(
+        "r.account_id", "FROM follow AS r WHERE r.target_id = $5", unblocked=True
+    ),
+    "following": _list_sql(
+        "r.target_id", "FROM follow AS r WHERE r.account_id = $5", unblocked=True
+    ),
+    "blocks": _list_sql(
+        "r.target_id", "FROM block AS r WHERE r.account_id = $5 AND $1::bigint = $5"
+    ),
+    "mutes": _list_sql(
+        "r.target_id",
+        """FROM mute AS r WHERE r.account_id = $5 AND $1::bigint = $5
+           AND (r.expires_at IS NULL OR r.expires_at > now())""",
+    ),
+    "follow_requests": _list_sql(
+        "r.account_id", "FROM follow_request AS r WHERE r.target_id = $5 AND $1::bigint = $5"
+    ),
+    "favourited_by": _list_sql(
+        "r.account_id", "FROM favourite AS r WHERE r.status_id = $5", unblocked=True
+    ),
+    "list": _list_sql(
+        "r.target_id", "FROM list_member AS r WHERE r.list_id = $5 AND r.account_id = $1"
+    ),
+    "reblogged_by": _list_sql(
+        "r.account_id", "FROM status AS r WHERE r.reblog_of_id = $5", unblocked=True
+    ),
 }
+"""Columns (id in the list, account, its version) and source of each list."""
+
 _SEARCH = f"""
 SELECT a.id, a.version FROM account AS a
-WHERE lower(a.username || ' ' || a.display_name) LIKE $2 {_UNBLOCKED}
+WHERE lower(a.username || ' ' || a.display_name) LIKE $2 {_UNBLOCKED.format(who="a.id")}
   AND (NOT $5 OR EXISTS (SELECT FROM follow WHERE account_id = $1 AND target_id = a.id))
 ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
 
@@ -59,9 +80,7 @@ class People:
         self._database = database
         self._accounts = accounts
         self._sql: Callable[[str, bool], str] = cache(
-            lambda name, rising: paged(
-                "r.id, a.id, a.version", LISTS[name], "r.id", rising=rising, paging=paging
-            )
+            lambda name, rising: paged(*LISTS[name], "r.id", rising=rising, paging=paging)
         )
 
     async def page(self, name: str, viewer: int | None, of: int, page: Page) -> AccountPage | None:

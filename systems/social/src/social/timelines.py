@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
-from social.home_sql import FOLLOWED, PULLED, home_ids_sql
+from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, PULLED, home_ids_sql
 from social.homes import ENTRIES_MAX, Home, Homes, HomesUnavailableError
 from social.pages import Page, Paging, paged
 from social.statuses import Reader, Shown
@@ -84,6 +84,7 @@ class Timelines:
         # The same texts are asked for again and again; making one costs more than a look-up.
         self._sql = cache(self._made_sql)
         self._home_sql = cache(self._made_home_sql)
+        self._list_sql = cache(self._made_list_sql)
 
     async def statuses(
         self,
@@ -91,13 +92,15 @@ class Timelines:
         page: Page,
         source: str,
         *arguments: Any,
+        key: str = "s.id",
         wanted_from: int | None = None,
     ) -> Slice | None:
         """A page of the statuses `s` of `FROM … WHERE …`; its own arguments begin at $5.
 
-        Those of the account `wanted_from` are wanted even if it is muted or blocked.
+        `key` is the column of an index that has their ids in order. Those of the account
+        `wanted_from` are wanted even if it is muted or blocked.
         """
-        sql = self._sql(source, page.rising)
+        sql = self._sql(source, key, page.rising)
 
         async def read(part: Page) -> Round:
             rows = await self._database.fetch(
@@ -113,6 +116,18 @@ class Timelines:
         async def read(part: Page) -> Round:
             cached = await self._cached(viewer, part)
             return await self._home_round(viewer, part, cached)
+
+        return await fill(page, read)
+
+    async def of_list(self, viewer: int, list_id: int, page: Page) -> Slice | None:
+        """A page of the statuses of those in a list of the viewer's."""
+        sql = self._list_sql(page.rising)
+
+        async def read(part: Page) -> Round:
+            rows = await self._database.fetch(
+                sql, viewer, part.upper, part.lower, part.limit, list_id
+            )
+            return await self._round(rows, viewer, part)
 
         return await fill(page, read)
 
@@ -182,9 +197,15 @@ class Timelines:
         ]
         return Round(statuses, listed[-1] if len(listed) >= page.limit else None)
 
-    def _made_sql(self, source: str, rising: bool) -> str:
-        chosen = paged("s.id, s.reblog_of_id", source, "s.id", rising=rising, paging=self._paging)
+    def _made_sql(self, source: str, key: str, rising: bool) -> str:
+        chosen = paged("s.id, s.reblog_of_id", source, key, rising=rising, paging=self._paging)
         return self._reader.rows_sql(chosen)
+
+    def _made_list_sql(self, rising: bool) -> str:
+        ids = home_ids_sql(LISTED, rising=rising, rule=LISTED_REPLIES)
+        return self._reader.rows_sql(
+            f"SELECT s.id, s.reblog_of_id FROM ({ids}) AS x JOIN status AS s USING (id)"
+        )
 
     def _made_home_sql(self, of_all: bool, rising: bool) -> str:
         pulled = home_ids_sql(FOLLOWED if of_all else PULLED, rising=rising)

@@ -8,7 +8,7 @@ from social.pages import PageQuery, Paging, page_of, paged
 from social.text import hashtags_of
 from social.web.routing import Answer, Call, Endpoints
 
-__all__ = ["endpoints"]
+__all__ = ["PUBLIC", "TAG", "endpoints"]
 
 endpoints = Endpoints()
 
@@ -29,11 +29,11 @@ class TagQuery(PublicQuery, frozen=True, kw_only=True):
     none: list[str] = []
 
 
-_PUBLIC = """FROM status AS s
+PUBLIC = """FROM status AS s
 WHERE s.visibility = 0 AND s.reblog_of_id IS NULL
   AND (s.in_reply_to_account_id IS NULL OR s.in_reply_to_account_id = s.account_id)"""
 
-_TAG = """FROM status_tag AS t JOIN status AS s ON s.id = t.status_id
+TAG = """FROM status_tag AS t JOIN status AS s ON s.id = t.status_id
 WHERE t.name = $5 AND s.visibility = 0
   AND NOT EXISTS (SELECT FROM unnest($6::text[]) AS x (name) WHERE NOT EXISTS (
       SELECT FROM status_tag WHERE name = x.name AND status_id = s.id))
@@ -59,7 +59,7 @@ async def public(call: Call, asked: PublicQuery) -> Answer:
     page = page_of(asked)
     if asked.remote or asked.only_media:
         return Answer(b"[]")
-    return statuses_answer(call, await call.service.timelines.statuses(call.viewer, page, _PUBLIC))
+    return statuses_answer(call, await call.service.timelines.statuses(call.viewer, page, PUBLIC))
 
 
 @endpoints.add(
@@ -77,10 +77,11 @@ async def tag(call: Call, asked: TagQuery) -> Answer:
     found = await call.service.timelines.statuses(
         call.viewer,
         page,
-        _TAG if one else _TAGS,
+        TAG if one else _TAGS,
         names[0] if one else names,
         _tags(asked.all),
         _tags(asked.none),
+        key="t.status_id" if one else "s.id",
     )
     return statuses_answer(call, found)
 

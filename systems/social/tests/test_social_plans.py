@@ -1,0 +1,142 @@
+"""Every list reads what it shows and little more, on any page, among 100,000 statuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from social.api.search import FOUND
+from social.api.timelines import PUBLIC, TAG
+from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql
+from social.notices import COLUMNS, SOURCE
+from social.pages import paged
+from social.people import LISTS
+from social.testing import migrated_database, on_database
+from social.visibility import READABLE
+from systems_common.testing import EmbeddedServer
+
+STATUSES, ACCOUNTS = 100_000, 4_000
+VIEWER = 7
+MIDDLE = STATUSES // 2
+
+# Account n follows the twenty after it, and all follow account 5; a hundred ask to follow 7. Each
+# writes 25 statuses. The first hundred favourite, bookmark and are told of the first 200 statuses;
+# 200 share status 5. Everybody blocks five and mutes five.
+FILL = f"""
+INSERT INTO account (id, username) SELECT n, 'u' || n FROM generate_series(1, {ACCOUNTS}) AS n;
+INSERT INTO follow (id, account_id, target_id)
+    SELECT n * 100 + k, n, 1 + (n + k) % {ACCOUNTS}
+    FROM generate_series(1, {ACCOUNTS}) AS n, generate_series(0, 19) AS k;
+INSERT INTO follow (id, account_id, target_id)
+    SELECT 1000000 + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
+INSERT INTO follow_request (id, account_id, target_id)
+    SELECT n, n, 7 FROM generate_series(1000, 1100) AS n;
+INSERT INTO status (id, account_id, visibility, text)
+    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END
+    FROM generate_series(1, {STATUSES}) AS n;
+INSERT INTO status (id, account_id, visibility, reblog_of_id)
+    SELECT 1000000 + n, n, 0, 5 FROM generate_series(1, 200) AS n;
+INSERT INTO status_tag (name, status_id)
+    SELECT 'often', n FROM generate_series(1, {STATUSES}, 4) AS n;
+INSERT INTO favourite (id, account_id, status_id)
+    SELECT n * 1000 + s, n, s FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
+INSERT INTO bookmark SELECT * FROM favourite;
+INSERT INTO notification (id, account_id, sender_id, kind, status_id)
+    SELECT n * 1000 + s, n, 1 + (n + s) % {ACCOUNTS}, 2, s
+    FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
+INSERT INTO list (id, account_id, title) VALUES (1, 7, 'List');
+INSERT INTO list_member SELECT id, 1, 7, target_id FROM follow WHERE account_id = 7;
+INSERT INTO block (id, account_id, target_id)
+    SELECT n * 100 + k, n, 500 + k FROM generate_series(1, {ACCOUNTS}) AS n,
+    generate_series(1, 5) AS k WHERE n <> 500 + k;
+INSERT INTO mute (id, account_id, target_id) SELECT id, account_id, target_id + 100 FROM block
+    WHERE account_id <> target_id + 100;
+"""
+
+
+def statuses_sql(source: str, key: str = "s.id") -> str:
+    return paged("s.id", source, key, rising=False, paging="keyset")
+
+
+def of_table(table: str) -> str:
+    source = f"FROM {table} AS r WHERE r.account_id = $1"
+    return paged("r.id, r.status_id", source, "r.id", rising=False, paging="keyset")
+
+
+# The statement, its own arguments, and where the page begins.
+PEOPLE = {
+    f"people: {name}": (
+        paged(*LISTS[name], "r.id", rising=False, paging="keyset"),
+        ({"list": 1, "followers": 5, "favourited_by": 5, "reblogged_by": 5}.get(name, VIEWER),),
+        1 << 40,
+    )
+    for name in LISTS
+}
+READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
+    "account": (statuses_sql("FROM status AS s WHERE s.account_id = $5 AND $1 > 0"), (9,), MIDDLE),
+    "public": (statuses_sql(f"{PUBLIC} AND {READABLE}"), (), MIDDLE),
+    "tag": (statuses_sql(f"{TAG} AND {READABLE}", "t.status_id"), ("often", [], []), MIDDLE),
+    "favourites": (of_table("favourite"), (), 1 << 40),
+    "bookmarks": (of_table("bookmark"), (), 1 << 40),
+    "notifications": (
+        paged(COLUMNS, SOURCE, "n.id", rising=False, paging="keyset"),
+        ([0, 1, 2, 3, 4, 5], None),
+        1 << 40,
+    ),
+    "home": (home_ids_sql(FOLLOWED), (), MIDDLE),
+    "list": (home_ids_sql(LISTED, rule=LISTED_REPLIES), (1,), MIDDLE),
+    # All that has the words is read, and sorted; nothing else is.
+    "search": (statuses_sql(f"{FOUND} AND {READABLE}"), ("rare", None), 1 << 40),
+    **PEOPLE,
+}
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: EmbeddedServer) -> str:
+    url = postgres.url.rpartition("/")[0] + "/" + migrated_database(postgres.url)
+
+    async def fill(connection: Any) -> None:
+        await connection.execute(FILL)
+        await connection.execute("VACUUM ANALYZE")
+
+    on_database(url, fill)
+    return url
+
+
+def rows_read(plan: dict[str, Any]) -> float:
+    """Rows that the scans of a plan looked at, passed on or not."""
+    mine = 0.0
+    if "Scan" in plan["Node Type"] and plan["Node Type"] != "CTE Scan":
+        removed = plan.get("Rows Removed by Filter", 0) + plan.get(
+            "Rows Removed by Index Recheck", 0
+        )
+        mine = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
+    return mine + sum(map(rows_read, plan.get("Plans", [])))
+
+
+def outline(plan: dict[str, Any], depth: int = 0) -> str:
+    """The nodes of a plan, a line each."""
+    line = (
+        f"{' ' * depth}{plan['Node Type']} {plan.get('Index Name', plan.get('Relation Name', ''))}"
+        f" rows {plan['Actual Rows']} × {plan['Actual Loops']},"
+        f" removed {plan.get('Rows Removed by Filter', 0)}\n"
+    )
+    return line + "".join(outline(part, depth + 1) for part in plan.get("Plans", []))
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_page_reads_little_more_than_it_shows(filled: str, name: str) -> None:
+    sql, arguments, upper = READS[name]
+
+    async def explain(connection: Any) -> Any:
+        return await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", VIEWER, upper, -1, 20, *arguments
+        )
+
+    plan = json.loads(on_database(filled, explain))[0]["Plan"]
+    assert plan["Actual Rows"] > 0
+    # A home reads a few of each of the 21 whose statuses stand there, twice; others 20 rows, with
+    # a look-up or two for each.
+    most = 21 * 30 if name in ("home", "list") else 200
+    assert rows_read(plan) <= most, outline(plan)
