@@ -14,6 +14,7 @@ from social.web.routing import Endpoint
 # Endpoints that anybody may call without a token; all others need one.
 OPEN = {
     "GET /health",
+    "GET /api/openapi.json",
     "GET /health/live",
     "GET /health/ready",
     "GET /assets/{name}",

@@ -11,10 +11,11 @@ from social.api import (
     statuses,
     timelines,
 )
+from social.api.described import describing
 
 __all__ = ["ENDPOINTS"]
 
-ENDPOINTS = [
+_DESCRIBED = [
     endpoint
     for group in (
         instance,
@@ -29,4 +30,5 @@ ENDPOINTS = [
     )
     for endpoint in group.endpoints.all
 ]
+ENDPOINTS = [*_DESCRIBED, *describing(_DESCRIBED).all]
 """Every endpoint there is."""
