@@ -85,6 +85,18 @@ class LoginProgress(Event, frozen=True):
     total: int
 
 
+class GrowthProgress(Event, frozen=True):
+    """A clone of the database grows: so many rows of a table are there, of `total_rows`.
+
+    `step` says what is being done: copying, indexing, tidying up, checking.
+    """
+
+    table: str
+    step: str
+    rows: int
+    total_rows: int
+
+
 class Warned(Event, frozen=True):
     """Something the reader should know that does not end the run."""
 
@@ -108,6 +120,7 @@ AnyEvent: TypeAlias = (
     | PhaseFinished
     | LoadProgress
     | LoginProgress
+    | GrowthProgress
     | Warned
     | RunFinished
 )

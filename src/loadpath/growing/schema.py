@@ -30,16 +30,18 @@ ColumnKind: TypeAlias = Literal[
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column, and what its values are like where that matters to copies of them.
 
-    `type` is as PostgreSQL writes it. `lowest` and `highest` are of an integer, numeric or float
-    column, `earliest_s` and `latest_s` (Unix time) of dates and timestamps and their ranges,
-    `shortest` and `longest` (characters) of texts; None: all its values are NULL, or nobody
-    looked. `length_max` is the declared limit in characters. `time_ordered`: UUIDs of a version
-    that begins with a time.
+    `type` is as PostgreSQL writes it, `base` what is under a domain. `lowest` and `highest` are of
+    an integer, numeric or float column, `earliest_s` and `latest_s` (Unix time) of dates, times and
+    ranges of them, `shortest` and `longest` (characters, bytes) of texts and bytes; None: all its
+    values are NULL, or nobody looked. `unbounded`: some range is. `length_max` is the declared
+    limit in characters. `generated` is the expression that makes it. `time_ordered`: UUIDs of a
+    version that begins with a time. `numbered`: a sequence or an identity numbers it.
     """
 
     name: str
     type: str
     kind: ColumnKind
+    base: str = ""
     not_null: bool = False
     generated: str | None = None
     length_max: int | None = None
@@ -53,7 +55,6 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     unbounded: bool = False
     time_ordered: bool = False
     numbered: bool = False
-    """Whether a sequence or an identity numbers it."""
 
     @property
     def sql(self) -> str:
@@ -90,11 +91,17 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     index_bytes: int = 0
     largest_index_bytes: int = 0
+    partitioned: bool = False
     partitions: tuple[Partition, ...] = ()
     partition_columns: tuple[str, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     foreign: bool = False
     extension: str | None = None
+
+    @property
+    def whole(self) -> str:
+        """The SQL of all its own rows; those of a table that inherits from it are that one's."""
+        return self.sql if self.partitioned else f"ONLY {self.sql}"
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises `KeyError`."""
@@ -122,8 +129,7 @@ class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One element of an index: a column, or an expression over `columns`. `operator` of exclusions.
-    """
+    """An element of an index: a column, or an expression over `columns`. `operator`: exclusions."""
 
     columns: tuple[str, ...]
     expression: str | None = None
@@ -131,8 +137,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Unique(msgspec.Struct, frozen=True, kw_only=True):
-    """A primary key, a unique constraint or a unique index; `where` is a partial one's condition.
-    """
+    """A primary key, unique constraint or unique index; `where` is a partial one's condition."""
 
     name: str
     table: str

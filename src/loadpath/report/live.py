@@ -14,6 +14,7 @@ from rich.status import Status
 
 from loadpath.events import (
     AnyEvent,
+    GrowthProgress,
     LoadProgress,
     LoginProgress,
     PhaseFinished,
@@ -21,7 +22,7 @@ from loadpath.events import (
     RunFinished,
 )
 from loadpath.report.outside import strip_controls
-from loadpath.report.progress import PlainLines, logins_line, rate_line
+from loadpath.report.progress import PlainLines, growth_line, logins_line, rate_line
 
 
 class LiveLine:
@@ -49,6 +50,8 @@ class LiveLine:
                 self._show(f"{self._phase} · {rate_line(event)}{left}")
             case LoginProgress():
                 self._show(f"{self._phase} · {logins_line(event)}".removeprefix(" · "))
+            case GrowthProgress():
+                self._show(f"{self._phase} · {growth_line(event)}".removeprefix(" · "))
             case RunFinished():
                 self.close()
             case PhaseFinished():

@@ -8,6 +8,7 @@ import msgspec
 
 from loadpath.events import (
     AnyEvent,
+    GrowthProgress,
     LoadProgress,
     LoginProgress,
     PartReady,
@@ -69,6 +70,8 @@ class PlainLines:
                 return "    " + rate_line(event)
             case LoginProgress() if self._verbose:
                 return "    " + logins_line(event)
+            case GrowthProgress() if self._verbose:
+                return "    " + growth_line(event)
         return None
 
 
@@ -92,3 +95,8 @@ def rate_line(event: LoadProgress) -> str:
 def logins_line(event: LoginProgress) -> str:
     """How many identities are logged in."""
     return f"{event.done:,} of {event.total:,} identities logged in"
+
+
+def growth_line(event: GrowthProgress) -> str:
+    """How far a table has grown."""
+    return f"{event.table}: {event.step}, {event.rows:,} of {event.total_rows:,} rows"

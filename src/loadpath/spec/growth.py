@@ -11,8 +11,7 @@ Multiplies: TypeAlias = Literal["users", "history", "both", "none"]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """`columns` of `table` hold those of `parent`, though no foreign key of the database says so.
-    """
+    """`columns` of `table` hold those of `parent`, though no foreign key says so."""
 
     table: str
     columns: tuple[str, ...]
