@@ -111,6 +111,7 @@ def tables() -> dict[str, type[msgspec.Struct]]:
         '## `[operations."NAME"]`': document.OperationTable,
         "## `[objective]`": document.ObjectiveTable,
         "## `[knobs.NAME]`": document.KnobTable,
+        "## `[growth]`": document.GrowthTable,
     }
 
 

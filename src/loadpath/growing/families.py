@@ -61,7 +61,7 @@ def families(schema: Schema, growth: Growth | None = None) -> Families:
     growth = growth or Growth()
     names = [table.name for table in schema.tables]
     for key, name in [*(("root", r) for r in growth.root), *(("tables", t) for t in growth.tables)]:
-        _check(key, name, names)
+        check_known(f"[growth] {key}", "table", name, names)
     roots = growth.root or _roots(schema)
     found = {table.name: _member(schema, table, roots) for table in schema.tables}
     for name, multiplies in growth.tables.items():
@@ -76,16 +76,17 @@ def families(schema: Schema, growth: Growth | None = None) -> Families:
     return Families(tuple(roots), tuple(ranked))
 
 
-def _check(key: str, name: str, names: Iterable[str]) -> None:
-    known = list(names)
-    if name in known:
+def check_known(where: str, what: str, name: str, known: Iterable[str]) -> None:
+    """Raise `ConfigurationError`, with the nearest, for a name that the database does not have."""
+    names = sorted(known)
+    if name in names:
         return
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     raise ConfigurationError(
-        f"[growth] {key}: the database has no table {name}"
+        f"{where}: the database has no {what} {name}"
         + (f"; did you mean {near[0]}?" if near else ""),
         key="growth",
-        advice=None if near else f"Its tables: {', '.join(sorted(known)) or 'none'}",
+        advice=None if near else f"There are: {', '.join(names) or 'none'}",
     )
 
 

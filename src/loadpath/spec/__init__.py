@@ -2,6 +2,7 @@
 
 from loadpath.spec.dependency import Dependency, DependencyKind
 from loadpath.spec.flows import load_flows
+from loadpath.spec.growth import Growth
 from loadpath.spec.knob import Knob
 from loadpath.spec.loading import load
 from loadpath.spec.objective import Objective, QuantileLimit
@@ -25,6 +26,7 @@ __all__ = [
     "DeclaredRequest",
     "Dependency",
     "DependencyKind",
+    "Growth",
     "KeySet",
     "Knob",
     "Objective",

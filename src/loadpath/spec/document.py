@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from loadpath.spec import quantities
 from loadpath.spec.dependency import DependencyKind
+from loadpath.spec.growth import Multiplies
 
 # `read` turns the text into a figure; the check calls it, so that the error is about the key.
 Duration: TypeAlias = Annotated[
@@ -183,6 +184,17 @@ class OperationTable(Table, frozen=True):
     objective: ObjectiveTable | None = None
 
 
+class GrowthTable(Table, frozen=True):
+    """`[growth]`."""
+
+    database: str | None = None
+    root: str | list[str] = []
+    tables: dict[str, Multiplies] = {}
+    references: dict[str, str] = {}
+    seed: Command | None = None
+    n: Count | None = None
+
+
 class ServiceFile(Table, frozen=True):
     """The whole file: every table of `loadpath.toml`, or of `[tool.loadpath]`."""
 
@@ -192,3 +204,4 @@ class ServiceFile(Table, frozen=True):
     objective: ObjectiveTable | None = None
     operations: dict[str, OperationTable] = {}
     knobs: dict[str, KnobTable] = {}
+    growth: GrowthTable | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from loadpath.flow import FlowMark, LoginMark
-from loadpath.spec.build import build_service, build_workload
+from loadpath.spec.build import build_growth, build_service, build_workload
 from loadpath.spec.check import check
 from loadpath.spec.document import ServiceFile
 from loadpath.spec.flows import load_flows
@@ -52,12 +52,14 @@ def load(
                 source.apply(setting, known=flows)
         check(source.tree, ServiceFile)
         file = msgspec.convert(source.tree, ServiceFile)
+        service = build_service(file, source.directory)
         return Setup(
-            service=build_service(file, source.directory),
+            service=service,
             workload=build_workload(file, source.directory, flows_path, flows, login=login),
             seed=seed,
             allow_hosts=tuple(allow_hosts),
             allow_writes=allow_writes,
+            growth=build_growth(file.growth, service.dependencies),
         )
     except Problem as problem:
         raise source.error(problem) from None

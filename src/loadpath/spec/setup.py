@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from loadpath.spec.growth import Growth
 from loadpath.spec.keeping import KeepRule
 from loadpath.spec.service import Service
 from loadpath.spec.workload import Workload
@@ -20,7 +21,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     these rules say (without any it passes everything on); None: there is none. `seed` fixes the
     schedule, the keys and the flows' random numbers.
     `allow_hosts` are hosts besides this machine that may be driven; `allow_writes` permits prepare,
-    seed and writing operations against a dependency given by URL.
+    seed and writing operations against a dependency given by URL. `growth` is what the user says of
+    how the data grow.
     """
 
     service: Service
@@ -33,6 +35,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     allow_hosts: tuple[str, ...] = ()
     allow_writes: bool = False
+    growth: Growth = Growth()
 
     @property
     def worker_count(self) -> int:

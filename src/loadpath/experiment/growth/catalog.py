@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from loadpath.experiment.growth import catalog_queries as ask
+from loadpath.growing.families import check_known
 from loadpath.growing.schema import (
     Check,
     Column,
@@ -49,7 +50,8 @@ async def read_schema(connection: asyncpg.Connection, growth: Growth | None = No
     """Everything that growing that database has to know. Reads every table once; changes nothing.
 
     `growth` brings the references that the database has no foreign keys for. Raises
-    `asyncpg.PostgresError` where the user may not read.
+    `ConfigurationError` when they name what is not there, `asyncpg.PostgresError` where the user
+    may not read.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         names = await _names(connection)
@@ -57,7 +59,7 @@ async def read_schema(connection: asyncpg.Connection, growth: Growth | None = No
         exclusions = await _exclusions(connection, names, columns)
         uniques = await _uniques(connection, names, columns)
         keys = await _foreign_keys(connection, names)
-        keys += _declared(growth or Growth())
+        keys += _declared(growth or Growth(), columns)
         sequences = await _sequences(connection, names)
         columns = _numbered(columns, sequences)
         wanted = _wanted(columns, uniques, exclusions, keys)
@@ -192,7 +194,14 @@ async def _foreign_keys(connection: asyncpg.Connection, names: dict[int, str]) -
     ]
 
 
-def _declared(growth: Growth) -> list[ForeignKey]:
+def _declared(growth: Growth, columns: dict[str, tuple[Column, ...]]) -> list[ForeignKey]:
+    where = "[growth] references"
+    for each in growth.references:
+        for table, named in ((each.table, each.columns), (each.parent, each.parent_columns)):
+            check_known(where, "table", table, columns)
+            for name in named:
+                there = [column.name for column in columns[table]]
+                check_known(f"{where}: {table}", "column", name, there)
     return [
         ForeignKey(
             name=f"{each.table} → {each.parent} of [growth]",

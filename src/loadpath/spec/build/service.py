@@ -37,7 +37,7 @@ _PEER = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})")
 def build_service(file: ServiceFile, directory: Path) -> Service:
     """The service of a checked file. Raises `Problem`."""
     table = file.service
-    start = _command(table.start, ("service", "start"))
+    start = command(table.start, ("service", "start"))
     env = _texts(table.env)
     _check_fields(start, ("service", "start"), START_FIELDS)
     for name, text in env.items():
@@ -117,8 +117,8 @@ def _dependency(name: str, table: DependencyTable) -> Dependency:
         kind=table.kind,
         env=env,
         url=table.url,
-        prepare=None if table.prepare is None else _command(table.prepare, (*path, "prepare")),
-        seed=None if table.seed is None else _command(table.seed, (*path, "seed")),
+        prepare=None if table.prepare is None else command(table.prepare, (*path, "prepare")),
+        seed=None if table.seed is None else command(table.seed, (*path, "seed")),
         settings=_texts(table.settings),
         extensions=tuple(table.extensions),
     )
@@ -203,7 +203,7 @@ def _braced(names: Iterable[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in names)
 
 
-def _command(written: str | list[str], path: KeyPath) -> tuple[str, ...]:
+def command(written: str | list[str], path: KeyPath) -> tuple[str, ...]:
     """The words of a command, split as a shell would; no shell runs it."""
     try:
         words = shlex.split(written) if isinstance(written, str) else written
