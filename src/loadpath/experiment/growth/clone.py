@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,11 @@ PREFIX = "loadpath_growth_"
 # Up to here, reading the template through the log is quicker than two checkpoints and a copy.
 _SMALL_BYTES = 100_000_000
 _TIMEOUT_S = 10.0
+_OTHERS_TIMEOUT_S = 1.0
+_OTHERS = """
+SELECT DISTINCT coalesce(nullif(application_name, ''), usename::text, 'somebody')
+FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend' ORDER BY 1
+"""
 _MAINTENANCE = "postgres"
 
 
@@ -120,6 +126,7 @@ def _free(folder: str) -> int:
 async def _create(connection: asyncpg.Connection, running: RunningDependency, name: str) -> None:
     source = running.name
     try:
+        await _wait_for_others(connection, source)
         here = await connection.fetchval("SELECT pg_database_size($1::text::name)", source)
         major = connection.get_server_version().major
         how = "WAL_LOG" if here <= _SMALL_BYTES else "FILE_COPY"
@@ -128,10 +135,7 @@ async def _create(connection: asyncpg.Connection, running: RunningDependency, na
             f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(source)}{strategy}"
         )
     except asyncpg.ObjectInUseError:
-        raise WouldNotRunError(
-            f"the database {source} cannot be cloned: somebody is connected to it",
-            advice="A template must have no connections. Stop what uses it, the service too.",
-        ) from None
+        raise _in_use(source, "somebody") from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise WouldNotRunError(
             f"the database {source} cannot be cloned: {error}",
@@ -139,6 +143,22 @@ async def _create(connection: asyncpg.Connection, running: RunningDependency, na
         ) from None
     except asyncpg.DiskFullError as error:
         raise WouldNotRunError(f"the database {source} cannot be cloned: {error}") from None
+
+
+async def _wait_for_others(connection: asyncpg.Connection, source: str) -> None:
+    """Raise when others are connected. What was closed just now may take a moment to be gone."""
+    deadline_s = time.monotonic() + _OTHERS_TIMEOUT_S
+    while others := await connection.fetch(_OTHERS, source):
+        if time.monotonic() > deadline_s:
+            raise _in_use(source, ", ".join(row[0] for row in others))
+        await asyncio.sleep(0.02)
+
+
+def _in_use(source: str, who: str) -> WouldNotRunError:
+    return WouldNotRunError(
+        f"the database {source} cannot be cloned: {who} is connected to it",
+        advice="A template must have no connections. Stop what uses it, the service too.",
+    )
 
 
 async def _drop(running: RunningDependency, name: str) -> None:

@@ -63,6 +63,20 @@ async def prepare(
     Where a way to make a key anew will not do, the next one is tried.
     """
     wal_bytes = await _wal_bytes(connection)
+    async with connection.transaction(readonly=True):
+        # Trials join tables with themselves, and most find nothing: no first row comes soon.
+        await connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '128MB'")
+        return await _prepared(connection, schema, families, axis, factor, wal_bytes)
+
+
+async def _prepared(
+    connection: asyncpg.Connection,
+    schema: Schema,
+    families: Families,
+    axis: Axis,
+    factor: int,
+    wal_bytes: int,
+) -> Plan | Refusal:
     avoided: frozenset[tuple[str, str]] = frozenset()
     while True:
         made = plan(schema, families, axis, factor, avoided, wal_bytes=wal_bytes)
@@ -70,7 +84,8 @@ async def prepare(
             return made
         for trial in made.trials:
             try:
-                found = await connection.fetch(trial.sql)
+                async with connection.transaction():
+                    found = await connection.fetch(trial.sql)
             except asyncpg.PostgresError as error:
                 return Refusal(trial.refusal.table, f"{trial.refusal.why} ({error})")
             if found:
