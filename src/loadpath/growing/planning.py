@@ -54,6 +54,8 @@ def plan(
     made = remaking(schema, multiplying, axis, factor, avoided)
     if isinstance(made, Refusal):
         return made
+    if (ended := _ended(schema, made, factor)) is not None:
+        return ended
     shift_s = _shift_s(schema, made)
     copies = {
         name: _Copies(schema.table(name), made, shift_s)
@@ -80,6 +82,20 @@ def plan(
         needed_bytes=needed_bytes(schema, multiplying, factor, wal_bytes),
         notes=tuple(_notes(schema, copies, made, axis, factor, shift_s)),
     )
+
+
+def _ended(schema: Schema, made: Remaking, factor: int) -> Refusal | None:
+    """A refusal when the numbers of a sequence would all be used up by copies."""
+    for sequence in schema.sequences:
+        for table, name in sequence.columns:
+            style = made.styles.get((table, name))
+            highest = schema.table(table).column(name).highest
+            if style is None or style.name != "above" or highest is None:
+                continue
+            if highest + (factor - 1) * style.stride > sequence.highest:
+                why = f"the sequence {sequence.name} of {name} ends at {sequence.highest:,}"
+                return Refusal(table, f"{why}, which copies would be above")
+    return None
 
 
 def _shift_s(schema: Schema, made: Remaking) -> int:

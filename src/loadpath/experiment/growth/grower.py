@@ -117,6 +117,11 @@ async def grow(clone: RunningDependency, plan: Plan, emit: EventSink, *, schema:
         rows = await run.all()
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
         raise WouldNotRunError(f"the server of the clone was lost: {error}") from error
+    except asyncpg.PostgresError as error:
+        raise WouldNotRunError(
+            f"the database {clone.name} could not be grown: {error}",
+            advice="It was a clone: the database it was made of is as it was.",
+        ) from error
     return Grown(
         database=clone.name,
         axis=plan.axis,
