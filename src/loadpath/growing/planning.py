@@ -184,6 +184,7 @@ class _Copies:
                 if check.table == name and check.holds and self._touches(check.expression)
                 for copy in dict.fromkeys((1, factor - 1))
             ),
+            *self._domains(factor),
             *self._placed(factor),
         ]
 
@@ -205,6 +206,26 @@ class _Copies:
                 why = f"copies of {column.name} would be values that it has already"
                 found.append(
                     Trial(sql, Refusal(self.table.name, why), self._name(column.name, style.name))
+                )
+        return found
+
+    def _domains(self, factor: int) -> list[Trial]:
+        """A domain checks a value when it becomes one of its own: this raises when it does not."""
+        found = []
+        for column in self.columns:
+            style = self.styles[column.name]
+            if style is None or column.type == column.base:
+                continue
+            for copy in dict.fromkeys((1, factor - 1)):
+                made = f"({style.sql(column.sql, copy)})::{column.type}"
+                why = f"copies of {column.name} would not be of its type {column.type}"
+                found.append(
+                    Trial(
+                        f"SELECT 1 FROM {self.table.whole} WHERE {made} IS DISTINCT FROM {made} "
+                        "LIMIT 1",
+                        Refusal(self.table.name, why),
+                        self._name(column.name, style.name),
+                    )
                 )
         return found
 

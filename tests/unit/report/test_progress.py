@@ -9,6 +9,7 @@ import pytest
 
 from loadpath.events import (
     AnyEvent,
+    GrowthProgress,
     LoadProgress,
     LoginProgress,
     PartReady,
@@ -47,6 +48,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     LoginProgress(at_s=3.5, done=40, total=1000),
     PhaseStarted(at_s=4.0, phase="ramp", estimate_s=40.0),
     LOAD,
+    GrowthProgress(at_s=5.5, table="post", step="copying", rows=9000, total_rows=16000),
     Warned(at_s=6.0, message="repeating: other processes took 0.70 cores"),
     PhaseFinished(at_s=7.0, phase="ramp", result="misses at 908/s", took_s=26.2),
     PartStopped(at_s=8.0, part="service", expected=True),
@@ -76,6 +78,7 @@ def test_verbose_adds_every_part_and_every_second() -> None:
         "  service ready at 127.0.0.1:8000 (0.8 s)",
         "    40 of 1,000 identities logged in",
         "    1,240 of 1,250/s done · p99 4.1 ms",
+        "    post: copying, 9,000 of 16,000 rows",
         "  ! repeating: other processes took 0.70 cores",
         "  ramp: misses at 908/s (26 s)",
     ]

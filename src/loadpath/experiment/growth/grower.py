@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -17,7 +17,7 @@ from loadpath.experiment.growth.clone import PREFIX, connect
 from loadpath.growing.families import Families
 from loadpath.growing.plan import Axis, Grown, Job, Plan, Refusal, Verification
 from loadpath.growing.planning import plan
-from loadpath.growing.schema import Schema
+from loadpath.growing.schema import Schema, literal
 
 Work = TypeVar("Work")
 
@@ -36,14 +36,14 @@ _SETTINGS = {
     "default_transaction_read_only": "off",
     "row_security": "off",
 }
-_SKIP_INDEXES = """
+_SET_ASIDE = """
 UPDATE pg_index SET indisready = false, indisvalid = false
-WHERE indrelid = ANY ($1::regclass[]) AND indislive
+WHERE indrelid = {table}::regclass AND indislive AND indisready AND indisvalid
+RETURNING indexrelid::regclass::text AS index, pg_relation_size(indexrelid) AS bytes
 """
 _INVALID = """
-SELECT i.indexrelid::regclass::text FROM pg_index AS i
-JOIN pg_class AS c ON c.oid = i.indrelid WHERE c.relkind IN ('r', 'm', 't')
-AND (NOT i.indisvalid OR NOT i.indisready) ORDER BY 1
+SELECT indexrelid::regclass::text FROM pg_index
+WHERE indexrelid = ANY ($1::text[]::regclass[]) AND NOT (indisvalid AND indisready) ORDER BY 1
 """
 
 
@@ -85,15 +85,15 @@ async def _prepared(
         for trial in made.trials:
             try:
                 async with connection.transaction():
-                    found = await connection.fetch(trial.sql)
-            except asyncpg.PostgresError as error:
-                return Refusal(trial.refusal.table, f"{trial.refusal.why} ({error})")
-            if found:
-                if trial.style is None or trial.style in avoided:
-                    return trial.refusal
-                avoided |= {trial.style}
+                    if not await connection.fetch(trial.sql):
+                        continue
                 last = trial.refusal
-                break
+            except asyncpg.PostgresError as error:
+                last = Refusal(trial.refusal.table, f"{trial.refusal.why} ({error})")
+            if trial.style is None or trial.style in avoided:
+                return last
+            avoided |= {trial.style}
+            break
         else:
             return made
         again = plan(schema, families, axis, factor, avoided, wal_bytes=wal_bytes)
@@ -133,6 +133,14 @@ async def grow(clone: RunningDependency, plan: Plan, emit: EventSink, *, schema:
     )
 
 
+class _Index(NamedTuple):
+    """An index that was set aside; how large it was, so that large ones are begun first."""
+
+    bytes: int
+    table: str
+    sql: str
+
+
 class _Run:
     """One plan being run. Several connections share a snapshot, so that copies are of what was
     there before and never of copies."""
@@ -160,41 +168,41 @@ class _Run:
                     await connection.execute("SET event_triggers = off")
             for statement in self.plan.before:
                 await control.execute(statement)
-            rebuilt = await self._skip_indexes(control)
+            aside = await self._set_aside(control)
             await self._copy(control)
-            await self._each(rebuilt, self._rebuild)
+            await self._each(aside, self._rebuild)
+            invalid = await control.fetch(_INVALID, [each.sql for each in aside])
+            if invalid:
+                raise _refused(self.clone.name, f"not valid after growing: {invalid[0][0]}")
             for statement in self.plan.after:
                 await control.execute(statement)
             for view in self.schema.views:
                 self._tell(view.name, "refreshing")
                 await control.execute(f"REFRESH MATERIALIZED VIEW {view.sql}")
+                await control.execute(f"ANALYZE {view.sql}")
             await self._each([each.table for each in self.plan.tables], self._tidy)
-            invalid = [row[0] for row in await control.fetch(_INVALID)]
-            if invalid:
-                raise _refused(self.clone.name, f"not valid after growing: {', '.join(invalid)}")
             await self._each(self.plan.verifications, self._verify)
             return await self._count(control)
         finally:
             for connection in self.connections:
                 connection.terminate()
 
-    async def _skip_indexes(self, control: asyncpg.Connection) -> list[str]:
-        """Have large tables copied without their indexes; those, to be built anew.
+    async def _set_aside(self, control: asyncpg.Connection) -> list[_Index]:
+        """Have large tables copied without their indexes; those, the largest first.
 
         What is changed is the clone's own catalog, as CREATE INDEX CONCURRENTLY does it. Whoever is
         no superuser may not, and copies with indexes.
         """
-        large = [
-            part.sql
-            for each in self.plan.tables
-            if each.rows_after >= _REBUILT_FROM_ROWS
-            for part in self.schema.table(each.table).partitions
-        ]
-        superuser = await control.fetchval("SHOW is_superuser") == "on"
-        if not large or not superuser:
+        if await control.fetchval("SHOW is_superuser") != "on":
             return []
-        await control.execute(_SKIP_INDEXES.replace("$1", f"'{_array(large)}'"))
-        return large
+        found = []
+        for each in self.plan.tables:
+            if each.rows_after < _REBUILT_FROM_ROWS:
+                continue
+            for part in self.schema.table(each.table).partitions:
+                rows = await control.fetch(_SET_ASIDE.format(table=literal(part.sql)))
+                found += [_Index(row["bytes"], each.table, row["index"]) for row in rows]
+        return sorted(found, reverse=True)
 
     async def _copy(self, control: asyncpg.Connection) -> None:
         shared = control.transaction(isolation="repeatable_read", readonly=True)
@@ -219,17 +227,12 @@ class _Run:
             if not control.is_closed():
                 await shared.rollback()
 
-    async def _rebuild(self, connection: asyncpg.Connection, sql: str) -> None:
-        table = next(
-            each.table
-            for each in self.plan.tables
-            if any(part.sql == sql for part in self.schema.table(each.table).partitions)
-        )
-        self._tell(table, "indexing")
+    async def _rebuild(self, connection: asyncpg.Connection, index: _Index) -> None:
+        self._tell(index.table, "indexing")
         try:
-            await connection.execute(f"REINDEX TABLE {sql}")
+            await connection.execute(f"REINDEX INDEX {index.sql}")
         except asyncpg.IntegrityConstraintViolationError as error:
-            raise _refused(table, _violated(error)) from error
+            raise _refused(index.table, _violated(error)) from error
 
     async def _tidy(self, connection: asyncpg.Connection, name: str) -> None:
         self._tell(name, "tidying up")
@@ -290,11 +293,6 @@ def _refused(table: str, why: str) -> GrowthRefusedError:
 def _violated(error: asyncpg.PostgresError) -> str:
     named = getattr(error, "constraint_name", None)
     return f"its copies violate {named}: {error}" if named else f"its copies are refused: {error}"
-
-
-def _array(names: Sequence[str]) -> str:
-    inside = ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names)
-    return "{" + inside.replace("'", "''") + "}"
 
 
 async def _wal_bytes(connection: asyncpg.Connection) -> int:

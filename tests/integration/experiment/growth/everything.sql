@@ -2,7 +2,7 @@
 CREATE EXTENSION btree_gist;
 CREATE EXTENSION citext;
 CREATE TYPE mood AS ENUM ('good', 'bad');
-CREATE DOMAIN short_name AS varchar(30) CHECK (VALUE <> '');
+CREATE DOMAIN short_name AS varchar(30) CHECK (VALUE ~ '^\w+$');
 CREATE TABLE country (code char(2) PRIMARY KEY, name text NOT NULL UNIQUE);
 CREATE TABLE "User" (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -256,6 +256,21 @@ def test_ids_that_hold_a_time_stay_near_what_they_copy(server: Server) -> None:
     assert server.fetch(running, off)[0][0] < 1
 
 
+def test_an_index_that_was_not_valid_is_not_held_against_the_copies(server: Server) -> None:
+    """What a failed CREATE UNIQUE INDEX CONCURRENTLY leaves holds for new rows alone."""
+    running = server.database(
+        """
+        CREATE TABLE users (id int PRIMARY KEY, name text);
+        CREATE TABLE note (of int REFERENCES users);
+        INSERT INTO users SELECT n, 'same' FROM generate_series(1, 4000) n;
+        CREATE INDEX twice ON users (name);
+        UPDATE pg_index SET indisunique = true, indisvalid = false
+        WHERE indexrelid = 'twice'::regclass;
+        """
+    )
+    assert isinstance(server.grown(running, "users", 2), Grown)
+
+
 def test_a_copy_that_breaks_what_could_not_be_foreseen_is_refused_by_name(server: Server) -> None:
     """A way with words beyond the columns of one row: only the index finds it."""
     running = server.database(
