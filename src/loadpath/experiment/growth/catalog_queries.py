@@ -68,7 +68,7 @@ SELECT x.relname AS name, i.indrelid AS table, i.indisprimary AS primary,
     {_INDEX_PARTS}
 FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
 JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE i.indisunique AND i.indislive AND i.indisready AND NOT i.indisexclusion
+WHERE i.indisunique AND i.indisvalid AND NOT i.indisexclusion
   AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND {_OURS}
 ORDER BY i.indrelid, NOT i.indisprimary, x.relname
 """

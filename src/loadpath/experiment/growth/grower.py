@@ -36,6 +36,11 @@ _SETTINGS = {
     "default_transaction_read_only": "off",
     "row_security": "off",
 }
+# What a failed CREATE INDEX CONCURRENTLY left: no plan uses it, yet it refuses new rows.
+_FORGET = """
+UPDATE pg_index SET indisready = false
+WHERE indrelid = {table}::regclass AND indisready AND NOT indisvalid
+"""
 _SET_ASIDE = """
 UPDATE pg_index SET indisready = false, indisvalid = false
 WHERE indrelid = {table}::regclass AND indislive AND indisready AND indisvalid
@@ -197,9 +202,10 @@ class _Run:
             return []
         found = []
         for each in self.plan.tables:
-            if each.rows_after < _REBUILT_FROM_ROWS:
-                continue
             for part in self.schema.table(each.table).partitions:
+                await control.execute(_FORGET.format(table=literal(part.sql)))
+                if each.rows_after < _REBUILT_FROM_ROWS:
+                    continue
                 rows = await control.fetch(_SET_ASIDE.format(table=literal(part.sql)))
                 found += [_Index(row["bytes"], each.table, row["index"]) for row in rows]
         return sorted(found, reverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from importlib.metadata import version
 from urllib.parse import quote
@@ -35,11 +36,13 @@ for backend in (app.registry.storage, app.registry.permission, app.registry.cach
     backend.initialize_schema()
 
 
-def put(path: str, who: str, body: dict[str, object]) -> None:
-    """Store something as somebody."""
-    request = Request.blank(f"/v1{path}", method="PUT", json_body=body)
-    login = base64.b64encode(f"{who}:word-of-{who}".encode()).decode()
-    request.headers["Authorization"] = f"Basic {login}"
+def put(path: str, body: dict[str, object], who: str | None = None) -> None:
+    """Store something, as somebody."""
+    request = Request.blank(f"/v1{path}", method="PUT", body=json.dumps(body).encode())
+    request.content_type = "application/json"
+    if who is not None:
+        login = base64.b64encode(f"{who}:word-of-{who}".encode()).decode()
+        request.headers["Authorization"] = f"Basic {login}"
     reply = request.send(app)
     if reply.status_int not in (200, 201):
         raise SystemExit(f"PUT {path}: {reply.status} {reply.text}")
@@ -47,16 +50,10 @@ def put(path: str, who: str, body: dict[str, object]) -> None:
 
 for n in range(20):
     who = f"user{n}"
-    request = Request.blank(
-        f"/v1/accounts/{who}", method="PUT", json_body={"data": {"password": f"word-of-{who}"}}
-    )
-    assert request.send(app).status_int == 201
-    put(f"/buckets/of-{who}", who, {})
-    put(f"/buckets/of-{who}/collections/notes", who, {})
+    put(f"/accounts/{who}", {"data": {"password": f"word-of-{who}"}})
+    put(f"/buckets/of-{who}", {}, who)
+    put(f"/buckets/of-{who}/collections/notes", {}, who)
     for m in range(60 // (n + 1)):
-        put(
-            f"/buckets/of-{who}/collections/notes/records/note-{m}",
-            who,
-            {"data": {"title": f"note {m}", "words": "word " * m}},
-        )
+        note = {"title": f"note {m}", "words": "word " * m}
+        put(f"/buckets/of-{who}/collections/notes/records/note-{m}", {"data": note}, who)
 print(version("kinto"))
