@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from loadpath.errors import ConfigurationError
 from loadpath.growing.families import Families, families
 from loadpath.growing.plan import Refusal
 from loadpath.growing.planning import plan
-from loadpath.growing.schema import Column, ForeignKey, Part, Schema, Table, Unique
+from loadpath.growing.schema import Column, ForeignKey, Part, Schema, Sequence, Table, Unique
 from loadpath.spec import Growth
 
 
@@ -126,6 +127,18 @@ def test_where_nothing_multiplies_it_is_said_how_to_have_it() -> None:
     assert isinstance(made, Refusal)
     assert "no table in it multiplies" in str(made)
     assert made.advice is not None and "[growth] tables" in made.advice
+
+
+def test_numbers_that_would_be_used_up_are_refused() -> None:
+    ending = Sequence(
+        name="purchase_id_seq", sql="s", highest=25_000, columns=(("purchase", "id"),)
+    )
+    schema = msgspec.structs.replace(SHOP, sequences=(ending,))
+    assert not isinstance(plan(schema, families(schema), "users", 3), Refusal)
+    refused = plan(schema, families(schema), "users", 4)
+    assert isinstance(refused, Refusal)
+    assert refused.table == "purchase"
+    assert "purchase_id_seq of id ends at 25,000" in refused.why
 
 
 @pytest.mark.parametrize(
