@@ -69,7 +69,12 @@ APPS = {
     "django": App(("django>=5.2,<5.3", "psycopg2-binary")),
     "wagtail": App(("wagtail>=8,<9", "django>=5.2,<5.3", "psycopg2-binary")),
     "oscar": App(("django-oscar>=4.2,<5", "django>=5.2,<5.3", "psycopg2-binary")),
-    "kinto": App(("kinto[postgresql]>=26,<27", "setuptools<81")),
+    # It has no foreign keys at all: without a word nothing would multiply.
+    "kinto": App(
+        ("kinto[postgresql]>=26,<27", "setuptools<81"),
+        Growth(tables={"objects": "both", "access_control_entries": "both"}),
+        '`tables = { objects = "both", access_control_entries = "both" }`',
+    ),
 }
 
 

@@ -159,7 +159,7 @@ def children(server: Server, script: Script) -> dict[str, Counter[int]]:
 
 
 @settings(
-    max_examples=12,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
