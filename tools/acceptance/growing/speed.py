@@ -18,7 +18,7 @@ from loadpath.events import AnyEvent, GrowthProgress, discard
 from loadpath.experiment.growth.catalog import read_schema
 from loadpath.experiment.growth.clone import cloned, connect
 from loadpath.experiment.growth.grower import grow, prepare
-from loadpath.figures import size
+from loadpath.figures import data_size
 from loadpath.growing.families import families
 from loadpath.growing.plan import Refusal
 from loadpath.spec import Dependency, OpenArrivals, Service, Setup, Workload
@@ -94,7 +94,8 @@ async def measured(rows: int) -> tuple[float, str]:
                 await dependencies.stop()
     said = (
         f"{sum(each.rows for each in made.tables):,} → {sum(grown.rows.values()):,} rows, "
-        f"{size(grown_bytes)}, in {took_s:.0f} s; {size(made.needed_bytes)} reckoned beforehand"
+        f"{data_size(grown_bytes)}, in {took_s:.0f} s; "
+        f"{data_size(made.needed_bytes)} reckoned beforehand"
     )
     return took_s, said
 
