@@ -184,7 +184,10 @@ class Listener:
         elif not self._reading:
             unread = SENT_WHILE_NOBODY_READ
         else:
-            conversation = self.reader.conversation()
+            make = self.reader.conversation
+            if self.tap.keep_parameters and self.reader.keeping is not None:
+                make = self.reader.keeping
+            conversation = make()
         link = Link(self.index, self._next_number(), self, self._pieces, conversation, unread)
         self.connection_count += 1
         self.links.add(link)

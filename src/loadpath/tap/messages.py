@@ -10,6 +10,7 @@ from loadpath.control.codec import Codec
 from loadpath.control.failure import Failed
 from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
+from loadpath.tap.statements import KeptStatement
 
 
 class OpenTap(msgspec.Struct, frozen=True, tag=True):
@@ -30,6 +31,10 @@ class EndWindow(msgspec.Struct, frozen=True, tag=True):
 
 class AskStats(msgspec.Struct, frozen=True, tag=True):
     """Answered by `Told`."""
+
+
+class AskStatements(msgspec.Struct, frozen=True, tag=True):
+    """Hand over what was kept of statements, and keep it no more; answered by `Kept`."""
 
 
 class GiveOrder(msgspec.Struct, frozen=True, tag=True):
@@ -73,6 +78,12 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     stats: Stats
 
 
+class Kept(msgspec.Struct, frozen=True, tag=True):
+    """Statements, each with some of what it was run with."""
+
+    statements: list[KeptStatement]
+
+
 class Ordered(msgspec.Struct, frozen=True, tag=True):
     """The order stands, under that number."""
 
@@ -86,9 +97,16 @@ class Came(msgspec.Struct, frozen=True, tag=True):
 
 
 Command: TypeAlias = (
-    OpenTap | BeginWindow | EndWindow | AskStats | GiveOrder | WithdrawOrder | AskOrder
+    OpenTap
+    | BeginWindow
+    | EndWindow
+    | AskStats
+    | AskStatements
+    | GiveOrder
+    | WithdrawOrder
+    | AskOrder
 )
-Answer: TypeAlias = Opened | Begun | Ended | Told | Ordered | Came | Failed
+Answer: TypeAlias = Opened | Begun | Ended | Told | Kept | Ordered | Came | Failed
 
 
 CODEC: Codec[Command, Answer] = Codec(Command, Answer)

@@ -19,6 +19,7 @@ from loadpath.tap.messages import (
     CODEC,
     Answer,
     AskOrder,
+    AskStatements,
     AskStats,
     BeginWindow,
     Begun,
@@ -27,6 +28,7 @@ from loadpath.tap.messages import (
     Ended,
     EndWindow,
     GiveOrder,
+    Kept,
     Opened,
     OpenTap,
     Ordered,
@@ -78,6 +80,8 @@ async def answer(relays: Relays, command: Command) -> Answer:
                 return Ended(await relays.end())
             case AskStats():
                 return Told(relays.stats())
+            case AskStatements():
+                return Kept(relays.statements())
             case GiveOrder(tap, order):
                 return Ordered(await relays.order(tap, order))
             case WithdrawOrder(number):

@@ -30,10 +30,14 @@ class Shaping(Protocol):
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """How one kind is read: a conversation for each connection, a shaping for each tap."""
+    """How one kind is read: a conversation for each connection, a shaping for each tap.
+
+    `keeping` is the conversation that also keeps what statements are run with; None: nobody can.
+    """
 
     conversation: Callable[[], Conversation]
     shaping: Callable[[], Shaping]
+    keeping: Callable[[], Conversation] | None = None
 
 
 class StatementShapes:
@@ -49,7 +53,11 @@ class StatementShapes:
 
 
 READERS: dict[str, Reader] = {
-    "postgres": Reader(PostgresConversation, StatementShapes),
+    "postgres": Reader(
+        PostgresConversation,
+        StatementShapes,
+        keeping=lambda: PostgresConversation(keep_parameters=True),
+    ),
     "valkey": Reader(RedisConversation, lambda: ShapeSet(key_shape, ":/|.#{}", "*")),
     "nats": Reader(NatsConversation, lambda: ShapeSet(subject_shape, ".", "*")),
     "http": Reader(HttpConversation, lambda: ShapeSet(path_shape, "/", "{}")),

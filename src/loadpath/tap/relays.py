@@ -19,6 +19,7 @@ from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
 from loadpath.tap.readers import READERS, Reader
 from loadpath.tap.recorder import Block, ConnectionRow, Recorder
 from loadpath.tap.standing import Standing
+from loadpath.tap.statements import KeptStatement, StatementKeeper
 from loadpath.tap.tables import Meaning, Tables
 from loadpath.wire import Exchange
 
@@ -39,6 +40,7 @@ class Relays:
         self._pieces = Pieces()
         self._recorder = Recorder(self._write)
         self._tables = Tables()
+        self._keeper = StatementKeeper()
         self._window: Window | None = None
         self._began_s = 0.0
         self._cpu_before_s = 0.0
@@ -121,6 +123,13 @@ class Relays:
             },
         )
 
+    def statements(self) -> list[KeptStatement]:
+        """Hand over what was kept of statements."""
+        self._pieces.read_all()
+        kept = self._keeper.statements()
+        self._keeper = StatementKeeper()
+        return kept
+
     async def order(self, tap: str, order: AnyOrder) -> int:
         """Have a tap obey an order from now on; the order's number. Raises `LoadpathError`."""
         listener = self._open.get(tap)
@@ -177,6 +186,8 @@ class Relays:
     def take(self, tap: int, connection: int, finished: list[Exchange]) -> None:
         """Record exchanges."""
         self._recorder.take(tap, connection, finished)
+        if self._window is not None and self._listeners[tap].tap.keep_parameters:
+            self._keeper.take(self._listeners[tap].tap.name, finished)
 
     def gone(self, link: Link) -> None:
         """Record a connection that is over."""

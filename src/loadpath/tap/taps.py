@@ -16,6 +16,7 @@ from loadpath.tap.messages import (
     CODEC,
     Answer,
     AskOrder,
+    AskStatements,
     AskStats,
     BeginWindow,
     Begun,
@@ -24,6 +25,7 @@ from loadpath.tap.messages import (
     Ended,
     EndWindow,
     GiveOrder,
+    Kept,
     Opened,
     OpenTap,
     Ordered,
@@ -32,11 +34,12 @@ from loadpath.tap.messages import (
 )
 from loadpath.tap.orders import AnyOrder, OrderState
 from loadpath.tap.plan import Place, Stats, Tap, Window, WindowResult
+from loadpath.tap.statements import KeptStatement
 
 SERVICE = "service"
 """The name of the tap before the service itself."""
 
-_A = TypeVar("_A", Opened, Begun, Ended, Told, Ordered, Came)
+_A = TypeVar("_A", Opened, Begun, Ended, Told, Kept, Ordered, Came)
 
 
 class HostAndPort(Protocol):
@@ -63,11 +66,20 @@ class Taps:
     they are recorded between `begin` and `end`. Leaving the context ends the process, and with it
     every connection through it. Any method raises `LoadpathError` when the process is gone; so does
     everything the service does through it, which `died` tells from the service's own failures.
+
+    With `keep_parameters` the process keeps, in its memory, some of what statements are run with:
+    `statements` fetches that.
     """
 
     def __init__(
-        self, kinds: Mapping[str, str], *, spawn: Spawn, stderr_fd: int | None = None
+        self,
+        kinds: Mapping[str, str],
+        *,
+        spawn: Spawn,
+        stderr_fd: int | None = None,
+        keep_parameters: bool = False,
     ) -> None:
+        self._keep_parameters = keep_parameters
         self._kinds = dict(kinds)
         self._asking = asyncio.Lock()
         self._link = Link("loadpath.tap", name="taps", spawn=spawn, stderr_fd=stderr_fd)
@@ -95,7 +107,12 @@ class Taps:
         It fits `wrap` of loadpath.deploy.Deployment. A name that was wrapped before gets a new tap.
         """
         place = await self.open(
-            Tap(name, self._kinds.get(name, ""), Place(address.host, address.port))
+            Tap(
+                name,
+                self._kinds.get(name, ""),
+                Place(address.host, address.port),
+                keep_parameters=self._keep_parameters,
+            )
         )
         return msgspec.convert({"host": place.host, "port": place.port}, type(address))
 
@@ -122,6 +139,10 @@ class Taps:
     async def stats(self) -> Stats:
         """What the process has used, and what each tap has seen."""
         return (await self._ask(AskStats(), Told)).stats
+
+    async def statements(self) -> list[KeptStatement]:
+        """What was kept of statements in the windows so far; it is kept no more afterwards."""
+        return (await self._ask(AskStatements(), Kept)).statements
 
     async def order(self, tap: str, order: AnyOrder) -> int:
         """Have the tap of that name obey an order from now on; the order's number.

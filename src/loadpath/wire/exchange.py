@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Transaction: TypeAlias = Literal["none", "open", "failed"]
+
+
+class Bound(NamedTuple):
+    """What a statement of PostgreSQL was run with, as it was on the wire: to run it again exactly.
+
+    `types` is what Parse says behind the statement (their number, their object ids), `values` what
+    Bind says behind the names (formats, values, formats of the results); `named` whether the
+    statement was prepared under a name. It holds a user's values: see `keep_parameters`.
+    """
+
+    types: bytes
+    values: bytes
+    named: bool
 
 
 class Exchange:
@@ -17,7 +30,8 @@ class Exchange:
     for HTTP the method. `text` is the statement, the first key, the subject, or the request target,
     as it was on the wire: it may hold a user's values, so whoever keeps it turns it into its shape
     first. `parameters` is a hash of what the request was given besides `text` (0: nothing), equal
-    for equal values within one process and meaningless outside of it.
+    for equal values within one process and meaningless outside of it. `bound` is None but where a
+    reader was asked to keep what statements are run with.
 
     `began_s` is when the first byte of the request was read, `first_byte_s` and `ended_s` the first
     and last of the reply, all on the clock of whoever feeds the conversation. `request_bytes` and
@@ -31,6 +45,7 @@ class Exchange:
 
     __slots__ = (
         "began_s",
+        "bound",
         "ended",
         "ended_s",
         "error",
@@ -50,6 +65,7 @@ class Exchange:
         self.verb = verb
         self.text = text
         self.parameters = 0
+        self.bound: Bound | None = None
         self.began_s = began_s
         self.first_byte_s = began_s
         self.ended_s = began_s

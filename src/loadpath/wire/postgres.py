@@ -59,15 +59,18 @@ _SYNTAX_ERROR: Final = "42601"
 
 
 class PostgresConversation:
-    """One connection of a client to PostgreSQL, from its first byte on. A `Conversation`."""
+    """One connection of a client to PostgreSQL, from its first byte on. A `Conversation`.
 
-    def __init__(self) -> None:
+    With `keep_parameters` exchanges carry what statements were run with (`Exchange.bound`).
+    """
+
+    def __init__(self, *, keep_parameters: bool = False) -> None:
         self.finished: list[Exchange] = []
         self.unread: str | None = None
         self._startup: Startup | None = Startup()
         self._sent = m.MessageStream(m.REQUESTS, "client", m.COPY_DATA)
         self._received = m.MessageStream(m.REPLIES, "server", m.DATA_ROW)
-        self._requests = Requests()
+        self._requests = Requests(keep_parameters=keep_parameters)
         self._pending = self._requests.pending
         self._transaction: Transaction = "none"
         self._at = 0  # the step of the oldest request that is due

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from loadpath.wire import postgres_messages as m
-from loadpath.wire.exchange import Exchange
-from loadpath.wire.postgres_texts import CUT, Statements
+from loadpath.wire.exchange import Bound, Exchange
+from loadpath.wire.postgres_texts import CUT, STATEMENTS_MAX, Statements
 
 PENDING_MAX: Final = 50_000
 """Requests under way on one connection, beyond which nobody could still match them."""
@@ -52,16 +52,19 @@ class Requests:
     """The requests that one connection has under way, oldest first, and what it has prepared.
 
     `open` is the newest of them while the client may still add to it. While `copying_in`, the
-    client sends rows, and the server ignores Sync and Flush.
+    client sends rows, and the server ignores Sync and Flush. With `keep_parameters` an exchange
+    also carries the bytes that its statement was run with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_parameters: bool = False) -> None:
         self.pending: deque[Unit] = deque()
         self.pending_text = 0
         self.open: Unit | None = None
         self.copying_in = False
         self.statements = Statements()
         self._portals: OrderedDict[bytes, tuple[str, int, bool]] = OrderedDict()
+        self._keep_parameters = keep_parameters
+        self._types: OrderedDict[bytes, bytes] = OrderedDict()
 
     def take_at_once(self, data: bytes, at_s: float) -> bool:
         """Take a piece that is one usual request, whole; False, and nothing done, if it is not.
@@ -94,6 +97,8 @@ class Requests:
         text = self.statements.get(data[6 : after - 1])
         exchange = Exchange("execute", text, at_s)
         exchange.parameters = parameters
+        if self._keep_parameters:
+            exchange.bound = self._bound(data[6 : after - 1], data[after:stop])
         exchange.request_bytes = size
         self._portals[b""] = (text, parameters, True)
         self.pending.append(Unit(exchange, steps))
@@ -145,13 +150,18 @@ class Requests:
             text = _text(buffer, end + 1, stop, bool(rest), oids=True)
             if text is None:
                 return "the client sent a Parse whose statement does not end"
+            if self._keep_parameters:
+                types = b"" if rest else buffer[buffer.index(0, end + 1, stop) + 1 : stop]
+                self._keep_types(name, types)
             self._request_parse(name, text, message)
         elif kind == m.BIND:
             after = buffer.find(0, end + 1, stop) + 1
             parameters = _parameters(buffer, after, stop, rest) if after else None
             if parameters is None:
                 return "the client sent a Bind whose parameters do not fit into it"
-            self._request_bind(name, buffer[end + 1 : after - 1], parameters, message)
+            unit = self._request_bind(name, buffer[end + 1 : after - 1], parameters, message)
+            if self._keep_parameters and not rest:
+                unit.exchange.bound = self._bound(unit.statement, buffer[after:stop])
         elif kind == m.EXECUTE:
             if stop - end != 5:
                 return "the client sent an Execute of a wrong length"
@@ -182,7 +192,7 @@ class Requests:
 
     def _request_bind(
         self, portal: bytes, statement: bytes, parameters: int, message: m.Message
-    ) -> None:
+    ) -> Unit:
         text = self.statements.get(statement)
         opened = self.open
         joins = opened is not None and (
@@ -194,6 +204,18 @@ class Requests:
         unit.exchange.verb, unit.exchange.text = "prepare", text
         unit.exchange.parameters = parameters
         self._bind(portal, (text, parameters, False))
+        return unit
+
+    def _keep_types(self, name: bytes, types: bytes) -> None:
+        self._types[name] = types
+        self._types.move_to_end(name)
+        if len(self._types) > STATEMENTS_MAX:
+            self._types.popitem(last=False)
+
+    def _bound(self, statement: bytes, values: bytes) -> Bound | None:
+        """What a statement is run with; None where its types are not known any more."""
+        types = self._types.get(statement)
+        return Bound(types, values, bool(statement)) if types else None
 
     def _request_describe(self, name: bytes, statement: bool, message: m.Message) -> None:
         opened = self.open
