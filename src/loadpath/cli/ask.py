@@ -37,6 +37,9 @@ def ask(ctx: click.Context, /, question: str, directory: Path, **flags: Any) -> 
     crash        What if it crashes, or something it needs? Faults under load:
                  what users see, which acknowledged writes are lost, and what
                  is missing.
+    growth       What if our users double, and their data with them? A copy of the
+                 database is grown, every statement measured on it, the missing
+                 index built there and tried.
     """
     if flags.pop("list_faults"):
         print_text(fault_list(width()), color=False)

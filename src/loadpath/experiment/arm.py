@@ -13,7 +13,7 @@ import msgspec
 import numpy.typing as npt
 
 from loadpath import __version__
-from loadpath.deploy import Address, Deployment
+from loadpath.deploy import Address, Deployment, Snapshot
 from loadpath.deploy.deployment import Wrap
 from loadpath.drive import (
     ClosedLoad,
@@ -43,6 +43,7 @@ from loadpath.recording import (
     write_requests,
 )
 from loadpath.spec import Setup
+from loadpath.statements.record import GrowthRecord
 from loadpath.tap import Taps, Window
 from loadpath.tap.orders import Delay
 
@@ -238,6 +239,10 @@ class Arm:
             )
         )
 
+    def note_growth(self, record: GrowthRecord) -> None:
+        """Record what was measured on grown data."""
+        self._writer.write_growth(record)
+
     def note_fault(self, record: FaultRecord) -> None:
         """Record what was done during a segment."""
         self._writer.append_fault(record)
@@ -337,13 +342,17 @@ def _database_activity(deployment: Deployment) -> list[PostgresActivity]:
 
 
 @asynccontextmanager
-async def _taps(session: Session, setup: Setup, *, tapped: bool) -> AsyncIterator[Taps | None]:
+async def _taps(
+    session: Session, setup: Setup, *, tapped: bool, keep_parameters: bool
+) -> AsyncIterator[Taps | None]:
     if not tapped and not setup.delays:
         yield None
         return
     # Without their kinds nobody reads what passes: such a relay costs a third less.
     kinds = {d.name: d.kind if tapped else "" for d in setup.service.dependencies}
-    async with Taps(kinds, spawn=session.guard.spawn) as taps:
+    async with Taps(
+        kinds, spawn=session.guard.spawn, keep_parameters=tapped and keep_parameters
+    ) as taps:
         yield taps
 
 
@@ -380,14 +389,17 @@ async def open_arm(
     round_: int = 0,
     tapped: bool = False,
     front: bool = False,
+    keep_parameters: bool = False,
+    snapshot: Snapshot | None = None,
 ) -> AsyncIterator[Arm]:
     """Deploy `setup` from the restored data and stand an engine and meters beside it.
 
     `arm` and `round_` place its segments in an interleaved comparison; `tapped` puts taps on the
     wires, whose CPU is metered as a part of its own, as is that of relays that the setup wants,
-    and `front` with it one before the service.
+    and `front` with it one before the service. With `keep_parameters` the taps keep, in memory,
+    some of what statements are run with. `snapshot` is other data than the session's.
     """
-    snapshot = await session.snapshot(setup)
+    snapshot = snapshot or await session.snapshot(setup)
     writer = RecordingWriter.create(
         session.run.new_recording(name),
         setup,
@@ -397,7 +409,7 @@ async def open_arm(
     )
     with writer, session.telling(writer.append_event):
         async with (
-            _taps(session, setup, tapped=tapped) as taps,
+            _taps(session, setup, tapped=tapped, keep_parameters=keep_parameters) as taps,
             Deployment(
                 setup,
                 snapshot=snapshot,

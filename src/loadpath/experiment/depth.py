@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-COUNTS = ("holds", "repeats", "arms", "faults", "cached_rounds")
+COUNTS = ("holds", "repeats", "arms", "faults", "cached_rounds", "grown", "indexes")
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     watched for `fault_after_s` from when it heals. What replies say is recorded for `cached_s`: a
     third of that is the longest TTL that is asked about; a cache is put in its place for
     `cached_rounds`, not at all for fewer than 2, and what it gains is foretold from what the run
-    has anyway where they are 0. `budget_s` is what all of it may take: what no
+    has anyway where they are 0. `grown` is how many times today's data is
+    grown to at most, `indexes` how many are tried on it. `budget_s` is what all of it may take: what no
     longer fits is left out, repetitions first.
     """
 
@@ -39,6 +40,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     fault_after_s: float
     cached_s: float
     cached_rounds: int
+    grown: int
+    indexes: int
     budget_s: float = math.inf
 
 
@@ -59,6 +62,8 @@ QUICK = Depth(
     fault_after_s=3,
     cached_s=15,
     cached_rounds=0,
+    grown=4,
+    indexes=0,
     budget_s=410,
 )
 
@@ -79,6 +84,8 @@ FULL = Depth(
     fault_after_s=4,
     cached_s=60,
     cached_rounds=5,
+    grown=16,
+    indexes=12,
 )
 
 BRIEF = Depth(
@@ -98,6 +105,8 @@ BRIEF = Depth(
     fault_after_s=2,
     cached_s=4,
     cached_rounds=0,
+    grown=4,
+    indexes=0,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 
@@ -149,7 +158,7 @@ def _between(brief: Depth, full: Depth, share: float) -> Depth:
     for name in brief.__struct_fields__:
         least, most = getattr(brief, name), getattr(full, name)
         if name != "budget_s":
-            made[name] = least * (most / least) ** share if least else most * share
+            made[name] = least * (most / least) ** share if least > 0 else most * share
             if name in COUNTS:
                 made[name] = math.floor(made[name])
     return msgspec.structs.replace(full, **made)

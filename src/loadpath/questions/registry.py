@@ -9,7 +9,7 @@ import msgspec
 from loadpath.answer import Answer
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.session import Session
-from loadpath.questions import bottleneck, cache, crash
+from loadpath.questions import bottleneck, cache, crash, growth
 from loadpath.recording import Recording
 from loadpath.spec import Setup
 
@@ -55,6 +55,14 @@ QUESTIONS = {
             crash.judge,
             crash.estimate_s,
             crash.is_own,
+        ),
+        Question(
+            "growth",
+            "What if our users double, and their data with them?",
+            growth.collect,
+            growth.judge,
+            growth.estimate_s,
+            growth.is_own,
         ),
     )
 }

@@ -6,7 +6,7 @@ import fcntl
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,12 +23,16 @@ from loadpath.recording.tables import empty_columns, read_table
 from loadpath.recording.writer import (
     EVENTS_FILE,
     FAULTS_FILE,
+    GROWTH_FILE,
     HEADER_FILE,
     HOLDS_FILE,
     SEGMENTS_FILE,
     table_path,
 )
 from loadpath.spec import Setup
+from loadpath.statements.record import GrowthRecord
+
+T = TypeVar("T")
 
 Columns: TypeAlias = dict[str, np.ndarray[Any, Any]]
 """A table in memory: arrays of one length by column name; text columns hold `str` objects."""
@@ -98,15 +102,11 @@ class Recording:
 
     def holds(self) -> HoldsRecord | None:
         """What checking acknowledged items found; None when they were not checked."""
-        file = self.directory / HOLDS_FILE
-        try:
-            return msgspec.json.decode(file.read_bytes(), type=HoldsRecord)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
-        except msgspec.DecodeError as error:
-            raise damaged(f"{file} is damaged: {error}") from error
+        return _decode_file(self.directory / HOLDS_FILE, HoldsRecord)
+
+    def growth(self) -> GrowthRecord | None:
+        """What was measured on grown data; None when nothing was grown."""
+        return _decode_file(self.directory / GROWTH_FILE, GrowthRecord)
 
     def faults(self) -> tuple[FaultRecord, ...]:
         """What was done to the service and its dependencies, in order; none without faults."""
@@ -174,6 +174,17 @@ def _read_once(file: Path, table: str, written_ns: int) -> Columns:
 def _read_segments(directory: Path) -> tuple[SegmentRecord, ...]:
     records = _decode_lines(directory / SEGMENTS_FILE, SegmentRecord)
     return tuple(sorted(records, key=lambda record: record.index))
+
+
+def _decode_file(file: Path, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordingError(f"{file} cannot be read: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise damaged(f"{file} is damaged: {error}") from error
 
 
 def _decode_lines(path: Path, kind: Any) -> list[Any]:

@@ -23,12 +23,14 @@ from loadpath.recording.schema import SCHEMA_VERSION, TABLES
 from loadpath.recording.segment import SegmentRecord
 from loadpath.recording.tables import write_table
 from loadpath.spec import Setup
+from loadpath.statements.record import GrowthRecord
 
 HEADER_FILE = "recording.json"
 SEGMENTS_FILE = "segments.jsonl"
 EVENTS_FILE = "events.jsonl"
 HOLDS_FILE = "holds.json"
 FAULTS_FILE = "faults.jsonl"
+GROWTH_FILE = "growth.json"
 
 
 class MeterTables(Protocol):
@@ -153,6 +155,10 @@ class RecordingWriter:
     def write_holds(self, record: HoldsRecord) -> None:
         """Write what checking acknowledged items found, as `holds.json` has it."""
         replace_with(self.directory / HOLDS_FILE, msgspec.json.encode(record) + b"\n")
+
+    def write_growth(self, record: GrowthRecord) -> None:
+        """Write what was measured on grown data."""
+        replace_with(self.directory / GROWTH_FILE, msgspec.json.encode(record) + b"\n")
 
     def write_table(self, table: str, index: int, columns: Mapping[str, npt.ArrayLike]) -> None:
         """Write one file of the table named `table`; `index` is the segment it was taken after."""

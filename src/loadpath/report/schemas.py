@@ -8,6 +8,7 @@ import msgspec
 
 from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.questions.decide import Decided
+from loadpath.questions.growth_figures import Growth
 from loadpath.questions.what_if import WhatIf
 from loadpath.report.access_log import AccessLogDocument
 from loadpath.report.check import CheckDocument
@@ -26,6 +27,7 @@ _KINDS: dict[str, tuple[type, str]] = {
         AccessLogDocument,
         "What loadpath ask cache --log FILE prints with --json",
     ),
+    "growth": (Growth, "figures.growth of an answer that loadpath ask growth prints with --json"),
     "results": (Results, "What loadpath run, ask and report print with --json"),
 }
 KINDS = tuple(_KINDS)

@@ -1,1 +1,1 @@
-"""How the work of a statement grows with the data, and which index would keep it from that. Pure."""
+"""How the work of statements grows with the data, and which index keeps it from that. Pure."""

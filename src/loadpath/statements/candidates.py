@@ -45,6 +45,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
             words = words[:48] + hashlib.blake2b(words.encode(), digest_size=3).hexdigest()
         return words + "_idx"
 
+    @property
+    def quoted_name(self) -> str:
+        """The index as SQL names it: it lies in the schema of its table."""
+        schema = self.table.rpartition(".")[0]
+        return f"{_quoted(schema)}.{_quoted(self.name)}" if schema else _quoted(self.name)
+
     def ddl(self, *, concurrently: bool = True) -> str:
         """The statement that makes it; CONCURRENTLY, as one would on a server in use."""
         how = "CREATE INDEX CONCURRENTLY" if concurrently else "CREATE INDEX"

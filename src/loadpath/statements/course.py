@@ -27,7 +27,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     """`pages` and `rows` are exponents; `plans` differ where the plan changed on the way.
 
     `scanned` is the exponent of the rows that its scans gave, and `by_set` the pages of each set of
-    parameters by size (nan: not known).
+    parameters by size (None: not known).
     """
 
     axis: Axis
@@ -35,7 +35,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     pages: Interval | None
     rows: Interval | None
     scanned: Interval | None
-    by_set: dict[int, tuple[float, ...]]
+    by_set: dict[int, tuple[float | None, ...]]
 
     @property
     def growing(self) -> Growing | None:
@@ -60,8 +60,11 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
 
 def sizes_along(record: StatementRecord, axis: Axis) -> dict[int, AtSize]:
     """The sizes of an axis at which it ran, by how many times today's, today's included."""
-    found = {1: each for each in record.at if each.size is None}
-    found |= {e.size.times: e for e in record.at if e.size is not None and e.size.axis == axis}
+    found = {
+        1 if each.size is None else each.size.times: each
+        for each in record.at
+        if each.size is None or each.size.axis == axis
+    }
     return {times: found[times] for times in sorted(found)}
 
 
@@ -81,7 +84,10 @@ def course(record: StatementRecord, axis: Axis) -> Course | None:
         scanned=exponent(
             _values(table, lambda r: sum(s.rows for s in r.scans)), weights, floor=FLOOR_ROWS
         ),
-        by_set={t: tuple(v) for t, v in _values(table, lambda r: r.buffers).items()},
+        by_set={
+            times: tuple(None if run is None else run.buffers for run in each.runs)
+            for times, each in table.items()
+        },
     )
 
 

@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "hot_key",
     "n_plus_one",
     "held",
+    "too_long",
 ]
 
 PAGES_MIN: Final = 24.0
@@ -32,6 +33,9 @@ ROWS_MIN: Final = 20.0
 SKIPPED_MIN: Final = 20.0
 APART: Final = 0.4
 """Exponents that differ by this much are not of the same thing."""
+
+TOO_LONG: Final = "it took too long"
+"""What is said of a statement that was not waited for any longer."""
 
 HOT_TIMES: Final = 8.0
 """A hot key's work is at least so many times that of a usual one."""
@@ -67,12 +71,20 @@ def _judged(number: int, record: StatementRecord) -> Judged:
     if found is not None:
         seen = _Seen(record, read(record.shape), found)
         findings = [each for rule in RULES if (each := rule(seen)) is not None]
+    if any(each.problem == TOO_LONG and each.size is not None for each in record.at):
+        findings.append(
+            Finding(
+                kind="too_long",
+                said="on grown data it does not end in time",
+                advice="See its plan there.",
+            )
+        )
     return Judged(
         number=number,
         shape=record.shape,
         course=found,
         findings=tuple(findings),
-        problem=problem if found is None or problem == "it took too long" else "",
+        problem=problem if found is None or problem == TOO_LONG else "",
     )
 
 
@@ -204,8 +216,8 @@ def _spills(seen: _Seen) -> Finding | None:
 def _hot_key(seen: _Seen) -> Finding | None:
     """Work that grows for a few keys alone."""
     by_set = seen.course.by_set
-    last = np.array(by_set[seen.course.last.times])
-    first = np.array(by_set[1])
+    last = np.array(by_set[seen.course.last.times], float)
+    first = np.array(by_set[1], float)
     known = ~(np.isnan(last) | np.isnan(first))
     if known.sum() < 3:
         return None

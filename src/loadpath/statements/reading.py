@@ -1,4 +1,4 @@
-"""What a statement asks of each table: conditions, joins, order, and what it returns. By sqlglot."""
+"""What a statement asks of each table: conditions, joins, order, what it returns. By sqlglot."""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ class StatementRecord(msgspec.Struct, frozen=True, kw_only=True):
 class IndexRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An index that was built alone on data of one size, with every statement measured again.
 
-    `shape` is the statement that it was tried for; `statements` are by number of the statement.
+    `shape` is the statement that it was tried for; `statements` are those that touch its table, by
+    their number.
     """
 
     ddl: str

@@ -108,9 +108,10 @@ def _verdict(index: IndexRecord, records: Sequence[StatementRecord]) -> IndexVer
     pages, wal = [], []
     for number, record in enumerate(records):
         was = next((each for each in record.at if each.size == index.size), None)
-        now = index.statements.get(number)
-        if was is None or now is None:
+        if was is None:
             continue
+        # What does not touch the table was not measured again.
+        now = index.statements.get(number, was)
         was_work, now_work = _work(was, record), _work(now, record)
         if math.isnan(was_work) or math.isnan(now_work):
             continue

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from loadpath.deploy import Address
 from loadpath.experiment.growth.replay import Replay, ServerError
+from loadpath.statements.findings import TOO_LONG
 from loadpath.statements.record import AtSize, Ran, Size
 from loadpath.tap.statements import KeptStatement, ParameterSet
 
@@ -33,11 +33,6 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     user: str
     password: str
-
-    @property
-    def address(self) -> Address:
-        """Where it listens."""
-        return Address(self.host, self.port)
 
 
 def chosen(statement: KeptStatement) -> tuple[ParameterSet, ...]:
@@ -127,7 +122,7 @@ async def _run(replay: Replay, each: ParameterSet) -> Ran:
 def _words(error: ServerError) -> str:
     """What went wrong, without the values that PostgreSQL quotes."""
     if error.code == _TIMED_OUT:
-        return "it took too long"
+        return TOO_LONG
     if error.code == _IS_THERE_ALREADY:
         return "what it writes is there already"
     return f"SQLSTATE {error.code}" if error.code else error.message

@@ -1,0 +1,202 @@
+"""What happens when users double, and their data with them?
+
+Collected, in a recording named `growth`: with taps on the wires each operation is visited alone and
+the mix is driven for a moment, so that every statement is known with some of its real parameters.
+Then a copy of the database is grown, by users and by history per user, and every statement is run
+at each size; in full depth indexes are built there and tried.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from loadpath.answer import Answer, Check, Line, State
+from loadpath.events import Warned
+from loadpath.experiment.arm import Arm, open_arm
+from loadpath.experiment.depth import Depth
+from loadpath.experiment.growth.looking import ROOM_S, Wanted, look
+from loadpath.experiment.knee import mix_of
+from loadpath.experiment.mixload import own_rate_per_s
+from loadpath.experiment.phase import phase
+from loadpath.experiment.scale import describe, load_at
+from loadpath.experiment.session import Session
+from loadpath.experiment.traced import RATE_MAX_PER_S
+from loadpath.experiment.traced import estimate_s as wires_estimate_s
+from loadpath.experiment.wires import recorded_paths
+from loadpath.questions.growth_figures import DatabaseGrowth, Growth, growth_of
+from loadpath.questions.growth_lines import accused, lines_of
+from loadpath.recording import Recording
+from loadpath.spec import Setup
+from loadpath.statements.record import Size
+from loadpath.tap.statements import KeptStatement
+
+NAME: Final = "growth"
+FIRST, FURTHER = 4, 16
+"""The sizes: so many times as many users, and so many times the history of each."""
+
+EACH_SIZE_S: Final = 4.0
+EACH_INDEX_S: Final = 2.0
+
+
+def estimate_s(setup: Setup, depth: Depth) -> float:
+    """About how long collecting takes, in seconds; 0 for a service without a database."""
+    if not _databases(setup):
+        return 0.0
+    start_s = 2 + 3 * len(setup.service.dependencies)
+    sizes = len(sizes_of(depth))
+    grown_s = sizes * EACH_SIZE_S + depth.indexes * EACH_INDEX_S
+    return start_s + wires_estimate_s(setup, depth.traced_s, 1.0) + grown_s
+
+
+def sizes_of(depth: Depth) -> tuple[Size, ...]:
+    """The sizes that are looked at, the smallest of an axis first."""
+    times = (FIRST, FURTHER) if depth.grown >= FURTHER else (FIRST,)
+    return tuple(Size(axis, each) for axis in ("users", "history") for each in times)
+
+
+def is_own(recording: Recording) -> bool:
+    """Whether that recording was made for this question."""
+    return recording.name.startswith(NAME)
+
+
+def _databases(setup: Setup) -> list[str]:
+    return [d.name for d in setup.service.dependencies if d.kind == "postgres"]
+
+
+async def collect(session: Session, setup: Setup, depth: Depth) -> None:
+    """Record what statements do on grown data. A service without a PostgreSQL has none."""
+    if not _databases(setup):
+        return
+    if session.left_s() < ROOM_S:
+        session.emit(
+            Warned(
+                at_s=time.time(),
+                message="the budget leaves no time to grow the data: what growth does is not known",
+                advice="`loadpath ask growth` looks at that alone.",
+            )
+        )
+        return
+    async with open_arm(session, setup, NAME, tapped=True, keep_parameters=True) as arm:
+        statements, rates_per_s = await _statements(session, arm, depth)
+        wanted = Wanted(sizes=sizes_of(depth), indexes=depth.indexes)
+        looked = await look(session, setup, statements, rates_per_s, wanted)
+        arm.note_growth(looked.record)
+
+
+async def _statements(
+    session: Session, arm: Arm, depth: Depth
+) -> tuple[list[KeptStatement], Mapping[tuple[str, str], float]]:
+    """What crosses the wires to databases, and how often at the workload's own rate (1/s)."""
+    taps = arm.taps
+    assert taps is not None, "this arm is tapped"
+    arrivals = arm.setup.workload.arrivals
+    with phase(session.emit, "statements and their parameters", depth.traced_s) as now:
+        await arm.probe()
+        visited = await taps.statements()
+        scale = min(1.0, RATE_MAX_PER_S / max(own_rate_per_s(arm), 1e-9))
+        segment = await arm.drive(
+            NAME,
+            load_at(arrivals, scale),
+            duration_s=depth.traced_s,
+            weights=mix_of(arm.setup.workload),
+        )
+        driven = await taps.statements()
+        merged = merge(driven, visited)
+        now.result = f"{len(merged)} statements seen at {describe(arrivals, scale)}"
+    lasted_s = max(segment.ended_s - segment.started_s, 1e-9)
+    rates = {(each.tap, each.shape): each.calls / lasted_s / scale for each in driven}
+    return merged, rates
+
+
+def merge(driven: Sequence[KeptStatement], visited: Sequence[KeptStatement]) -> list[KeptStatement]:
+    """Those of the load, with what only visits have seen behind them."""
+    known = {(each.tap, each.shape) for each in driven}
+    return [*driven, *(each for each in visited if (each.tap, each.shape) not in known)]
+
+
+def judge(recordings: Sequence[Recording]) -> Answer:
+    """Derive the answer. Pure: reads recordings, drives nothing."""
+    own = [recording for recording in recordings if is_own(recording)]
+    record = next((found for each in own if (found := each.growth()) is not None), None)
+    if record is None:
+        return _nothing("nothing was grown", own)
+    growth = growth_of(record, recorded_paths(own[0]))
+    checks = _checks(growth)
+    state, claim = _conclude(growth, checks)
+    return Answer(
+        question=NAME,
+        state=state,
+        claim=claim,
+        lines=tuple(lines_of(growth)) or (Line("the service", "it has no database to grow"),),
+        figures={"growth": growth},
+        validity=checks,
+        objectives_met=True if state is not State.INCONCLUSIVE else None,
+        recordings=tuple(recording.directory.name for recording in own),
+    )
+
+
+def _nothing(why: str, own: Sequence[Recording]) -> Answer:
+    return Answer(
+        question=NAME,
+        state=State.INCONCLUSIVE,
+        claim=why,
+        lines=(Line("the service", why),),
+        figures={},
+        validity=(),
+        objectives_met=None,
+        recordings=tuple(recording.directory.name for recording in own),
+    )
+
+
+def _checks(growth: Growth) -> tuple[Check, ...]:
+    return (_grown(growth), _measured(growth), *_versions(growth))
+
+
+def _grown(growth: Growth) -> Check:
+    not_grown = [each for each in growth.databases if each.problem]
+    if not_grown or not growth.databases:
+        said = "; ".join(f"{each.dependency}: {each.problem}" for each in not_grown)
+        return Check("data grown", False, f"{said or 'there was no database'}.")
+    return Check("data grown", True, "")
+
+
+def _measured(growth: Growth) -> Check:
+    every = [each for database in growth.databases for each in database.statements]
+    known = [each for each in every if each.course is not None]
+    called = sum(each.calls_per_s for each in every)
+    share = sum(each.calls_per_s for each in known) / called if called else 1.0
+    if share < 0.8:
+        return Check(
+            "statements measured",
+            False,
+            f"those that could be run again are {share:.0%} of the calls.",
+            "See which could not, and why, in --json.",
+        )
+    return Check("statements measured", True, f"{len(known)} of {len(every)} statements measured")
+
+
+def _versions(growth: Growth) -> list[Check]:
+    return []
+
+
+def _conclude(growth: Growth, checks: Sequence[Check]) -> tuple[State, str]:
+    broken = next((each for each in checks if not each.passed), None)
+    if broken is not None:
+        return State.INCONCLUSIVE, f"{broken.name}: {broken.detail}"
+    found = [(database, each) for database in growth.databases for each in accused(database)]
+    if not found:
+        return State.CONFIRMED, "no statement works more than its rows as the data grows"
+    database, worst = found[0]
+    where = worst.operations[0] if worst.operations else worst.dependency
+    mended = _recommended(database)
+    claim = f"{where}: {worst.findings[0].said}"
+    return State.CONFIRMED, claim + (f"; {mended}" if mended else "")
+
+
+def _recommended(database: DatabaseGrowth) -> str:
+    kept = [each for each in database.indexes if each.recommended]
+    if not kept:
+        return ""
+    return f"{len(kept)} index{'es' if len(kept) != 1 else ''} would help, built and measured"

@@ -1,0 +1,176 @@
+"""The lines of the answer on growth: what grows, what would keep it from that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadpath.answer import Line
+from loadpath.experiment.attribution.short import short_shape
+from loadpath.figures import ms
+from loadpath.questions.growth_figures import DatabaseGrowth, Growth, KeyEnd, StatementGrowth
+from loadpath.statements.findings import Finding
+from loadpath.statements.verdict import IndexVerdict
+
+SHAPE_CHARACTERS = 60
+REJECTED_MAX = 2
+
+
+def lines_of(growth: Growth) -> list[Line]:
+    """What is wrong first, the gravest of it first; then indexes, then what is worth knowing."""
+    lines: list[Line] = []
+    for database in growth.databases:
+        if database.problem:
+            lines.append(Line(database.dependency, f"not grown: {database.problem}"))
+            continue
+        for statement in accused(database):
+            lines += _statement_lines(statement, database.indexes)
+        lines += _index_lines(database.indexes)
+        lines += _notes(database)
+    return lines
+
+
+def accused(database: DatabaseGrowth) -> list[StatementGrowth]:
+    """Statements with something wrong, those that will work most first."""
+    found = [each for each in database.statements if each.findings]
+    return sorted(found, key=lambda each: -_last_work(each))
+
+
+def _last_work(each: StatementGrowth) -> float:
+    if each.course is None:
+        return 0.0
+    return each.course.last.buffers * max(each.calls_per_s, 0.001)
+
+
+def _statement_lines(each: StatementGrowth, indexes: Sequence[IndexVerdict]) -> list[Line]:
+    subject = each.operations[0] if each.operations else each.dependency
+    others = len(each.operations) - 1
+    shape = short_shape(each.shape, SHAPE_CHARACTERS)
+    cause = shape + (f", also of {others} other operations" if others > 1 else "")
+    lines = []
+    for number, finding in enumerate(each.findings):
+        remedy = _remedy(each, finding, indexes)
+        lines.append(
+            Line(
+                subject if number == 0 else "",
+                f"{finding.said}{_exponent(each, finding)}",
+                f"{cause} · {remedy}" if number == 0 else remedy,
+            )
+        )
+    return lines
+
+
+def _exponent(each: StatementGrowth, finding: Finding) -> str:
+    course = each.course
+    if course is None or course.pages is None or finding.kind in ("unbounded_list", "n_plus_one"):
+        return ""
+    pages = course.pages
+    return f" (exponent {pages.value:.2f}, {pages.low:.2f}–{pages.high:.2f})"
+
+
+def _remedy(each: StatementGrowth, finding: Finding, indexes: Sequence[IndexVerdict]) -> str:
+    helping = [index for index in indexes if index.record.name in each.indexes]
+    if finding.kind in ("missing_index", "spills", "hot_key") and helping:
+        index = helping[0]
+        change = next(c for c in index.helped if c.shape == each.shape)
+        return f"index {columns_of(index)}: {change.before:,.0f} → {change.after:,.0f} pages, built"
+    return finding.advice
+
+
+def columns_of(index: IndexVerdict) -> str:
+    """`visit (link_id, created_at)`, with INCLUDE and WHERE: what is behind ON."""
+    return index.record.ddl.partition(" ON ")[2]
+
+
+def _index_lines(indexes: Sequence[IndexVerdict]) -> list[Line]:
+    lines = []
+    for index in indexes:
+        if index.recommended:
+            lines.append(Line("index", f"{index.record.ddl};", _costs(index)))
+    for index in indexes:
+        if index.verdict == "trade":
+            lines.append(Line("a trade", f"{index.record.ddl};", _trade(index)))
+    return lines
+
+
+def _costs(index: IndexVerdict) -> str:
+    record = index.record
+    said = (
+        f"the workload's pages −{100 * index.gain:.0f} % at {record.size.times} × "
+        f"{record.size.axis}; {_bytes(record.bytes)}, built in {record.build_s:.1f} s; "
+    )
+    if index.write_pages or index.write_wal_bytes:
+        return said + (
+            f"a write costs {index.write_pages:+.1f} pages and {index.write_wal_bytes:+.0f} bytes "
+            "of log"
+        )
+    return said + "no write of that table was seen"
+
+
+def _trade(index: IndexVerdict) -> str:
+    helped, harmed = index.helped[0], index.harmed[0]
+    return (
+        f"{short_shape(helped.shape, 40)}: {helped.before:,.0f} → {helped.after:,.0f} pages, but "
+        f"{short_shape(harmed.shape, 40)}: {harmed.before:,.0f} → {harmed.after:,.0f}"
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
+
+
+def _notes(database: DatabaseGrowth) -> list[Line]:
+    lines = [
+        Line(
+            held.operation,
+            f"its transaction is held {ms(held.before_s)} → {ms(held.after_s)} at "
+            f"{held.times} × {held.axis}",
+        )
+        for held in database.held
+    ]
+    changed = [
+        each
+        for each in database.statements
+        if each.course is not None and each.course.plan_changed and not each.findings
+    ]
+    for each in changed[:2]:
+        assert each.course is not None
+        lines.append(
+            Line(
+                each.operations[0] if each.operations else database.dependency,
+                f"another plan when it has grown, as it should: {each.course.last.plan}",
+                short_shape(each.shape, SHAPE_CHARACTERS),
+            )
+        )
+    lines += [Line("keys", _key_words(each)) for each in database.keys]
+    if database.only_grow:
+        lines.append(
+            Line("only grow", ", ".join(database.only_grow), "no statement that deletes was seen")
+        )
+    unmeasured = [each for each in database.statements if each.problem]
+    if unmeasured:
+        first = unmeasured[0]
+        lines.append(
+            Line(
+                "not measured",
+                f"{len(unmeasured)} statement{'s' if len(unmeasured) != 1 else ''}, the first: "
+                f"{short_shape(first.shape, SHAPE_CHARACTERS)}",
+                first.problem,
+            )
+        )
+    lines.append(
+        Line(
+            database.dependency,
+            f"PostgreSQL {database.version}, grown to {', '.join(database.sizes)}",
+            "; ".join(database.told),
+        )
+    )
+    return lines
+
+
+def _key_words(each: KeyEnd) -> str:
+    days = each.ends_in_s / 86400
+    when = f"{days / 365.25:.1f} years" if days > 730 else f"{days:,.0f} days"
+    return (
+        f"{each.key.table}.{each.key.column} ({each.key.type}) runs out in {when} at "
+        f"{each.inserts_per_s:.3g} rows/s: it is at {each.key.last:,} of {each.key.highest:,}"
+    )
