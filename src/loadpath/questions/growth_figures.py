@@ -83,7 +83,7 @@ def growth_of(record: GrowthRecord, paths: Sequence[LoadPath]) -> Growth:
 
 
 def _database(record: DatabaseRecord, paths: Sequence[LoadPath]) -> DatabaseGrowth:
-    tried = verdicts(record.indexes, record.statements)
+    tried = verdicts(record.indexes, record.statements, record.bytes)
     each_judged = judged(record.statements)
     repeated = _repeated(record, paths)
     statements = tuple(

@@ -12,7 +12,8 @@ from loadpath.statements.findings import Finding
 from loadpath.statements.verdict import IndexVerdict
 
 SHAPE_CHARACTERS = 60
-REJECTED_MAX = 2
+_OF_ROWS = ("unbounded_list", "n_plus_one", "offset")
+"""Findings that say how rows grow: an exponent of pages would not belong to them."""
 
 
 def lines_of(growth: Growth) -> list[Line]:
@@ -61,7 +62,7 @@ def _statement_lines(each: StatementGrowth, indexes: Sequence[IndexVerdict]) -> 
 
 def _exponent(each: StatementGrowth, finding: Finding) -> str:
     course = each.course
-    if course is None or course.pages is None or finding.kind in ("unbounded_list", "n_plus_one"):
+    if course is None or course.pages is None or finding.kind in _OF_ROWS:
         return ""
     pages = course.pages
     return f" (exponent {pages.value:.2f}, {pages.low:.2f}–{pages.high:.2f})"
@@ -130,14 +131,17 @@ def _notes(database: DatabaseGrowth) -> list[Line]:
     changed = [
         each
         for each in database.statements
-        if each.course is not None and each.course.plan_changed and not each.findings
+        if each.course is not None
+        and each.course.plan_changed
+        and each.course.growing not in ("lookup", "log")
+        and not each.findings
     ]
     for each in changed[:2]:
         assert each.course is not None
         lines.append(
             Line(
                 each.operations[0] if each.operations else database.dependency,
-                f"another plan when it has grown, as it should: {each.course.last.plan}",
+                f"another plan when it has grown: {each.course.last.plan}",
                 short_shape(each.shape, SHAPE_CHARACTERS),
             )
         )

@@ -33,6 +33,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     delays: dict[str, float] = {}
     kept: tuple[KeepRule, ...] | None = None
     seed: int = 1
+    growth: Growth = Growth()
     allow_hosts: tuple[str, ...] = ()
     allow_writes: bool = False
     growth: Growth = Growth()

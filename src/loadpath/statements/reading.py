@@ -71,7 +71,7 @@ def read(shape: str) -> Read:
     )
 
 
-def _verb(tree: exp.Expression) -> Verb:
+def _verb(tree: exp.Expr) -> Verb:
     for kind, verb in (
         (exp.Query, "SELECT"),
         (exp.Insert, "INSERT"),
@@ -89,7 +89,7 @@ def _name(table: exp.Table) -> str:
     return f"{table.db}.{table.name}" if table.db and table.db != "public" else table.name
 
 
-def _written(tree: exp.Expression) -> str:
+def _written(tree: exp.Expr) -> str:
     for node in tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Merge):
         table = node.this.this if isinstance(node.this, exp.Schema) else node.this
         if isinstance(table, exp.Table):
@@ -97,7 +97,7 @@ def _written(tree: exp.Expression) -> str:
     return ""
 
 
-def _limited(tree: exp.Expression) -> bool:
+def _limited(tree: exp.Expr) -> bool:
     if not isinstance(tree, exp.Query):
         return True
     if tree.args.get("limit") is not None or tree.args.get("fetch") is not None:
@@ -112,7 +112,7 @@ def _aggregates(select: exp.Select) -> bool:
     )
 
 
-def _counts(tree: exp.Expression) -> bool:
+def _counts(tree: exp.Expr) -> bool:
     """A COUNT over what is found, where nothing bounds what is found."""
     for select in tree.find_all(exp.Select):
         counted = any(each.find(exp.Count) for each in select.expressions)
@@ -125,11 +125,11 @@ def _counts(tree: exp.Expression) -> bool:
     return False
 
 
-def _limited_within(query: exp.Expression) -> bool:
+def _limited_within(query: exp.Expr) -> bool:
     return isinstance(query, exp.Query) and query.args.get("limit") is not None
 
 
-def _asked(tree: exp.Expression) -> Iterator[Asked]:
+def _asked(tree: exp.Expr) -> Iterator[Asked]:
     """What is asked of each table in each SELECT, UPDATE and DELETE, subqueries included."""
     for scope in tree.find_all(exp.Select, exp.Update, exp.Delete):
         aliases = _aliases(scope)
@@ -172,15 +172,15 @@ class _Found:
         self.returned: list[str] = []
 
 
-def _is_star(each: exp.Expression) -> bool:
+def _is_star(each: exp.Expr) -> bool:
     return isinstance(each, exp.Star) or (
         isinstance(each, exp.Column) and isinstance(each.this, exp.Star)
     )
 
 
-def _aliases(scope: exp.Expression) -> dict[str, str]:
+def _aliases(scope: exp.Expr) -> dict[str, str]:
     """Tables of a scope by the name that its columns are told by."""
-    tables: list[exp.Expression] = []
+    tables: list[exp.Expr] = []
     source = scope.args.get("from_") or scope.args.get("from")
     if source is not None:
         tables.append(source.this)
@@ -192,7 +192,7 @@ def _aliases(scope: exp.Expression) -> dict[str, str]:
     return {t.alias_or_name: _name(t) for t in tables if isinstance(t, exp.Table)}
 
 
-def _conditions(scope: exp.Expression) -> Iterator[exp.Expression]:
+def _conditions(scope: exp.Expr) -> Iterator[exp.Expr]:
     clauses = [scope.args.get("where")]
     roots = [clause.this for clause in clauses if clause is not None]
     joins = list(scope.args.get("joins") or ())
@@ -201,7 +201,7 @@ def _conditions(scope: exp.Expression) -> Iterator[exp.Expression]:
         yield from _conjuncts(root)
 
 
-def _conjuncts(root: exp.Expression) -> Iterator[exp.Expression]:
+def _conjuncts(root: exp.Expr) -> Iterator[exp.Expr]:
     if isinstance(root, exp.Paren):
         yield from _conjuncts(root.this)
     elif isinstance(root, exp.And):
@@ -211,7 +211,7 @@ def _conjuncts(root: exp.Expression) -> Iterator[exp.Expression]:
         yield root
 
 
-def _order(scope: exp.Expression) -> Sequence[exp.Expression]:
+def _order(scope: exp.Expr) -> Sequence[exp.Expr]:
     order = scope.args.get("order")
     return order.expressions if order is not None else ()
 
@@ -222,7 +222,7 @@ def _place(column: exp.Column, found: Mapping[str, _Found]) -> _Found | None:
     return next(iter(found.values())) if len(found) == 1 else None
 
 
-def _take(condition: exp.Expression, found: Mapping[str, _Found]) -> None:
+def _take(condition: exp.Expr, found: Mapping[str, _Found]) -> None:
     """Sort one condition in; one that no ordinary index could serve is left out."""
     if isinstance(condition, exp.Is | exp.Not):
         _take_constant(condition, found)
@@ -235,28 +235,28 @@ def _take(condition: exp.Expression, found: Mapping[str, _Found]) -> None:
                 if (place := _place(column, found)) is not None:
                     place.joined.append(column.name)
             return
-        column, other = (left, right) if isinstance(left, exp.Column) else (right, left)
-        if not isinstance(column, exp.Column) or (place := _place(column, found)) is None:
+        first, other = (left, right) if isinstance(left, exp.Column) else (right, left)
+        if not isinstance(first, exp.Column) or (place := _place(first, found)) is None:
             return
         if isinstance(other, exp.Boolean):
-            place.where.append(f"{column.name} = {str(other.this).upper()}")
+            place.where.append(f"{first.name} = {str(other.this).upper()}")
         elif not _has_column(other) or isinstance(other, exp.Any):
-            place.equal.append(column.name)
+            place.equal.append(first.name)
     elif isinstance(condition, exp.In):
         if isinstance(left, exp.Column) and (place := _place(left, found)) is not None:
             (place.joined if condition.args.get("query") else place.equal).append(left.name)
     elif isinstance(condition, _RANGES):
-        column, other = (left, right) if isinstance(left, exp.Column) else (right, left)
+        bounded = left if isinstance(left, exp.Column) else right
         if isinstance(left, exp.Tuple):
             # Keyset paging: (created_at, id) < ($1, $2)
-            column = _bare(left.expressions[0])
-        if isinstance(column, exp.Column) and (place := _place(column, found)) is not None:
-            place.ranged.append(column.name)
+            bounded = _bare(left.expressions[0])
+        if isinstance(bounded, exp.Column) and (place := _place(bounded, found)) is not None:
+            place.ranged.append(bounded.name)
     elif isinstance(condition, exp.Column) and (place := _place(condition, found)) is not None:
         place.where.append(condition.name)
 
 
-def _take_constant(condition: exp.Expression, found: Mapping[str, _Found]) -> None:
+def _take_constant(condition: exp.Expr, found: Mapping[str, _Found]) -> None:
     inner = condition.this if isinstance(condition, exp.Not) else condition
     column = inner if isinstance(inner, exp.Column) else inner.this
     if not isinstance(column, exp.Column) or (place := _place(column, found)) is None:
@@ -271,12 +271,12 @@ def _take_constant(condition: exp.Expression, found: Mapping[str, _Found]) -> No
             place.where.append(f"{column.name} IS {'NOT ' if negated else ''}{word}")
 
 
-def _bare(node: exp.Expression | None) -> exp.Expression | None:
+def _bare(node: exp.Expr | None) -> exp.Expr | None:
     """Without parentheses and casts of parameters."""
     while isinstance(node, exp.Paren | exp.Cast):
         node = node.this
     return node
 
 
-def _has_column(node: exp.Expression | None) -> bool:
+def _has_column(node: exp.Expr | None) -> bool:
     return node is not None and node.find(exp.Column) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -24,7 +24,12 @@ HARMED_PAGES: Final = 8.0
 """A statement is helped below that share of its pages, and harmed above the other and by more than
 so many pages: the tree of an index is no harm."""
 
-ALIKE: Final = 0.05
+ALIKE_TIMES: Final = 1.25
+ALIKE_PAGES: Final = 2.0
+"""An index that leaves a statement hardly more pages than the best one does is as good."""
+
+COPY_SHARE: Final = 0.4
+"""An index that carries further columns and takes this share of its table is a copy of it."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +71,18 @@ class IndexVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdicts(
-    indexes: Sequence[IndexRecord], records: Sequence[StatementRecord]
+    indexes: Sequence[IndexRecord],
+    records: Sequence[StatementRecord],
+    table_bytes: Mapping[str, int] | None = None,
 ) -> list[IndexVerdict]:
     """Judge every index, and recommend the fewest that help all that is helped.
 
-    Of those that gain alike for the same statements, the smallest. The best come first.
+    Of those that do as well for the same statements, the smallest. The best come first.
+    `table_bytes` are of today's tables.
     """
     found = sorted(
-        (_verdict(index, records) for index in indexes), key=lambda v: (-v.gain, v.record.bytes)
+        (_verdict(index, records, table_bytes or {}) for index in indexes),
+        key=lambda v: (-v.gain, v.record.bytes),
     )
     served: set[int] = set()
     chosen: set[str] = set()
@@ -90,17 +99,22 @@ def verdicts(
 
 
 def _cheapest(best: IndexVerdict, found: Sequence[IndexVerdict], new: set[int]) -> IndexVerdict:
-    alike = [
-        each
-        for each in found
-        if each.verdict == "kept"
-        and each.gain >= best.gain - ALIKE
-        and new <= {change.number for change in each.helped}
-    ]
+    left = {change.number: change.after for change in best.helped if change.number in new}
+
+    def does_as_well(each: IndexVerdict) -> bool:
+        own = {change.number: change.after for change in each.helped}
+        return each.verdict == "kept" and all(
+            number in own and own[number] <= ALIKE_TIMES * after + ALIKE_PAGES
+            for number, after in left.items()
+        )
+
+    alike = [each for each in found if does_as_well(each)]
     return min(alike, key=lambda each: (each.record.bytes, len(each.record.ddl)), default=best)
 
 
-def _verdict(index: IndexRecord, records: Sequence[StatementRecord]) -> IndexVerdict:
+def _verdict(
+    index: IndexRecord, records: Sequence[StatementRecord], table_bytes: Mapping[str, int]
+) -> IndexVerdict:
     if index.problem:
         return IndexVerdict(record=index, verdict="unbuilt", work_before=0.0, work_after=0.0)
     before = after = 0.0
@@ -136,7 +150,9 @@ def _verdict(index: IndexRecord, records: Sequence[StatementRecord]) -> IndexVer
             harmed.append(change)
     gains = before > 0 and 1.0 - after / before >= GAIN_MIN
     verdict: Verdict = "rejected"
-    if helped and gains:
+    of_table = table_bytes.get(index.table, 0) * index.size.times
+    copies = " INCLUDE (" in index.ddl and 0 < of_table * COPY_SHARE < index.bytes
+    if helped and gains and not copies:
         verdict = "trade" if harmed else "kept"
     return IndexVerdict(
         record=index,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,9 @@ from loadpath.deploy.dependencies import Dependencies
 from loadpath.errors import LoadpathError
 from loadpath.events import Warned
 from loadpath.experiment.growth.catalog import read_schema
-from loadpath.experiment.growth.clone import clone, drop
+from loadpath.experiment.growth.clone import cloned, connect
 from loadpath.experiment.growth.existing import existing
-from loadpath.experiment.growth.grower import grow, prepare
+from loadpath.experiment.growth.grower import GrowthRefusedError, grow, prepare
 from loadpath.experiment.growth.measuring import Where, chosen, measurable, measure
 from loadpath.experiment.growth.trying import attempt, trials
 from loadpath.experiment.phase import phase
@@ -47,6 +47,12 @@ from loadpath.tap.statements import KeptStatement
 
 _HIGHEST: Final = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _CONNECT_TIMEOUT_S: Final = 10.0
+_MULTIPLIES: Final = {
+    "users": "with users",
+    "history": "with history",
+    "both": "with users and history",
+    "none": "stays",
+}
 
 ROOM_S: Final = 15.0
 """Less of a budget than this is not begun with."""
@@ -87,9 +93,10 @@ async def look(
         kept = True
         for name, running in dependencies.running.items():
             own = measurable(statements, name)
-            one = _Database(session, setup, running, name, own, rates_per_s, wanted)
-            found.append(await one.look())
-            kept = await one.take_the_place() and kept
+            async with AsyncExitStack() as clones:
+                one = _Database(session, setup, running, name, own, rates_per_s, wanted, clones)
+                found.append(await one.look())
+                kept = await one.take_the_place() and kept
         if wanted.keep is not None and kept and found:
             await dependencies.settle()
             grown = Snapshot({**snapshot.saved, **await dependencies.stop_to_keep()})
@@ -125,7 +132,7 @@ async def with_indexes(
     """The same data with indexes built in it; `ddl` by dependency."""
     async with started(session, setup, snapshot) as dependencies:
         for name, running in dependencies.running.items():
-            async with connected(running, running.name) as connection:
+            async with connected(running) as connection:
                 for statement in ddl.get(name, ()):
                     await connection.execute(statement)
         await dependencies.settle()
@@ -133,17 +140,11 @@ async def with_indexes(
 
 
 @asynccontextmanager
-async def connected(running: RunningDependency, database: str) -> AsyncIterator[asyncpg.Connection]:
+async def connected(
+    running: RunningDependency, database: str | None = None
+) -> AsyncIterator[asyncpg.Connection]:
     """A connection to one database of a server."""
-    connection = await asyncpg.connect(
-        host=running.host,
-        port=running.port,
-        user=running.user,
-        password=running.password,
-        database=database,
-        timeout=_CONNECT_TIMEOUT_S,
-        server_settings={"application_name": "loadpath"},
-    )
+    connection = await connect(running, database)
     try:
         yield connection
     finally:
@@ -162,6 +163,7 @@ class _Database:
         statements: Sequence[KeptStatement],
         rates_per_s: Mapping[tuple[str, str], float],
         wanted: Wanted,
+        clones: AsyncExitStack,
     ) -> None:
         self._session = session
         self._setup = setup
@@ -173,6 +175,7 @@ class _Database:
         self._where = Where(
             host=running.host, port=running.port, user=running.user, password=running.password
         )
+        self._stack = clones
         self._clones: dict[Size, str] = {}
         self._at: list[list[AtSize]] = [[] for _ in statements]
         self._problems: list[str] = []
@@ -182,7 +185,7 @@ class _Database:
         record = DatabaseRecord(dependency=self._name, version=self._running.version)
         if not self._statements:
             return msgspec.structs.replace(record, problem="no statement was seen on its wire")
-        async with connected(self._running, self._running.name) as connection:
+        async with connected(self._running) as connection:
             schema = await read_schema(connection, self._setup.growth)
             there = await existing(connection)
         if not any(table.rows for table in schema.tables):
@@ -199,7 +202,10 @@ class _Database:
             rows={table.name: float(table.rows) for table in schema.tables},
             bytes={table.name: table.bytes for table in schema.tables},
             sizes=tuple(self._clones),
-            told=tuple(f"{each.table}: {each.axis}, {each.why}" for each in found.members),
+            told=tuple(
+                f"{each.table}: {_MULTIPLIES[each.multiplies]}, {each.why}"
+                for each in found.members
+            ),
             statements=tuple(records),
             indexes=tuple(indexes),
             keys=tuple(_keys(schema)),
@@ -207,51 +213,48 @@ class _Database:
         )
 
     async def take_the_place(self) -> bool:
-        """Have the clone of the wanted size stand where the service looks; drop all others.
+        """Have the clone of the wanted size stand where the service looks.
 
         False when there is none of that size: then all is as it was.
         """
         keep = self._clones.get(self._wanted.keep) if self._wanted.keep else None
+        if not keep:
+            return False
         async with connected(self._running, "postgres") as connection:
-            for database in self._clones.values():
-                if database and database != keep:
-                    await connection.execute(f"DROP DATABASE {quoted(database)}")
-            if keep is not None:
-                await connection.execute(f"DROP DATABASE {quoted(self._running.name)}")
-                await connection.execute(
-                    f"ALTER DATABASE {quoted(keep)} RENAME TO {quoted(self._running.name)}"
-                )
-        return keep is not None
+            await connection.execute(f"DROP DATABASE {quoted(self._running.name)}")
+            await connection.execute(
+                f"ALTER DATABASE {quoted(keep)} RENAME TO {quoted(self._running.name)}"
+            )
+        return True
 
     async def _grown(self, size: Size, schema: Schema, found: Families) -> None:
         if self._session.left_s() < ROOM_S:
             self._say(f"the budget leaves no time for {words(size)}")
             return
-        database = f"{self._running.name}_{size.axis}_{size.times}"
         with phase(self._session.emit, f"grow {self._name}, {words(size)}") as now:
-            await clone(self._running, database, allow_writes=self._setup.allow_writes)
             try:
-                async with connected(self._running, database) as connection:
+                async with connected(self._running) as connection:
                     plan = await prepare(connection, schema, found, size.axis, size.times)
                 if isinstance(plan, Refusal):
-                    raise LoadpathError(str(plan), advice=plan.advice)
-                grown = await grow(self._running, database, plan, lambda *_: None)
+                    raise GrowthRefusedError(plan)
+                if not plan.tables:
+                    now.result = "nothing multiplies"
+                    return
+                clone = await self._stack.enter_async_context(
+                    cloned(
+                        self._running,
+                        needed_bytes=plan.needed_bytes,
+                        allow_writes=self._setup.allow_writes,
+                    )
+                )
+                grown = await grow(clone, plan, self._session.emit, schema=schema)
                 now.result = f"{sum(grown.rows.values()):,} rows"
             except LoadpathError as error:
-                await drop(self._running, database)
                 now.result = "not grown"
-                self._say(f"{self._name} is not grown, {words(size)}: {error}")
+                self._say(f"{self._name} is not grown, {words(size)}: {error.message}")
                 return
-        self._clones[size] = database
-        await self._measure(database, size)
-        for smaller, used in list(self._clones.items()):
-            # Indexes are tried at the largest size; the smaller ones would only take the disk.
-            if smaller.axis == size.axis and smaller.times < size.times and not self._kept(smaller):
-                await drop(self._running, used)
-                self._clones[smaller] = ""
-
-    def _kept(self, size: Size) -> bool:
-        return size == self._wanted.keep
+        self._clones[size] = clone.name
+        await self._measure(clone.name, size)
 
     async def _measure(self, database: str, size: Size | None) -> None:
         count = len(self._statements)

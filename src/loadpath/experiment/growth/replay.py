@@ -69,7 +69,7 @@ class Replay:
                     await self.do(statement)
         except (OSError, TimeoutError, EOFError, ServerError) as error:
             raise WouldNotRunError(
-                f"the grown database cannot be asked: {error or type(error).__name__}",
+                f"the grown database cannot be asked: {str(error) or type(error).__name__}",
                 advice="auto_explain has to be there, and the user has to be a superuser.",
             ) from error
         await self.do(f"SET statement_timeout = {int(1000 * STATEMENT_TIMEOUT_S)}")
