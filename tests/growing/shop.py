@@ -43,14 +43,14 @@ SEED = f"""
 INSERT INTO users (name) SELECT 'user ' || i FROM generate_series(1, {USERS}) i;
 INSERT INTO posts (user_id, created_at, body)
 SELECT 1 + i * 7919 % {USERS}, timestamptz '2026-01-01' + i * interval '1 minute', repeat('x', 80)
-FROM generate_series(1, 12000) i;
+FROM generate_series(1, 6000) i;
 INSERT INTO notes (user_id, created_at, body)
 SELECT 1 + i * 7919 % {USERS}, timestamptz '2026-01-01' + i * interval '1 minute', repeat('y', 200)
 FROM generate_series(1, 6000) i;
-INSERT INTO remarks (note_id, body) SELECT 1 + i * 7 % 6000, repeat('z', 100)
-FROM generate_series(1, 12000) i;
-INSERT INTO marks (note_id, body) SELECT 1 + i * 7 % 6000, repeat('z', 100)
-FROM generate_series(1, 12000) i;
+INSERT INTO remarks (note_id, body) SELECT 1 + i * 7 % 3000, repeat('z', 100)
+FROM generate_series(1, 6000) i;
+INSERT INTO marks (note_id, body) SELECT 1 + i * 7 % 3000, repeat('z', 100)
+FROM generate_series(1, 6000) i;
 -- The first three users have nine of ten entries.
 INSERT INTO entries (user_id, amount, said)
 SELECT CASE WHEN i % 10 < 9 THEN 1 + i % 3 ELSE 1 + i * 7919 % {USERS} END,
@@ -75,7 +75,7 @@ def _user(n: int) -> int:
 FAULTY = {
     "missing index": Asked(
         "SELECT id, body FROM remarks WHERE note_id = $1 LIMIT 20",
-        lambda n: (1 + n * 37 % 6000,),
+        lambda n: (1 + n * 37 % 3000,),
         "missing_index",
     ),
     "wrong column order": Asked(
@@ -104,7 +104,7 @@ FAULTY = {
 CLEAN = {
     "missing index": Asked(
         "SELECT id, body FROM marks WHERE note_id = $1 LIMIT 20",
-        lambda n: (1 + n * 37 % 6000,),
+        lambda n: (1 + n * 37 % 3000,),
     ),
     "wrong column order": Asked(
         "SELECT id, body FROM notes WHERE user_id = $1 ORDER BY created_at DESC LIMIT 20",
@@ -119,8 +119,8 @@ CLEAN = {
         lambda n: (_user(n),),
     ),
     "count": Asked(
-        "SELECT count(*) FROM (SELECT 1 FROM marks WHERE note_id = $1 LIMIT 100) AS some",
-        lambda n: (1 + n * 37 % 6000,),
+        "SELECT count(*) FROM (SELECT 1 FROM marks WHERE note_id = $1 LIMIT 100) AS bounded",
+        lambda n: (1 + n * 37 % 3000,),
     ),
     "hot parent": Asked(
         "SELECT id, amount FROM entries WHERE user_id = $1 ORDER BY id DESC LIMIT 20",
@@ -128,9 +128,9 @@ CLEAN = {
     ),
     "insert": Asked(
         "INSERT INTO remarks (note_id, body) VALUES ($1, $2)",
-        lambda n: (1 + n * 37 % 6000, "said"),
+        lambda n: (1 + n * 37 % 3000, "said"),
     ),
     "update": Asked(
-        "UPDATE notes SET body = $2 WHERE id = $1", lambda n: (1 + n * 37 % 6000, "other")
+        "UPDATE notes SET body = $2 WHERE id = $1", lambda n: (1 + n * 37 % 3000, "other")
     ),
 }
