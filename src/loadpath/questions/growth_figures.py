@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 
 from loadpath.experiment.attribution import LoadPath
+from loadpath.questions.growth_driven import Driven, Misses, misses
+from loadpath.spec import Workload
 from loadpath.statements.course import Course, worst
 from loadpath.statements.exponent import LOG_MAX
 from loadpath.statements.findings import ROWS_MIN, Finding, Judged, judged, times_words
 from loadpath.statements.reading import read
-from loadpath.statements.record import DatabaseRecord, GrowthRecord, KeyRecord
+from loadpath.statements.record import DatabaseRecord, Foretold, GrowthRecord, KeyRecord
 from loadpath.statements.verdict import IndexVerdict, verdicts
 
 IN_TRANSACTION: Final = 0.5
@@ -72,14 +74,30 @@ class DatabaseGrowth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of an answer on growth."""
+    """The figures of an answer on growth: `foretold` by the model, `driven` as measured."""
 
     databases: tuple[DatabaseGrowth, ...]
+    misses: tuple[Misses, ...] = ()
+    foretold: tuple[Foretold, ...] = ()
+    not_foretold: str = ""
+    driven: tuple[Driven, ...] = ()
 
 
-def growth_of(record: GrowthRecord, paths: Sequence[LoadPath]) -> Growth:
+def growth_of(
+    record: GrowthRecord,
+    paths: Sequence[LoadPath],
+    *,
+    workload: Workload | None = None,
+    measured: Sequence[Driven] = (),
+) -> Growth:
     """Judge what was recorded; `paths` say which operation makes which statement."""
-    return Growth(databases=tuple(_database(each, paths) for each in record.databases))
+    return Growth(
+        databases=tuple(_database(each, paths) for each in record.databases),
+        misses=() if workload is None else misses(record.foretold, workload),
+        foretold=record.foretold,
+        not_foretold=record.not_foretold,
+        driven=tuple(measured),
+    )
 
 
 def _database(record: DatabaseRecord, paths: Sequence[LoadPath]) -> DatabaseGrowth:

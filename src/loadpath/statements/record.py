@@ -122,8 +122,23 @@ class DatabaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Foretold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of an operation: its p99 in seconds with `data` times today's data and
+    `rate` times today's load. None: the load is more than is carried there."""
+
+    operation: str
+    data: int
+    rate: int
+    p99_s: float | None
+    low_s: float | None = None
+    high_s: float | None = None
+
+
 class GrowthRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was measured on grown data."""
+    """All that was measured on grown data, and what a model made of it before the service was
+    driven on such data; `not_foretold` says why there is no prediction."""
 
     growth_version: int = VERSION
     databases: tuple[DatabaseRecord, ...] = ()
+    foretold: tuple[Foretold, ...] = ()
+    not_foretold: str = ""
