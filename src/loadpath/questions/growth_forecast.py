@@ -40,10 +40,13 @@ def foretell(
 ) -> tuple[Foretold, ...]:
     """p99 of every operation with grown data, with grown load, and with both."""
     found: list[Foretold] = []
-    for data, rate in sorted({(1, t) for t in TIMES} | {(t, t) for t in TIMES} | {(t, 1) for t in TIMES}):
+    for data, rate in sorted(
+        {(1, t) for t in TIMES} | {(t, t) for t in TIMES} | {(t, 1) for t in TIMES}
+    ):
         added = [(d.dependency, added_s(d, paths, data)) for d in record.databases]
         seen: list[dict[str, float]] = []
-        for number, model in enumerate((fitted.model, *fitted.draws[:DRAWS])):
+        for number, fitted_model in enumerate((fitted.model, *fitted.draws[:DRAWS])):
+            model = fitted_model
             for dependency, by_operation in added:
                 model = grown(model, dependency, by_operation)
             requests = DRAWN_REQUESTS if number else REQUESTS
@@ -66,9 +69,7 @@ def foretell(
     return tuple(found)
 
 
-def added_s(
-    record: DatabaseRecord, paths: Sequence[LoadPath], times: int
-) -> dict[str, float]:
+def added_s(record: DatabaseRecord, paths: Sequence[LoadPath], times: int) -> dict[str, float]:
     """Seconds that the database works more for a request of each operation, with so many times as
     many users."""
     more = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from loadpath.answer import Line
 from loadpath.experiment.attribution.short import short_shape
 from loadpath.figures import ms
+from loadpath.questions.growth_driven import GROWN, INDEXED, TODAY, Misses, of
 from loadpath.questions.growth_figures import DatabaseGrowth, Growth, KeyEnd, StatementGrowth
 from loadpath.statements.findings import Finding
 from loadpath.statements.verdict import IndexVerdict
@@ -26,8 +27,74 @@ def lines_of(growth: Growth) -> list[Line]:
         for statement in accused(database):
             lines += _statement_lines(statement, database.indexes)
         lines += _index_lines(database.indexes)
-        lines += _notes(database)
+    lines += users_lines(growth)
+    for database in growth.databases:
+        if not database.problem:
+            lines += _notes(database)
     return lines
+
+
+def users_lines(growth: Growth) -> list[Line]:
+    """At how many users what is missed, and what was measured of it."""
+    lines = []
+    alike: list[Misses] = []
+    for each in growth.misses:
+        if each.users is None:
+            continue
+        if each.by_data is None and each.by_rate == each.users:
+            alike.append(each)
+            continue
+        lines.append(Line(each.operation, _missed(each, growth), _measured(each, growth)))
+    if alike:
+        first = min(alike, key=lambda each: each.users or 0)
+        count = f"{len(alike)} operation{'s' if len(alike) != 1 else ''}"
+        lines.append(
+            Line(
+                "the load",
+                f"{count} would miss p99 from {first.users} × today's users on, by their rate "
+                "alone",
+                _measured(first, growth),
+            )
+        )
+    if growth.not_foretold:
+        lines.append(Line("users", "not predicted", growth.not_foretold))
+    return lines
+
+
+def _missed(each: Misses, growth: Growth) -> str:
+    found = [f for f in growth.foretold if f.operation == each.operation]
+    at = next(f for f in found if f.data == f.rate == each.users)
+    p99 = "more than it carries" if at.p99_s is None else ms(at.p99_s)
+    said = f"at {each.users} × today's users misses p99 ≤ {ms(each.limit_s)}: {p99} predicted"
+    if each.by_data is not None:
+        return said + f"; by the data alone at {each.by_data} ×"
+    return said + "; by data and rate together"
+
+
+def _measured(each: Misses, growth: Growth) -> str:
+    """Prediction beside measurement, where it was driven."""
+    told = []
+    for recording, data, words in ((TODAY, 1, "today"), (GROWN, 4, "4 × data")):
+        for rate in (1, 4):
+            if (data, rate) == (1, 4):
+                continue
+            seen = of(growth.driven, recording, each.operation, rate)
+            if seen is not None:
+                p99 = "too few" if seen.p99_s is None else ms(seen.p99_s.value)
+                foretold = _foretold(growth, each.operation, data, rate)
+                load = words if rate == 1 else f"{words} and rate"
+                told.append(f"{load}: {p99} (predicted {foretold})")
+    seen = of(growth.driven, INDEXED, each.operation, 4)
+    if seen is not None and seen.p99_s is not None:
+        told.append(f"with the indexes: {ms(seen.p99_s.value)}")
+    return "p99 measured " + ", ".join(told) if told else ""
+
+
+def _foretold(growth: Growth, operation: str, data: int, rate: int) -> str:
+    for each in growth.foretold:
+        if (each.operation, each.data, each.rate) == (operation, data, rate):
+            return "overload" if each.p99_s is None else ms(each.p99_s)
+    return "nothing"
 
 
 def accused(database: DatabaseGrowth) -> list[StatementGrowth]:

@@ -33,7 +33,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     delays: dict[str, float] = {}
     kept: tuple[KeepRule, ...] | None = None
     seed: int = 1
-    growth: Growth = Growth()
     allow_hosts: tuple[str, ...] = ()
     allow_writes: bool = False
     growth: Growth = Growth()

@@ -30,9 +30,7 @@ async def drive_on(
     arrivals, mix = setup.workload.arrivals, mix_of(setup.workload)
     with phase(session.emit, title, estimate_s(setup, 1)) as now:
         async with open_arm(session, setup, name, snapshot=snapshot) as arm:
-            await arm.drive(
-                "warmup", load_at(arrivals, 1.0), duration_s=WARMUP_S, weights=mix
-            )
+            await arm.drive("warmup", load_at(arrivals, 1.0), duration_s=WARMUP_S, weights=mix)
             for scale in (1, times):
                 await arm.drive(
                     "hold",
