@@ -37,6 +37,9 @@ APART: Final = 0.4
 TOO_LONG: Final = "it took too long"
 """What is said of a statement that was not waited for any longer."""
 
+THROWN_TIMES: Final = 4.0
+"""A scan that throws away so many times what it gives looks through what an index would find."""
+
 HOT_TIMES: Final = 8.0
 """A hot key's work is at least so many times that of a usual one."""
 
@@ -129,16 +132,18 @@ def times_words(found: Course) -> str:
 
 
 def _missing_index(seen: _Seen) -> Finding | None:
-    if not seen.grows or seen.rows > seen.pages - APART:
+    if not seen.grows or _skipped(seen) >= SKIPPED_MIN:
         return None
-    if _skipped(seen) >= SKIPPED_MIN:
+    grow_too = seen.rows > seen.pages - APART
+    if grow_too and not _throws_away(seen):
         return None
     if seen.aggregates and seen.scanned > seen.pages - APART and not _throws_away(seen):
         # All that it reads belongs to what it computes.
         return None
+    what = "most of what it reads is thrown away" if grow_too else "its rows do not grow"
     return Finding(
         kind="missing_index",
-        said=f"{seen.growth}, and its rows do not grow: no index serves it",
+        said=f"{seen.growth}, and {what}: no index serves it",
         advice="An index on what it looks for and orders by.",
     )
 
@@ -147,7 +152,7 @@ def _throws_away(seen: _Seen) -> bool:
     """Whether most of what a scan reads does not pass its filter."""
     scans = [scan for run in seen.last_runs for scan in run.scans]
     removed, rows = sum(s.removed for s in scans), sum(s.rows for s in scans)
-    return removed > 4 * rows
+    return removed > THROWN_TIMES * rows
 
 
 def _unbounded(seen: _Seen) -> Finding | None:

@@ -20,6 +20,11 @@ COLD: Final = 5
 SETTLING: Final = 5
 """Runs after which PostgreSQL may settle for one plan for all values of a prepared statement."""
 
+SLOW_S: Final = 0.25
+SLOW_SETS: Final = 3
+"""What takes longer is run with no more than so many sets, and not made to settle: one plan after
+the other would read the whole table, and say no more."""
+
 MEASURED = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "(")
 _NAME: Final = "loadpath_replay"
 _TIMED_OUT: Final = "57014"
@@ -81,6 +86,7 @@ async def measure(
 async def _measure(replay: Replay, statement: KeptStatement, size: Size | None) -> AtSize:
     sets = chosen(statement)
     runs: list[Ran | None] = []
+    slow = False
     problem = ""
     prepared: ParameterSet | None = None
     for number, each in enumerate(sets):
@@ -90,8 +96,14 @@ async def _measure(replay: Replay, statement: KeptStatement, size: Size | None) 
                 prepared = each
                 if statement.named:
                     for again in range(SETTLING):
-                        await _run(replay, sets[again % len(sets)])
-            await _run(replay, each)
+                        slow = slow or (await _run(replay, sets[again % len(sets)])).time_s > SLOW_S
+                        if slow:
+                            break
+            if slow and number >= SLOW_SETS:
+                runs.append(None)
+                continue
+            warm = await _run(replay, each)
+            slow = slow or warm.time_s > SLOW_S
             runs.append(await _run(replay, each))
         except ServerError as error:
             runs.append(None)
