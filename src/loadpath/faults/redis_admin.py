@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 from loadpath.errors import LoadpathError
 
 if TYPE_CHECKING:
+    from loadpath.deploy import RunningDependency
     from loadpath.faults.stage import Stage
 
 _TIMEOUT_S = 10.0
 
 
 async def tell(stage: Stage, target: str, *commands: tuple[str, ...]) -> list[str]:
+    """The same of a dependency of a stage."""
+    return await ask(stage.running(target), target, *commands)
+
+
+async def ask(server: RunningDependency, target: str, *commands: tuple[str, ...]) -> list[str]:
     """The replies to these commands: the text of a string, status or number; the words of an array,
     a line each. Raises `LoadpathError` when one is an error or the server cannot be reached."""
-    server = stage.running(target)
     login = ("AUTH", server.user, server.password) if server.user else ("AUTH", server.password)
     asked = [login, *commands] if server.password else list(commands)
     try:

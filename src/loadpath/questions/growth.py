@@ -11,7 +11,7 @@ as much, and on that with the indexes: recordings `growth-today`, `growth-4`, `g
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -21,35 +21,35 @@ from loadpath.deploy import Snapshot
 from loadpath.errors import LoadpathError
 from loadpath.events import Warned
 from loadpath.experiment import modeling
-from loadpath.experiment.arm import Arm, open_arm
+from loadpath.experiment.arm import open_arm
+from loadpath.experiment.assess import responses
 from loadpath.experiment.attribution import LoadPath
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.growth import driving
 from loadpath.experiment.growth.looking import ROOM_S, Wanted, look, with_indexes
-from loadpath.experiment.knee import assess_segments, mix_of
-from loadpath.experiment.mixload import own_rate_per_s
+from loadpath.experiment.growth.wires import caches_of, read_statements, with_users
+from loadpath.experiment.knee import assess_segments
 from loadpath.experiment.observed import observations_of
 from loadpath.experiment.phase import phase
-from loadpath.experiment.scale import describe, load_at
 from loadpath.experiment.session import Session
-from loadpath.experiment.traced import RATE_MAX_PER_S
 from loadpath.experiment.traced import estimate_s as wires_estimate_s
 from loadpath.experiment.wires import recorded_paths
 from loadpath.model.fit import fit
-from loadpath.questions.growth_driven import GROWN, INDEXED, TODAY, driven
+from loadpath.questions.growth_driven import GROWN, INDEXED, TODAY, alone_on, driven
 from loadpath.questions.growth_figures import DatabaseGrowth, Growth, growth_of
 from loadpath.questions.growth_forecast import foretell
 from loadpath.questions.growth_lines import accused, lines_of
 from loadpath.recording import Recording
 from loadpath.spec import Setup
 from loadpath.statements.record import GrowthRecord, Size
-from loadpath.tap.statements import KeptStatement
 
 NAME: Final = "growth"
 FIRST, FURTHER = 4, 16
 """The sizes: so many times as many users, and so many times the history of each."""
 
 ARMS: Final = 3
+FAILED_MAX: Final = 0.01
+ALONE_MAX: Final = 4
 EACH_SIZE_S: Final = 4.0
 EACH_INDEX_S: Final = 2.0
 
@@ -104,17 +104,31 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     if full and not any(r.name == "mix" for r in _recorded(session)):
         await modeling.record_for_model(session, setup)
     async with open_arm(session, setup, NAME, tapped=True, keep_parameters=True) as arm:
-        statements, rates_per_s = await _statements(session, arm, depth)
+        crossed = await read_statements(session, arm, depth.traced_s)
+        caches = await caches_of(arm, crossed)
         kept = Size("users", FIRST) if full else None
         wanted = Wanted(sizes=sizes_of(depth), indexes=depth.indexes, keep=kept)
-        looked = await look(session, setup, statements, rates_per_s, wanted)
+        looked = await look(session, setup, crossed.statements, crossed.rates_per_s, wanted)
         paths = recorded_paths(arm.recording())
-        record = looked.record
+        record = msgspec.structs.replace(looked.record, caches=with_users(caches, looked.record))
         if full:
             record = _with_prediction(session, setup, record, paths)
         arm.note_growth(record)
     if looked.grown is not None:
-        await _drive(session, setup, record, looked.grown)
+        await _drive(session, setup, record, paths, looked.grown)
+
+
+def _accused_operations(growth: Growth, setup: Setup) -> tuple[str, ...]:
+    """Operations with something wrong that can be driven by themselves, the gravest first."""
+    may = {operation.name for operation in setup.workload.operations if operation.alone}
+    found = dict.fromkeys(
+        name
+        for database in growth.databases
+        for each in accused(database)
+        for name in each.operations
+        if name in may
+    )
+    return tuple(found)[:ALONE_MAX]
 
 
 def _recorded(session: Session) -> list[Recording]:
@@ -135,12 +149,20 @@ def _with_prediction(
         return msgspec.structs.replace(record, foretold=found)
 
 
-async def _drive(session: Session, setup: Setup, record: GrowthRecord, grown: Snapshot) -> None:
+async def _drive(
+    session: Session,
+    setup: Setup,
+    record: GrowthRecord,
+    paths: Sequence[LoadPath],
+    grown: Snapshot,
+) -> None:
     """What users see of it: the service on today's data, on grown data, and that with indexes."""
-    each_s = driving.estimate_s(setup, 1)
+    growth = growth_of(record, paths)
+    alone = _accused_operations(growth, setup)
+    each_s = driving.estimate_s(setup, 1) + driving.ALONE_S * len(alone)
     ddl = {
         database.dependency: [i.record.ddl.replace(" CONCURRENTLY", "") for i in recommended]
-        for database in growth_of(record, ()).databases
+        for database in growth.databases
         if (recommended := [i for i in database.indexes if i.recommended])
     }
     data: list[tuple[str, str, Snapshot | None]] = [
@@ -156,38 +178,9 @@ async def _drive(session: Session, setup: Setup, record: GrowthRecord, grown: Sn
             message = f"the budget leaves no time to {title}"
             session.emit(Warned(at_s=time.time(), message=message))
             break
-        await driving.drive_on(session, setup, snapshot, name, times=FIRST, title=title)
-
-
-async def _statements(
-    session: Session, arm: Arm, depth: Depth
-) -> tuple[list[KeptStatement], Mapping[tuple[str, str], float]]:
-    """What crosses the wires to databases, and how often at the workload's own rate (1/s)."""
-    taps = arm.taps
-    assert taps is not None, "this arm is tapped"
-    arrivals = arm.setup.workload.arrivals
-    with phase(session.emit, "statements and their parameters", depth.traced_s) as now:
-        await arm.probe()
-        visited = await taps.statements()
-        scale = min(1.0, RATE_MAX_PER_S / max(own_rate_per_s(arm), 1e-9))
-        segment = await arm.drive(
-            NAME,
-            load_at(arrivals, scale),
-            duration_s=depth.traced_s,
-            weights=mix_of(arm.setup.workload),
+        await driving.drive_on(
+            session, setup, snapshot, name, times=FIRST, alone=alone, title=title
         )
-        driven = await taps.statements()
-        merged = merge(driven, visited)
-        now.result = f"{len(merged)} statements seen at {describe(arrivals, scale)}"
-    lasted_s = max(segment.ended_s - segment.started_s, 1e-9)
-    rates = {(each.tap, each.shape): each.calls / lasted_s / scale for each in driven}
-    return merged, rates
-
-
-def merge(driven: Sequence[KeptStatement], visited: Sequence[KeptStatement]) -> list[KeptStatement]:
-    """Those of the load, with what only visits have seen behind them."""
-    known = {(each.tap, each.shape) for each in driven}
-    return [*driven, *(each for each in visited if (each.tap, each.shape) not in known)]
 
 
 def judge(recordings: Sequence[Recording]) -> Answer:
@@ -197,9 +190,13 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     if record is None:
         return _nothing("nothing was grown", own)
     growth = growth_of(
-        record, recorded_paths(own[0]), workload=own[0].setup.workload, measured=driven(own)
+        record,
+        recorded_paths(own[0]),
+        workload=own[0].setup.workload,
+        measured=driven(own),
+        alone=alone_on(own),
     )
-    checks = _checks(growth)
+    checks = (*_checks(growth), *_answered(own[0]))
     state, claim = _conclude(growth, checks)
     return Answer(
         question=NAME,
@@ -236,7 +233,7 @@ def _nothing(why: str, own: Sequence[Recording]) -> Answer:
 
 
 def _checks(growth: Growth) -> tuple[Check, ...]:
-    return (_grown(growth), _measured(growth), *_versions(growth))
+    return (_grown(growth), _measured(growth))
 
 
 def _grown(growth: Growth) -> Check:
@@ -262,8 +259,19 @@ def _measured(growth: Growth) -> Check:
     return Check("statements measured", True, f"{len(known)} of {len(every)} statements measured")
 
 
-def _versions(growth: Growth) -> list[Check]:
-    return []
+def _answered(recording: Recording) -> list[Check]:
+    """Whether requests succeeded while statements were read: a page of errors asks for nothing."""
+    found = []
+    for segment in recording.segments:
+        if segment.purpose == NAME:
+            failed = responses(recording.requests(segment.index)).failed
+            share = float(failed.mean()) if len(failed) else 0.0
+            first = next(iter(segment.first_errors.values()), "")
+            said = f"{share:.1%} of requests failed while statements were read; the first: {first}"
+            if share > FAILED_MAX:
+                advice = "`loadpath check` shows each operation's replies."
+                found.append(Check("requests answered", False, said, advice))
+    return found
 
 
 def _conclude(growth: Growth, checks: Sequence[Check]) -> tuple[State, str]:

@@ -40,6 +40,13 @@ class Driven(msgspec.Struct, frozen=True, kw_only=True):
     database_s: float | None
 
 
+class Alone(msgspec.Struct, frozen=True, kw_only=True):
+    """What one user who asks for an operation over and over waits, in the median, by recording."""
+
+    operation: str
+    p50_s: dict[str, float]
+
+
 class Misses(msgspec.Struct, frozen=True, kw_only=True):
     """From how many times today's users on an operation misses its p99, as the model has it.
 
@@ -118,6 +125,22 @@ def driven(recordings: Sequence[Recording]) -> tuple[Driven, ...]:
                     )
                 )
     return tuple(found)
+
+
+def alone_on(recordings: Sequence[Recording]) -> tuple[Alone, ...]:
+    """What was measured of operations driven by themselves on each data set."""
+    found: dict[str, dict[str, float]] = {}
+    for recording in recordings:
+        for segment in recording.segments:
+            if segment.purpose == "alone":
+                seen = responses(recording.requests(segment.index)).between(
+                    *measured_window(segment)
+                )
+                good = seen.response_s[~seen.failed & np.isfinite(seen.response_s)]
+                if len(good):
+                    of_operation = found.setdefault(segment.label, {})
+                    of_operation[recording.name] = float(np.median(good))
+    return tuple(Alone(operation=name, p50_s=p50_s) for name, p50_s in found.items())
 
 
 def _databases_s(recording: Recording, parts: dict[str, float]) -> float:

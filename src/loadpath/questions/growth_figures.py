@@ -8,13 +8,20 @@ from typing import Final
 import msgspec
 
 from loadpath.experiment.attribution import LoadPath
-from loadpath.questions.growth_driven import Driven, Misses, misses
+from loadpath.questions.growth_driven import Alone, Driven, Misses, misses
 from loadpath.spec import Workload
+from loadpath.statements.caches import CacheFinding, bytes_a_user, cache_findings
 from loadpath.statements.course import Course, worst
 from loadpath.statements.exponent import LOG_MAX
 from loadpath.statements.findings import ROWS_MIN, Finding, Judged, judged, times_words
 from loadpath.statements.reading import read
-from loadpath.statements.record import DatabaseRecord, Foretold, GrowthRecord, KeyRecord
+from loadpath.statements.record import (
+    CacheRecord,
+    DatabaseRecord,
+    Foretold,
+    GrowthRecord,
+    KeyRecord,
+)
 from loadpath.statements.verdict import IndexVerdict, verdicts
 
 IN_TRANSACTION: Final = 0.5
@@ -73,14 +80,24 @@ class DatabaseGrowth(msgspec.Struct, frozen=True, kw_only=True):
     held: tuple[Held, ...]
 
 
+class CacheGrowth(msgspec.Struct, frozen=True, kw_only=True):
+    """One Valkey or Redis: what lies in it, and what is wrong."""
+
+    record: CacheRecord
+    findings: tuple[CacheFinding, ...]
+    bytes_a_user: float | None
+
+
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of an answer on growth: `foretold` by the model, `driven` as measured."""
 
     databases: tuple[DatabaseGrowth, ...]
+    caches: tuple[CacheGrowth, ...] = ()
     misses: tuple[Misses, ...] = ()
     foretold: tuple[Foretold, ...] = ()
     not_foretold: str = ""
     driven: tuple[Driven, ...] = ()
+    alone: tuple[Alone, ...] = ()
 
 
 def growth_of(
@@ -89,14 +106,24 @@ def growth_of(
     *,
     workload: Workload | None = None,
     measured: Sequence[Driven] = (),
+    alone: Sequence[Alone] = (),
 ) -> Growth:
     """Judge what was recorded; `paths` say which operation makes which statement."""
     return Growth(
         databases=tuple(_database(each, paths) for each in record.databases),
+        caches=tuple(
+            CacheGrowth(
+                record=each,
+                findings=tuple(cache_findings(each)),
+                bytes_a_user=bytes_a_user(each),
+            )
+            for each in record.caches
+        ),
         misses=() if workload is None else misses(record.foretold, workload),
         foretold=record.foretold,
         not_foretold=record.not_foretold,
         driven=tuple(measured),
+        alone=tuple(alone),
     )
 
 
@@ -187,15 +214,11 @@ def _rows_grow(shape: str, record: DatabaseRecord) -> Course | None:
 def _only_grow(record: DatabaseRecord) -> tuple[str, ...]:
     """Tables that rows were inserted into and that no statement deletes from."""
     inserted: dict[str, None] = {}
-    deleted = set()
+    deleted: set[str] = set()
     for each in record.statements:
         statement = read(each.shape)
-        if statement.verb == "INSERT" and statement.written:
-            inserted[statement.written] = None
-        elif statement.verb == "DELETE":
-            deleted.add(statement.written)
-        if "DELETE FROM" in each.shape.upper():
-            deleted |= set(statement.tables)
+        inserted |= dict.fromkeys(statement.inserted)
+        deleted |= set(statement.deleted)
     return tuple(table for table in inserted if table not in deleted)
 
 
@@ -205,10 +228,11 @@ def _keys(record: DatabaseRecord) -> list[KeyEnd]:
     for each in record.statements:
         statement = read(each.shape)
         if statement.verb == "INSERT" and statement.written:
+            table = statement.written[0]
             today = next((at for at in each.at if at.size is None), None)
             rows = [run.rows for run in today.runs if run is not None] if today else []
             mean = sum(rows) / len(rows) if rows else 1.0
-            rates[statement.written] = rates.get(statement.written, 0.0) + each.calls_per_s * mean
+            rates[table] = rates.get(table, 0.0) + each.calls_per_s * mean
     found = []
     for key in record.keys:
         rate = rates.get(key.table, 0.0)

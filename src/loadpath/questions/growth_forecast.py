@@ -26,9 +26,9 @@ from loadpath.statements.record import DatabaseRecord, Foretold, GrowthRecord
 TIMES: Final = (1, 2, 4, 8, 16)
 """Multiples of today's users that are looked at."""
 
-REQUESTS: Final = 20_000
-DRAWN_REQUESTS: Final = 6_000
-DRAWS: Final = 8
+REQUESTS: Final = 12_000
+DRAWN_REQUESTS: Final = 3_000
+DRAWS: Final = 5
 CARRIED: Final = 0.9
 """A load of which less than this share gets through in a simulation is not carried."""
 

@@ -8,11 +8,20 @@ from loadpath.answer import Line
 from loadpath.experiment.attribution.short import short_shape
 from loadpath.figures import ms
 from loadpath.questions.growth_driven import GROWN, INDEXED, TODAY, Misses, of
-from loadpath.questions.growth_figures import DatabaseGrowth, Growth, KeyEnd, StatementGrowth
+from loadpath.questions.growth_figures import (
+    CacheGrowth,
+    DatabaseGrowth,
+    Growth,
+    KeyEnd,
+    StatementGrowth,
+)
 from loadpath.statements.findings import Finding
 from loadpath.statements.verdict import IndexVerdict
 
 SHAPE_CHARACTERS = 60
+BEYOND = 20.0
+"""A p99 of so many times its limit is that of a queue that only grows."""
+
 _OF_ROWS = ("unbounded_list", "n_plus_one", "offset")
 """Findings that say how rows grow: an exponent of pages would not belong to them."""
 
@@ -27,10 +36,47 @@ def lines_of(growth: Growth) -> list[Line]:
         for statement in accused(database):
             lines += _statement_lines(statement, database.indexes)
         lines += _index_lines(database.indexes)
+    for cache in growth.caches:
+        lines += _cache_lines(cache)
+    lines += _alone_lines(growth)
     lines += users_lines(growth)
     for database in growth.databases:
         if not database.problem:
             lines += _notes(database)
+    return lines
+
+
+def _cache_lines(cache: CacheGrowth) -> list[Line]:
+    record = cache.record
+    if record.problem:
+        return [Line(record.dependency, f"its keys are not known: {record.problem}")]
+    lines = [
+        Line(record.dependency, f"{each.shape}: {each.said}", each.advice)
+        for each in cache.findings
+    ]
+    said = f"{record.keys:,} keys, {_bytes(record.bytes)}"
+    if cache.bytes_a_user is not None:
+        said += f", {_bytes(round(cache.bytes_a_user))} for each of {record.users:,} users"
+    largest = [
+        f"{group.shape} {_bytes(group.bytes_max)}"
+        for group in sorted(record.groups, key=lambda group: -group.bytes_max)[:2]
+    ]
+    lines.append(Line(record.dependency, said, f"largest: {', '.join(largest)}" if largest else ""))
+    return lines
+
+
+def _alone_lines(growth: Growth) -> list[Line]:
+    """What one user waits for what was accused, as measured on each data set."""
+    lines = []
+    for each in growth.alone:
+        today, grown = each.p50_s.get(TODAY), each.p50_s.get(GROWN)
+        if today is None or grown is None:
+            continue
+        said = f"one user waits {ms(today)} today, {ms(grown)} at 4 × users"
+        indexed = each.p50_s.get(INDEXED)
+        if indexed is not None:
+            said += f", {ms(indexed)} there with the indexes"
+        lines.append(Line(each.operation, f"{said}: measured"))
     return lines
 
 
@@ -64,7 +110,8 @@ def users_lines(growth: Growth) -> list[Line]:
 def _missed(each: Misses, growth: Growth) -> str:
     found = [f for f in growth.foretold if f.operation == each.operation]
     at = next(f for f in found if f.data == f.rate == each.users)
-    p99 = "more than it carries" if at.p99_s is None else ms(at.p99_s)
+    beyond = at.p99_s is None or at.p99_s > BEYOND * each.limit_s
+    p99 = "more than it carries" if beyond or at.p99_s is None else ms(at.p99_s)
     said = f"at {each.users} × today's users misses p99 ≤ {ms(each.limit_s)}: {p99} predicted"
     if each.by_data is not None:
         return said + f"; by the data alone at {each.by_data} ×"
@@ -232,10 +279,19 @@ def _notes(database: DatabaseGrowth) -> list[Line]:
         Line(
             database.dependency,
             f"PostgreSQL {database.version}, grown to {', '.join(database.sizes)}",
-            "; ".join(database.told),
+            _told(database.told),
         )
     )
     return lines
+
+
+def _told(told: Sequence[str]) -> str:
+    """`with users: users; with users and history: posts, notes; stays: kind`."""
+    groups: dict[str, list[str]] = {}
+    for each in told:
+        table, _, rest = each.partition(": ")
+        groups.setdefault(rest.partition(",")[0], []).append(table)
+    return "; ".join(f"{how}: {', '.join(tables)}" for how, tables in groups.items())
 
 
 def _key_words(each: KeyEnd) -> str:

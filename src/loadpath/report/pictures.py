@@ -9,20 +9,30 @@ from pathlib import Path
 from loadpath.answer import Answer
 from loadpath.experiment.assess import Assessment
 from loadpath.experiment.caching.outcome import OperationCache
+from loadpath.experiment.attribution.short import short_shape
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.mixknee import LoadPoint
+from loadpath.questions.growth_figures import Growth, StatementGrowth
 from loadpath.recording import Run
 from loadpath.recording.files import replace_with
 from loadpath.report.cache_picture import render_cache_picture
+from loadpath.report.growth_picture import render_growth
 from loadpath.report.knee_picture import render_knee_picture
 from loadpath.report.timeline import render_timeline
 
 PICTURES = "pictures"
+STATEMENTS_MAX = 24
+"""More pictures of statements than this nobody looks at."""
 
 
 def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
     """Write response time against load, hits and staleness of what may be cached, and a timeline of
     each fault; their files, in order. Raises `RecordingError`."""
+    """Write response time against load, a timeline of each fault and a picture of each statement on
+    grown data; their files, in order.
+
+    Raises `RecordingError`.
+    """
     written = []
     for answer in answers:
         knee = _of_knee(answer)
@@ -34,6 +44,7 @@ def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
             if curves is not None:
                 name = f"cache-{number:02d}-{_slug(cached.operation)}"
                 written.append(_write(run, name, curves))
+        written += _growth_pictures(answer, run)
         for number, outcome in enumerate(answer.figures.get("faults", ()), start=1):
             assert isinstance(outcome, Outcome)
             said = said_of(answer, outcome)
@@ -76,6 +87,27 @@ def _of_cache(answer: Answer, cached: OperationCache) -> str | None:
         chosen_ttl_s=None if cached.point is None else cached.point.ttl_s,
         allowed=cached.allowed,
     )
+def _growth_pictures(answer: Answer, run: Run) -> list[Path]:
+    """Statements, those that are accused first and with them whatever grows most."""
+    growth = answer.figures.get("growth")
+    if growth is None:
+        return []
+    assert isinstance(growth, Growth)
+    every = [each for database in growth.databases for each in database.statements]
+    every.sort(key=lambda each: (not each.findings, -_last_pages(each)))
+    drawn = [(each, picture) for each in every if (picture := render_growth(each)) is not None]
+    return [
+        _write(run, f"growth-{number:02d}-{_slug(_named(each))}", picture)
+        for number, (each, picture) in enumerate(drawn[:STATEMENTS_MAX], start=1)
+    ]
+
+
+def _last_pages(each: StatementGrowth) -> float:
+    return 0.0 if each.course is None else each.course.last.buffers
+
+
+def _named(each: StatementGrowth) -> str:
+    return each.operations[0] if each.operations else short_shape(each.shape, 40)
 
 
 def _write(run: Run, name: str, drawn: str) -> Path:

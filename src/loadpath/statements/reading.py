@@ -37,12 +37,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement as it is written. `limited`: it has a LIMIT, or can return only one row by its
-    form; `counts`: it counts rows over all that it finds; `offset`: it skips rows."""
+    """A statement as it is written.
+
+    `limited`: it has a LIMIT, or can return only one row by its form; `counts`: it counts rows over
+    all that it finds; `offset`: it skips rows. `written` are the tables that it writes to, in a
+    WITH as well, `inserted` and `deleted` those of them that rows come to or go from.
+    """
 
     verb: Verb
     tables: tuple[str, ...] = ()
-    written: str = ""
+    written: tuple[str, ...] = ()
+    inserted: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     limited: bool = False
     counts: bool = False
     offset: bool = False
@@ -63,7 +69,9 @@ def read(shape: str) -> Read:
     return Read(
         verb=verb,
         tables=tuple(dict.fromkeys(_name(t) for t in tree.find_all(exp.Table))),
-        written=_written(tree),
+        written=_written(tree, exp.Insert, exp.Update, exp.Delete, exp.Merge),
+        inserted=_written(tree, exp.Insert, exp.Merge),
+        deleted=_written(tree, exp.Delete, exp.Merge),
         limited=_limited(tree),
         counts=_counts(tree),
         offset=any(True for _ in tree.find_all(exp.Offset)),
@@ -89,12 +97,13 @@ def _name(table: exp.Table) -> str:
     return f"{table.db}.{table.name}" if table.db and table.db != "public" else table.name
 
 
-def _written(tree: exp.Expr) -> str:
-    for node in tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Merge):
+def _written(tree: exp.Expr, *kinds: type[exp.Expr]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for node in tree.find_all(*kinds):
         table = node.this.this if isinstance(node.this, exp.Schema) else node.this
         if isinstance(table, exp.Table):
-            return _name(table)
-    return ""
+            found[_name(table)] = None
+    return tuple(found)
 
 
 def _limited(tree: exp.Expr) -> bool:

@@ -122,6 +122,49 @@ class DatabaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class KeyGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of one shape, as far as they were looked at: how many, of which type, how large.
+
+    `bytes` are those that the server says it takes for a key; `length` counts the members of a
+    collection, 0 for a string.
+    """
+
+    shape: str
+    type: str
+    seen: int
+    bytes_mean: float
+    bytes_max: int
+    length_mean: float
+    length_max: int
+
+
+class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A command of one key shape: how often, and the bytes of its replies."""
+
+    verb: str
+    shape: str
+    calls_per_s: float
+    reply_bytes_mean: float
+    reply_bytes_max: int
+
+
+class CacheRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A Valkey or Redis after the load: all its keys, those looked at by shape, and its commands.
+
+    `users` is how many rows the table of users has; 0: not known. `problem` says why it could not
+    be asked.
+    """
+
+    dependency: str
+    version: str
+    keys: int = 0
+    bytes: int = 0
+    users: int = 0
+    groups: tuple[KeyGroup, ...] = ()
+    commands: tuple[CommandRecord, ...] = ()
+    problem: str = ""
+
+
 class Foretold(msgspec.Struct, frozen=True, kw_only=True):
     """What a model says of an operation: its p99 in seconds with `data` times today's data and
     `rate` times today's load. None: the load is more than is carried there."""
@@ -140,5 +183,6 @@ class GrowthRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     growth_version: int = VERSION
     databases: tuple[DatabaseRecord, ...] = ()
+    caches: tuple[CacheRecord, ...] = ()
     foretold: tuple[Foretold, ...] = ()
     not_foretold: str = ""

@@ -140,7 +140,7 @@ def _verdict(
         statement = read(record.shape)
         if change.times <= HELPED_TO and change.before - change.after > HARMED_PAGES:
             helped.append(change)
-        elif statement.verb != "SELECT" and statement.written == index.table:
+        elif index.table in statement.written:
             pages.append(change.after - change.before)
             wal.append(
                 mean_of(now, record.counts, lambda r: r.wal_bytes)

@@ -10,6 +10,7 @@ import msgspec
 
 from loadpath.experiment.growth.replay import Replay, ServerError
 from loadpath.statements.findings import TOO_LONG
+from loadpath.statements.reading import read
 from loadpath.statements.record import AtSize, Ran, Size
 from loadpath.tap.statements import KeptStatement, ParameterSet
 
@@ -51,8 +52,21 @@ def chosen(statement: KeptStatement) -> tuple[ParameterSet, ...]:
 
 
 def measurable(statements: Sequence[KeptStatement], tap: str) -> list[KeptStatement]:
-    """Those of one database that read or write rows."""
-    return [s for s in statements if s.tap == tap and s.shape.upper().startswith(MEASURED)]
+    """Those of one database that read or write rows of tables that are the service's own."""
+    return [
+        s
+        for s in statements
+        if s.tap == tap and s.shape.upper().startswith(MEASURED) and _of_the_service(s.shape)
+    ]
+
+
+def _of_the_service(shape: str) -> bool:
+    """Not what a driver asks of the catalog, nor what touches no table."""
+    statement = read(shape)
+    if not statement.verb:
+        return True
+    tables = [name.rpartition(".")[2] for name in statement.tables]
+    return bool(tables) and not any(name.startswith("pg_") for name in tables)
 
 
 async def measure(

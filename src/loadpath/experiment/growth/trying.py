@@ -12,6 +12,7 @@ import msgspec
 from loadpath.experiment.growth.measuring import Where, measure
 from loadpath.growing.schema import Schema
 from loadpath.statements.candidates import Candidate, Existing, candidates, referring
+from loadpath.statements.course import Course, course
 from loadpath.statements.exponent import LOG_MAX
 from loadpath.statements.findings import PAGES_MIN, Judged, judged
 from loadpath.statements.reading import read
@@ -43,19 +44,27 @@ def trials(
     found: dict[Candidate, Trial] = {}
     keys = [(key.table, key.columns, key.parent) for key in schema.foreign_keys]
     for each in sorted(judged(records), key=lambda j: -_work(j, records)):
-        course = each.course
-        if course is None or course.pages is None or course.pages.value <= LOG_MAX:
-            continue
-        if course.last.buffers < PAGES_MIN / 2:
+        grown = _tried_on(each, records)
+        if grown is None or grown.last.buffers < PAGES_MIN / 2:
             continue
         statement = read(each.shape)
         tried = candidates(statement, existing)
-        if statement.verb in ("DELETE", "UPDATE"):
-            tried += referring(statement.written, keys, existing)
+        for parent in statement.deleted:
+            tried += referring(parent, keys, existing)
         for candidate in tried[:EACH_MAX]:
-            size = Size(axis=course.axis, times=course.last.times)
+            size = Size(axis=grown.axis, times=grown.last.times)
             found.setdefault(candidate, Trial(candidate, each.number, size))
     return list(found.values())[:limit]
+
+
+def _tried_on(each: Judged, records: Sequence[StatementRecord]) -> Course | None:
+    """The course on whose largest data an index for a statement is tried; None: it does not grow.
+
+    With more history where it grows by that too: a key then has more rows, as with the years, which
+    shows what an order within a key is worth.
+    """
+    found = [course(records[each.number], "history"), each.course]
+    return next((c for c in found if c and c.pages and c.pages.value > LOG_MAX), None)
 
 
 def _work(each: Judged, records: Sequence[StatementRecord]) -> float:
