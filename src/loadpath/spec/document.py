@@ -193,6 +193,7 @@ class GrowthTable(Table, frozen=True):
     references: dict[str, str] = {}
     seed: Command | None = None
     n: Count | None = None
+    version: Count | None = None
 
 
 class ServiceFile(Table, frozen=True):

@@ -26,7 +26,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     tables whose rows are the users (empty: found from the foreign keys). `tables` says for a table
     with what it multiplies, against what was found. `references` are foreign keys the database does
     not have. `seed` is a command whose words may hold {n}, run instead of growing a clone; `n` is
-    what {n} is at 1 ×.
+    what {n} is at 1 ×. `version` is the major version of the PostgreSQL that the user runs (None:
+    not said).
     """
 
     database: str | None = None
@@ -35,3 +36,4 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[Reference, ...] = ()
     seed: tuple[str, ...] | None = None
     n: int = 1
+    version: int | None = None

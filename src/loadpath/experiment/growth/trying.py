@@ -26,11 +26,13 @@ BUILD_TIMEOUT_S: Final = 300.0
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """A candidate, the statement it is for, and the size at which it shall be tried."""
+    """A candidate, the statement it is for, and the size at which it shall be tried. `parents` are
+    the tables that the candidate's refers to: who deletes there looks through it."""
 
     candidate: Candidate
     number: int
     size: Size
+    parents: tuple[str, ...] = ()
 
 
 def trials(
@@ -53,7 +55,8 @@ def trials(
             tried += referring(parent, keys, existing)
         for candidate in tried[:EACH_MAX]:
             size = Size(axis=grown.axis, times=grown.last.times)
-            found.setdefault(candidate, Trial(candidate, each.number, size))
+            parents = tuple(parent for table, _, parent in keys if table == candidate.table)
+            found.setdefault(candidate, Trial(candidate, each.number, size, parents))
     return list(found.values())[:limit]
 
 
@@ -89,7 +92,7 @@ async def attempt(
         shape=records[trial.number].shape,
         size=trial.size,
     )
-    touching = [n for n, each in enumerate(statements) if _touches(each.shape, candidate.table)]
+    touching = [n for n, each in enumerate(statements) if _touches(each.shape, trial)]
     connection = await asyncpg.connect(
         host=where.host,
         port=where.port,
@@ -122,6 +125,7 @@ async def attempt(
     )
 
 
-def _touches(shape: str, table: str) -> bool:
+def _touches(shape: str, trial: Trial) -> bool:
     statement = read(shape)
-    return not statement.verb or table in statement.tables
+    looked_through = set(statement.deleted) & set(trial.parents)
+    return not statement.verb or trial.candidate.table in statement.tables or bool(looked_through)

@@ -36,6 +36,7 @@ def build_growth(table: GrowthTable | None, dependencies: Iterable[Dependency]) 
         references=tuple(_reference(*pair) for pair in table.references.items()),
         seed=seed,
         n=table.n or 1,
+        version=table.version,
     )
 
 
