@@ -25,7 +25,8 @@ from loadpath.experiment.arm import open_arm
 from loadpath.experiment.attribution import LoadPath
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.growth import driving
-from loadpath.experiment.growth.looking import ROOM_S, Wanted, look, with_indexes
+from loadpath.experiment.growth.database import ROOM_S, Wanted
+from loadpath.experiment.growth.looking import look, with_indexes
 from loadpath.experiment.growth.wires import caches_of, read_statements, with_users
 from loadpath.experiment.knee import assess_segments
 from loadpath.experiment.observed import observations_of

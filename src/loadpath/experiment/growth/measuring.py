@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from loadpath.errors import WouldNotRunError
 from loadpath.experiment.growth.replay import Replay, ServerError
 from loadpath.statements.findings import TOO_LONG
 from loadpath.statements.reading import read
@@ -80,9 +81,25 @@ async def measure(
     """Run each statement with each of its sets, once to warm up and once to be measured.
 
     Each run is in a transaction of its own that is rolled back: what it wrote is gone, but for what
-    no rollback undoes (a sequence counts on). `told` is told how many are done.
+    no rollback undoes (a sequence counts on). `told` is told how many are done. Raises
+    `WouldNotRunError` when the server is lost.
     """
-    found = []
+    found: list[AtSize] = []
+    try:
+        await _measure_all(where, database, statements, size, found, told)
+    except (OSError, EOFError) as error:
+        raise WouldNotRunError(f"the grown database was lost while it was asked: {error}") from None
+    return found
+
+
+async def _measure_all(
+    where: Where,
+    database: str,
+    statements: Sequence[KeptStatement],
+    size: Size | None,
+    found: list[AtSize],
+    told: Callable[[int], None],
+) -> None:
     async with Replay(
         host=where.host,
         port=where.port,
@@ -94,7 +111,6 @@ async def measure(
             found.append(await _measure(replay, statement, size))
             told(done)
             await asyncio.sleep(0)
-    return found
 
 
 async def _measure(replay: Replay, statement: KeptStatement, size: Size | None) -> AtSize:

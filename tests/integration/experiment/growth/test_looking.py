@@ -17,7 +17,8 @@ import pytest
 from msgspec.structs import replace
 
 from loadpath.events import discard
-from loadpath.experiment.growth.looking import Wanted, connected, look, started
+from loadpath.experiment.growth.database import Wanted, connected
+from loadpath.experiment.growth.looking import look, started
 from loadpath.experiment.growth.measuring import Where, chosen, measurable, measure
 from loadpath.experiment.growth.trying import Trial, attempt
 from loadpath.experiment.session import Session, open_session
