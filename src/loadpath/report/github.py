@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 from loadpath.answer import Answer, State
 from loadpath.experiment.assess import Assessment
+from loadpath.experiment.attribution.short import short_shape
 from loadpath.figures import ms
+from loadpath.questions.growth_figures import Growth
+from loadpath.questions.growth_lines import accused
 from loadpath.spec import Source
 
 
@@ -28,7 +31,23 @@ def workflow_commands(answers: Sequence[Answer], source: Source, file: str) -> s
             out.append(
                 _command("warning", file, source.line_of(("objective",)), title, answer.claim)
             )
+        growth = answer.figures.get("growth")
+        if isinstance(growth, Growth):
+            out += _grows(growth, source, file)
     return "".join(f"{line}\n" for line in out)
+
+
+def _grows(growth: Growth, source: Source, file: str) -> list[str]:
+    """A warning for each statement that is accused, at the operation that makes it."""
+    out = []
+    for database in growth.databases:
+        for each in accused(database):
+            place = ("operations", each.operations[0]) if each.operations else ("workload",)
+            kind = each.findings[0].kind.replace("_", " ")
+            title = f"growth: {kind}" + (f" in {each.operations[0]}" if each.operations else "")
+            said = f"{each.findings[0].said}: {short_shape(each.shape, 100)}"
+            out.append(_command("warning", file, source.line_of(place), title, said))
+    return out
 
 
 def _missed(today: Assessment, source: Source, file: str) -> list[str]:

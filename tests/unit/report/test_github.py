@@ -9,9 +9,11 @@ import pytest
 
 from loadpath.answer import Answer, Check, Interval, Line, State
 from loadpath.experiment.assess import Assessment, LimitVerdict
+from loadpath.questions.growth_figures import DatabaseGrowth, Growth, StatementGrowth
 from loadpath.report.github import workflow_commands
 from loadpath.report.markdown import markdown
 from loadpath.spec import Source, read_source
+from loadpath.statements.findings import Finding
 
 FILE = """\
 [service]
@@ -98,3 +100,36 @@ def test_the_summary_is_a_table_without_markup_from_outside() -> None:
     told = markdown([answer()], "shop")
     assert "| the mix | misses \\| p99 | &lt;b&gt;a loop&lt;/b&gt; |" in told
     assert "Trust: 1 of 1 checks held" in told
+
+
+def test_a_statement_that_grows_is_a_warning_at_the_operation_that_makes_it(
+    source: Source,
+) -> None:
+    finding = Finding(kind="missing_index", said="100 → 1,600 pages", advice="An index.")
+    statement = StatementGrowth(
+        dependency="db",
+        shape="SELECT a FROM t WHERE b = $1",
+        operations=("GET /",),
+        calls_per_s=1.0,
+        course=None,
+        findings=(finding,),
+    )
+    database = DatabaseGrowth(
+        dependency="db",
+        version="18.6",
+        problem="",
+        sizes=(),
+        told=(),
+        statements=(statement,),
+        indexes=(),
+        only_grow=(),
+        keys=(),
+        held=(),
+    )
+    asked = msgspec.structs.replace(
+        answer(slow=False), figures={"growth": Growth(databases=(database,))}, objectives_met=True
+    )
+    said = workflow_commands([asked], source, "loadpath.toml")
+    assert said.startswith("::warning file=loadpath.toml,line=11,")
+    assert "missing index in GET /" in said
+    assert "100 → 1,600 pages" in said
