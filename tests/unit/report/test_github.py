@@ -127,7 +127,10 @@ def test_a_statement_that_grows_is_a_warning_at_the_operation_that_makes_it(
         held=(),
     )
     asked = msgspec.structs.replace(
-        answer(slow=False), figures={"growth": Growth(databases=(database,))}, objectives_met=True
+        answer(slow=False),
+        state=State.CONFIRMED,
+        figures={"growth": Growth(databases=(database,))},
+        objectives_met=True,
     )
     said = workflow_commands([asked], source, "loadpath.toml")
     assert said.startswith("::warning file=loadpath.toml,line=11,")
