@@ -56,6 +56,10 @@ STEPS: dict[str, tuple[str, Step]] = {
     ),
     "plans": ("no list of the shortener reads a whole table, 1,000,000 links", shortener.plans),
     "schema": ("Schemathesis finds no fault in the shortener's API", shortener.schema),
+    "grows": (
+        "the shortener without its index on visits: growth finds it; with it, nothing",
+        shortener.grows,
+    ),
     "kills": (
         "the shortener, each of its processes and servers killed 20 times: nothing lost",
         lambda clone: shortener.kills(clone, times=20),
