@@ -30,7 +30,7 @@ def hold_shop(place: Place) -> None:
 
 def test_what_grows_is_named_with_its_operation_and_no_twin_is_accused(place: Place) -> None:
     hold_shop(place)
-    ended = place.run("ask", "growth", "--json", "-q", "--budget", "40")
+    ended = place.run("ask", "growth", "--json", "-q", "--budget", "100")
     assert "Traceback" not in ended.err, ended
     assert ended.code == 0, ended
     answer = json.loads(ended.out)["answers"][0]

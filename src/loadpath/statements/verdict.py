@@ -15,8 +15,8 @@ from loadpath.statements.record import AtSize, IndexRecord, StatementRecord
 Verdict: TypeAlias = Literal["kept", "trade", "rejected", "unbuilt"]
 
 PAGE_BYTES: Final = 8192.0
-GAIN_MIN: Final = 0.05
-"""Of the work of the whole workload: less is not worth an index."""
+GAIN_MIN: Final = 0.001
+"""Of the work of the whole workload, writes included: less is no gain."""
 
 HELPED_TO: Final = 0.7
 HARMED_TO: Final = 1.3
