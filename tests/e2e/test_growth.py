@@ -11,6 +11,7 @@ from typing import Any
 Place = Any
 
 GROWING = Path(__file__).parents[1] / "growing"
+LIGHT = "workload.arrivals.open=20/s"
 OPERATIONS = ("faulty/missing-index", "clean/missing-index", "faulty/notes", "clean/notes")
 
 
@@ -30,7 +31,7 @@ def hold_shop(place: Place) -> None:
 
 def test_what_grows_is_named_with_its_operation_and_no_twin_is_accused(place: Place) -> None:
     hold_shop(place)
-    ended = place.run("ask", "growth", "--json", "-q", "--budget", "100")
+    ended = place.run("ask", "growth", "--json", "-q", "--budget", "100", "--set", LIGHT)
     assert "Traceback" not in ended.err, ended
     assert ended.code == 0, ended
     answer = json.loads(ended.out)["answers"][0]
