@@ -8,8 +8,8 @@ from pathlib import Path
 
 from loadpath.answer import Answer
 from loadpath.experiment.assess import Assessment
-from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.attribution.short import short_shape
+from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.mixknee import LoadPoint
 from loadpath.questions.growth_figures import Growth, StatementGrowth
@@ -26,10 +26,8 @@ STATEMENTS_MAX = 24
 
 
 def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
-    """Write response time against load, hits and staleness of what may be cached, and a timeline of
-    each fault; their files, in order. Raises `RecordingError`."""
-    """Write response time against load, a timeline of each fault and a picture of each statement on
-    grown data; their files, in order.
+    """Write response time against load, hits and staleness of what may be cached, a picture of each
+    statement on grown data and a timeline of each fault; their files, in order.
 
     Raises `RecordingError`.
     """
@@ -87,6 +85,8 @@ def _of_cache(answer: Answer, cached: OperationCache) -> str | None:
         chosen_ttl_s=None if cached.point is None else cached.point.ttl_s,
         allowed=cached.allowed,
     )
+
+
 def _growth_pictures(answer: Answer, run: Run) -> list[Path]:
     """Statements, those that are accused first and with them whatever grows most."""
     growth = answer.figures.get("growth")
