@@ -37,6 +37,7 @@ from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work
 from loadpath.proxy import Front
 from loadpath.recording import (
     FaultRecord,
+    OutageRecord,
     Recording,
     RecordingWriter,
     SegmentRecord,
@@ -246,6 +247,15 @@ class Arm:
     def note_fault(self, record: FaultRecord) -> None:
         """Record what was done during a segment."""
         self._writer.append_fault(record)
+
+    def note_outage(self, record: OutageRecord) -> None:
+        """Record what a fault should come to, before it is done."""
+        self._writer.append_outage(record)
+
+    @property
+    def next_segment(self) -> int:
+        """The index of the segment that will be driven next."""
+        return self._segments
 
     async def count_effects(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -19,6 +19,7 @@ class AcceptReset(TapFault, frozen=True, kw_only=True):
         "Open connections are reset, new ones accepted and reset at once, as by a proxy whose "
         "server is gone."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
     LAYER: ClassVar[Layer] = "connect"
     HIT: ClassVar[str] = "connections reset"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -19,6 +19,7 @@ class BlackHole(TapFault, frozen=True, kw_only=True):
         "Packets vanish: open connections stall and new ones get no answer to their SYN, as "
         "with a machine or network that is gone."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "waits"
     LAYER: ClassVar[Layer] = "connect"
     HIT: ClassVar[str] = "connections stalled or left unanswered"
 

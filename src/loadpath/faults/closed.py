@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -24,8 +24,10 @@ class Closed(TapFault, frozen=True, kw_only=True):
         "Open connections are closed in order, new ones as soon as something is sent on them "
         "(in that direction)."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
     LAYER: ClassVar[Layer] = "stream"
     HIT: ClassVar[str] = "connections closed"
+    RESET: ClassVar[bool] = False
 
     direction: orders.Direction = "both"
 
@@ -37,4 +39,4 @@ class Closed(TapFault, frozen=True, kw_only=True):
         return "" if self.direction == "both" else self.direction
 
     def order(self, when: orders.When) -> orders.AnyOrder:
-        return orders.Sever(reset=False, direction=self.direction, when=when)
+        return orders.Sever(reset=self.RESET, direction=self.direction, when=when)

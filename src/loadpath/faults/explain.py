@@ -9,8 +9,9 @@ import msgspec
 
 from loadpath.errors import ConfigurationError
 from loadpath.faults.fault import Fault
+from loadpath.faults.language import parse_fault
 from loadpath.faults.matching import kind_of
-from loadpath.spec import Dependency, Setup
+from loadpath.spec import Dependency, OpenArrivals, Setup
 from loadpath.tap import SERVICE
 
 _TITLES = {"postgres": "PostgreSQL", "valkey": "Valkey", "nats": "NATS", "http": "HTTP"}
@@ -72,11 +73,26 @@ def check(fault: Fault, setup: Setup, *, tapped: bool, root: bool) -> Fault:
     """The fault, aimed. Raises `ConfigurationError` when it cannot be done to this setup."""
     fault = aimed(fault, setup)
     why = refusal(fault, setup, tapped=tapped, root=root)
+    if why is None and fault.trigger.after is not None:
+        fault, why = _following(fault, setup, tapped=tapped, root=root)
+    if why is None and fault.trigger.at_rate_per_s is not None:
+        arrivals = setup.workload.arrivals
+        if not isinstance(arrivals, OpenArrivals):
+            why = f"{fault.name}: {arrivals.users} users have no rate that could be reached"
     if why is not None:
         raise ConfigurationError(
             why, key="--faults", advice="--list-faults says what each fault needs."
         )
     return fault
+
+
+def _following(fault: Fault, setup: Setup, *, tapped: bool, root: bool) -> tuple[Fault, str | None]:
+    """The fault with what it comes after aimed as well, and why it cannot if it cannot."""
+    first = check(parse_fault(fault.trigger.after or ""), setup, tapped=tapped, root=root)
+    if type(first).prepare is not Fault.prepare:
+        return fault, f"{fault.name}: nothing can come after {first.name}, which is made beforehand"
+    trigger = msgspec.structs.replace(fault.trigger, after=first.name)
+    return msgspec.structs.replace(fault, trigger=trigger), None
 
 
 def _dependency(name: str, dependencies: Iterable[Dependency]) -> Dependency | None:

@@ -50,7 +50,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     `target` is the name of a dependency or `service`; "" (protocol units only) is the dependency
     that what it is about is sent to, found by `explain.aimed`. The class says what all of its kind
     share: `KEYWORD`, the words that it is told by behind the target; `FORM`, all of its words;
-    `SUMMARY`, one sentence for `--list-faults`.
+    `SUMMARY`, one sentence for `--list-faults`. `OUTAGE`: while it lasts nobody gets an answer from
+    the target, and whoever asks waits for it or fails at once; empty: it is no outage.
     """
 
     KEYWORD: ClassVar[tuple[str, ...]]
@@ -59,6 +60,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     SUMMARY: ClassVar[str]
     LAYER: ClassVar[Layer]
     NEEDS: ClassVar[Needs]
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = ""
 
     target: str
     trigger: Trigger = Trigger()

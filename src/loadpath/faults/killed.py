@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.faults.process_fault import ProcessFault, bring_back, supervise
 from loadpath.faults.strikes import kill_all
@@ -21,6 +21,7 @@ class Killed(ProcessFault, frozen=True, kw_only=True):
         "SIGKILL to all of its processes at once; a dependency comes back when it heals, on the "
         "data it left, the service after a second."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
 
     async def onset(self, injection: Injection) -> None:
         await kill_all(injection)

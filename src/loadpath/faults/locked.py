@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import asyncpg
 
@@ -36,6 +36,7 @@ class Locked(PostgresFault, frozen=True, kw_only=True):
         "Another session holds the table's ACCESS EXCLUSIVE lock, as a migration does, or (rows) "
         "the locks of the rows for which the condition holds."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "waits"
 
     table: str
     rows: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -18,6 +18,7 @@ class Refused(TapFault, frozen=True, kw_only=True):
     SUMMARY: ClassVar[str] = (
         "Open connections are reset and new ones refused, as when nothing listens there any more."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
     LAYER: ClassVar[Layer] = "connect"
     HIT: ClassVar[str] = "open connections reset"
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from loadpath.faults.fault import Layer
-from loadpath.faults.tap_fault import TapFault
-from loadpath.tap import orders
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from loadpath.faults.words import Words
+from loadpath.faults.closed import Closed
 
 
-class Reset(TapFault, frozen=True, kw_only=True):
+class Reset(Closed, frozen=True, kw_only=True):
     """`TARGET reset [requests|replies]`."""
 
     KEYWORD: ClassVar[tuple[str, ...]] = ("reset",)
@@ -24,17 +17,5 @@ class Reset(TapFault, frozen=True, kw_only=True):
         "Open connections are reset, new ones as soon as something is sent on them (in that "
         "direction)."
     )
-    LAYER: ClassVar[Layer] = "stream"
     HIT: ClassVar[str] = "connections reset"
-
-    direction: orders.Direction = "both"
-
-    @classmethod
-    def read(cls, target: str, words: Words) -> Self:
-        return cls(target=target, direction=words.direction())
-
-    def details(self) -> str:
-        return "" if self.direction == "both" else self.direction
-
-    def order(self, when: orders.When) -> orders.AnyOrder:
-        return orders.Sever(reset=True, direction=self.direction, when=when)
+    RESET: ClassVar[bool] = True

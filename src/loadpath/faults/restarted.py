@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.faults.process_fault import ProcessFault, stop_signal
 from loadpath.faults.strikes import end_in_order
@@ -20,6 +20,7 @@ class Restarted(ProcessFault, frozen=True, kw_only=True):
     SUMMARY: ClassVar[str] = (
         "Ended in order and started again at once, as by a deployment of a new version."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
 
     async def onset(self, injection: Injection) -> None:
         await end_in_order(injection, stop_signal(injection.stage, self.target))

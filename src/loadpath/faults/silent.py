@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -19,6 +19,7 @@ class Silent(TapFault, frozen=True, kw_only=True):
         "New connections are accepted and never spoken to, open ones stall, as with a server "
         "that hangs."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "waits"
     LAYER: ClassVar[Layer] = "connect"
     HIT: ClassVar[str] = "connections left in silence"
 

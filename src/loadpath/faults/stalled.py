@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.faults.fault import Layer
 from loadpath.faults.tap_fault import TapFault
@@ -23,6 +23,7 @@ class Stalled(TapFault, frozen=True, kw_only=True):
     SUMMARY: ClassVar[str] = (
         "Connections are there and nothing passes; what was held arrives when it heals."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "waits"
     LAYER: ClassVar[Layer] = "stream"
     HIT: ClassVar[str] = "directions of connections stalled"
 

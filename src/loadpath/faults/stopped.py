@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.deploy import processes
 from loadpath.errors import LoadpathError
@@ -29,6 +29,7 @@ class Stopped(ProcessFault, frozen=True, kw_only=True):
         "SIGSTOP to all of its processes (of PostgreSQL every backend, too): connections stay "
         "open, the kernel accepts more, nobody answers. SIGCONT heals it."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "waits"
 
     async def onset(self, injection: Injection) -> None:
         async def go_on() -> None:

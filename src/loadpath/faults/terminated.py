@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadpath.faults.process_fault import ProcessFault, bring_back, stop_signal, supervise
 from loadpath.faults.strikes import end_in_order
@@ -21,6 +21,7 @@ class Terminated(ProcessFault, frozen=True, kw_only=True):
         "Asked to end in order (SIGTERM; PostgreSQL: SIGINT, its fast shutdown) and killed if "
         "it has not after 10 s; comes back as when killed."
     )
+    OUTAGE: ClassVar[Literal["", "waits", "fails"]] = "fails"
 
     async def onset(self, injection: Injection) -> None:
         await end_in_order(injection, stop_signal(injection.stage, self.target))

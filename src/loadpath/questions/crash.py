@@ -18,9 +18,14 @@ from loadpath.answer import Answer, Check, Line, State
 from loadpath.errors import WouldNotRunError
 from loadpath.events import Warned
 from loadpath.experiment.arm import Arm, open_arm
+from loadpath.experiment.crash.crossed import crossed
+from loadpath.experiment.crash.flows import FlowFacts, flow_facts
+from loadpath.experiment.crash.foreseen import foretell_outage
+from loadpath.experiment.crash.load import reading_back, with_more_writes
 from loadpath.experiment.crash.outcome import Outcome, control_of, outcomes_of
-from loadpath.experiment.crash.plan import Seen, default_plan
-from loadpath.experiment.crash.run import Timing, run_control, run_fault
+from loadpath.experiment.crash.plan import default_plan
+from loadpath.experiment.crash.run import Timing, run_control, run_fault, scale_of
+from loadpath.experiment.crash.seen import Requests
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.mixknee import mix_knee
 from loadpath.experiment.phase import phase
@@ -29,18 +34,15 @@ from loadpath.experiment.session import Session
 from loadpath.experiment.visits import IDLE_S, PAUSE_S, TAIL_S, VISITS
 from loadpath.experiment.wires import recorded_paths
 from loadpath.faults import Fault, Injection, Stage, check
-from loadpath.flow import HoldMark
-from loadpath.questions.crash_lines import closing_lines, fault_lines
+from loadpath.questions.crash_lines import closing_lines, fault_lines, loss_bound
+from loadpath.questions.outages import scores_of_outage
 from loadpath.questions.remedies import Context, Finding, findings_of
 from loadpath.recording import Recording, SegmentRecord
-from loadpath.spec import Operation, Setup, load_flows
+from loadpath.spec import Setup
 
 NAME = "crash"
 KNEE_SHARE = 0.5
 """Never more than this share of a known knee: a service at its limit fails without a fault."""
-
-READS_SHARE = 0.02
-"""Looks at what was acknowledged, of each kind, as a share of the mix."""
 
 UNCLEAN_ERRORS = 0.01
 UNCLEAN_LATE = 0.2
@@ -80,20 +82,36 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     probed = [Recording.open(path) for path in session.run.recordings()]
     knee = next((mix_knee(r) for r in probed if r.name == "mix"), None)
     scale = 1.0 if knee is None or knee.scale is None else min(1.0, KNEE_SHARE * knee.scale.low)
+    facts = flow_facts(setup.workload)
+    known = _Known(
+        facts=facts,
+        probed=next((r for r in probed if recorded_paths(r)), None),
+        knee_per_s=None if knee is None or knee.rate is None else (knee.rate.low, knee.rate.high),
+        scale=scale,
+        limit=depth.faults,
+    )
+    own = reading_back(setup)
+    more = with_more_writes(own, facts)
+    known.more_writes = more is not own
     left: list[Fault] | None = named or None
     arms = 0
     while left is None or left:
         arms += 1
-        left = await _arm(
-            session,
-            _reading_back(setup),
-            f"{NAME}-{arms}",
-            left,
-            timing,
-            limit=depth.faults,
-            scale=scale,
-            probe=arms == 1 and not any(recorded_paths(r) for r in probed),
-        )
+        driven = more if known.more_writes else own
+        left = await _arm(session, driven, f"{NAME}-{arms}", left, timing, known)
+
+
+class _Known(msgspec.Struct):
+    """What is known of the service before a fault is done. `probed` is the recording of its visits
+    alone (None: not made yet), `knee_per_s` between which rates the mix's knee lies, `more_writes`
+    whether writes were added to the load, which a service may turn out not to carry."""
+
+    facts: dict[str, FlowFacts]
+    probed: Recording | None
+    knee_per_s: tuple[float, float] | None
+    scale: float
+    limit: int
+    more_writes: bool = False
 
 
 async def _arm(
@@ -102,12 +120,12 @@ async def _arm(
     name: str,
     planned: list[Fault] | None,
     timing: Timing,
-    *,
-    limit: int,
-    scale: float,
-    probe: bool,
-) -> list[Fault]:
-    """Do faults to one deployment until one breaks it; those that are left."""
+    known: _Known,
+) -> list[Fault] | None:
+    """Do faults to one deployment until one breaks it; those that are left.
+
+    That are all where the service does not carry the writes that were added to its load.
+    """
     front = any(f.target == "service" and f.NEEDS.tap for f in planned or ())
     faults = planned
     try:
@@ -118,18 +136,19 @@ async def _arm(
                 prepared = Injection(planned[0], stage)
                 await prepared.prepare()
             try:
-                if probe:
+                if known.probed is None:
                     with phase(session.emit, "who uses what"):
                         await arm.probe()
-                with phase(session.emit, "control, no fault", timing.control_s) as now:
-                    control = await run_control(arm, timing, scale)
-                    usual = _bad_ratio(arm, control)
-                    rate = describe(setup.workload.arrivals, scale)
-                    now.result = f"{usual:.1%} bad at {rate}"
+                    known.probed = arm.recording()
+                control = await _control(session, arm, timing, known.scale)
+                if known.more_writes and _is_unclean(control_of(arm.recording(), control.index)):
+                    known.more_writes = False
+                    return planned
                 if faults is None:
-                    faults = list(default_plan(setup, _seen(arm, control), limit=limit))
+                    seen = crossed(arm.recording(), control, known.probed, known.facts)
+                    faults = list(default_plan(setup, seen, limit=known.limit))
                 return await _faults(
-                    session, arm, stage, faults, timing, scale=scale, usual=usual, first=prepared
+                    session, arm, stage, faults, timing, known, control=control, first=prepared
                 )
             finally:
                 if prepared is not None:
@@ -141,18 +160,27 @@ async def _arm(
         return faults
 
 
+async def _control(session: Session, arm: Arm, timing: Timing, scale: float) -> SegmentRecord:
+    with phase(session.emit, "control, no fault", timing.control_s) as now:
+        control = await run_control(arm, timing, scale)
+        rate = describe(arm.setup.workload.arrivals, scale)
+        now.result = f"{_bad_ratio(arm, control):.1%} bad at {rate}"
+    return control
+
+
 async def _faults(
     session: Session,
     arm: Arm,
     stage: Stage,
     faults: list[Fault],
     timing: Timing,
+    known: _Known,
     *,
-    scale: float,
-    usual: float,
+    control: SegmentRecord,
     first: Injection | None,
 ) -> list[Fault]:
     left = list(faults)
+    usual = control
     while left:
         if session.left_s() < timing.each_s:
             names = ", ".join(fault.name for fault in left)
@@ -161,6 +189,14 @@ async def _faults(
         if _is_prepared(left[0]) and first is None:
             return left
         fault = left.pop(0)
+        scale = scale_of(fault, arm.setup.workload.arrivals, known.scale)
+        if scale != known.scale:
+            # What is compared has the same load.
+            control = await _control(session, arm, timing, scale)
+        elif control is not usual:
+            control = usual
+        if known.probed is not None:
+            _foretell(arm, control, fault, timing, known)
         with phase(session.emit, fault.name, timing.each_s) as now:
             healthy = await run_fault(
                 arm,
@@ -168,13 +204,33 @@ async def _faults(
                 fault,
                 timing,
                 scale=scale,
-                control_bad_ratio=usual,
+                control_bad_ratio=_bad_ratio(arm, control),
                 prepared=first,
             )
             now.result = "over" if healthy else "it does not come back: deployed anew"
         if not healthy or first is not None:
             return left
     return []
+
+
+def _foretell(
+    arm: Arm, control: SegmentRecord, fault: Fault, timing: Timing, known: _Known
+) -> None:
+    """Write down what an outage should come to, before it is made."""
+    if not fault.OUTAGE or known.probed is None:
+        return
+    arm.note_outage(
+        foretell_outage(
+            arm.recording(),
+            control,
+            fault,
+            segment=arm.next_segment,
+            lasts_s=timing.lasts_of(fault),
+            facts=known.facts,
+            probed=known.probed,
+            knee_per_s=known.knee_per_s,
+        )
+    )
 
 
 def _is_prepared(fault: Fault) -> bool:
@@ -186,61 +242,9 @@ def _start_s(timing: Timing) -> float:
     return 5 + timing.settle_s + timing.control_s
 
 
-def _reading_back(setup: Setup) -> Setup:
-    """The setup with a few looks, under load, at what was acknowledged."""
-    workload = setup.workload
-    if workload.flows is None:
-        return setup
-    kinds = [m.kind for m, _ in load_flows(workload.flows) if isinstance(m, HoldMark)]
-    total = sum(operation.weight for operation in workload.operations)
-    added = tuple(
-        Operation(
-            name=f"read back {kind}",
-            weight=READS_SHARE * total / len(kinds),
-            alone=False,
-            reads_back=kind,
-        )
-        for kind in kinds
-    )
-    operations = (*workload.operations, *added)
-    return msgspec.structs.replace(
-        setup, workload=msgspec.structs.replace(workload, operations=operations)
-    )
-
-
 def _bad_ratio(arm: Arm, control: SegmentRecord) -> float:
     found = control_of(arm.recording(), control.index)
     return 0.0 if found is None or np.isnan(found[1].bad_ratio) else found[1].bad_ratio
-
-
-def _seen(arm: Arm, control: SegmentRecord) -> list[Seen]:
-    """What crossed the wires in the control run."""
-    recording = arm.recording()
-    kinds = {d.name: d.kind for d in recording.setup.service.dependencies}
-    shapes = recording.shapes(control.index)
-    rows = recording.exchanges(control.index)
-    counts: dict[tuple[str, str, int], int] = {}
-    for tap, verb, shape in zip(rows["tap"], rows["verb"], rows["shape"].tolist(), strict=True):
-        key = (str(tap), str(verb), shape)
-        counts[key] = counts.get(key, 0) + 1
-    awaited = {
-        (call.dependency, call.shape)
-        for path in recorded_paths(recording)
-        for call in path.calls
-        if not call.after_reply
-    }
-    return [
-        Seen(
-            tap,
-            kinds[tap],
-            verb,
-            shapes.get(shape, ""),
-            count,
-            not awaited or (tap, shapes.get(shape, "")) in awaited,
-        )
-        for (tap, verb, shape), count in counts.items()
-        if tap in kinds
-    ]
 
 
 def judge(recordings: Sequence[Recording]) -> Answer:
@@ -259,7 +263,11 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         state=state,
         claim=claim,
         lines=tuple(lines) or (Line("the service", "no fault was done"),),
-        figures={"faults": outcomes, "findings": found},
+        figures={
+            "faults": outcomes,
+            "findings": found,
+            "outages": {o.fault.name: s for o in outcomes if (s := scores_of_outage(o))},
+        },
         validity=checks,
         objectives_met=_kept(outcomes, found, checks),
         recordings=tuple(recording.directory.name for recording in own),
@@ -293,18 +301,30 @@ def _checks(own: Sequence[Recording], outcomes: Sequence[Outcome]) -> tuple[Chec
     return (_control_clean(own), _all_hit(outcomes), _writes_told(outcomes))
 
 
+def _is_unclean(control: tuple[SegmentRecord, Requests] | None) -> bool:
+    if control is None or not len(control[1]):
+        return True
+    seen = control[1]
+    return bool(seen.failed.mean() > UNCLEAN_ERRORS or seen.bad_ratio > UNCLEAN_LATE)
+
+
 def _control_clean(own: Sequence[Recording]) -> Check:
-    bad = errors = 0.0
-    found = False
-    for recording in own:
-        control = control_of(recording, len(recording.segments) + 1)
-        if control is not None and len(control[1]):
-            found = True
-            bad = max(bad, control[1].bad_ratio)
-            errors = max(errors, float(control[1].failed.mean()))
-    if not found:
+    """Of the controls that faults were compared with, at the workload's own load."""
+    judged = [r for r in own if r.faults()] or list(own)
+    firsts = [next((s for s in r.segments if s.purpose == "control"), None) for r in judged]
+    controls = [
+        control
+        for recording, first in zip(judged, firsts, strict=True)
+        if first is not None and (control := control_of(recording, first.index)) is not None
+    ]
+    worst = max(
+        controls, key=lambda each: each[1].failed.mean() if len(each[1]) else 1, default=None
+    )
+    if worst is None or not len(worst[1]):
         return Check("control run", False, "there was none.", "Let it run to its end.")
-    if errors > UNCLEAN_ERRORS or bad > UNCLEAN_LATE:
+    bad = max(each[1].bad_ratio for each in controls if len(each[1]))
+    errors = float(worst[1].failed.mean())
+    if any(_is_unclean(each) for each in controls):
         return Check(
             "control run",
             False,
@@ -360,7 +380,12 @@ def _conclude(
     if not judged:
         return State.CONFIRMED, "it comes back from each; what became of writes was not judged"
     acknowledged = sum(w.acknowledged - w.unknown for w in judged)
-    return State.CONFIRMED, f"it comes back from each; none of {acknowledged} writes is lost"
+    bound = loss_bound(0, sum(o.at_risk for o in judged))
+    would = f" (more than {bound} would show)" if bound else ""
+    return (
+        State.CONFIRMED,
+        f"it comes back from each; none of {acknowledged:,} writes is lost{would}",
+    )
 
 
 def _kept(

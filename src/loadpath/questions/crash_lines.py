@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from loadpath.answer import Line
 from loadpath.experiment.crash.outcome import Outcome, Writes
 from loadpath.figures import ms
+from loadpath.questions.outages import outage_lines, outage_words
 from loadpath.questions.remedies import Finding
 
 NOT_A_POWER_LOSS = "a process crash is not a power loss: what had been written stayed written"
+HERD_MIN = 5
+"""So many calls or connections more than before are worth a word."""
+
 NO_WRITES = (
     "not judged: the workload announces no writes (state.attempt) or has nothing that looks for "
     "them (@effects, @still_holds)"
@@ -29,6 +33,7 @@ def fault_lines(outcome: Outcome, findings: Sequence[Finding]) -> list[Line]:
         lines += [Line("", words) for words in [affected_words(outcome)] if words]
     if outcome.writes is not None:
         lines.append(Line("", writes_words(outcome.writes)))
+    lines += [Line("", words) for words in (*herd_words(outcome), outage_words(outcome)) if words]
     lines += [Line("", f"{finding.said}: {finding.remedy}") for finding in findings]
     return lines
 
@@ -100,6 +105,8 @@ def writes_words(writes: Writes) -> str:
     if not known:
         return f"whether acknowledged {kinds} writes were lost could not be told"
     said = [f"{writes.lost} of {known} acknowledged {kinds} writes lost"]
+    if bound := loss_bound(writes.lost, writes.at_risk):
+        said[0] += f" ({writes.at_risk} before the heal: more than {bound} would show)"
     if writes.duplicates:
         said.append(f"{writes.duplicates} duplicates")
     if writes.recovered:
@@ -107,6 +114,37 @@ def writes_words(writes: Writes) -> str:
     if writes.unknown:
         said.append(f"{writes.unknown} could not be told")
     return ", ".join(said)
+
+
+def loss_bound(lost: int, at_risk: int) -> str:
+    """The share of losses above which one would have been seen, 19 times in 20: the rule of three
+    (Hanley and Lippman-Hand 1983). Empty where some were seen, or nothing was at risk."""
+    if lost or not at_risk:
+        return ""
+    share = 1 - 0.05 ** (1 / at_risk)
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" if share >= 0.001 else f"{share:.2%}"
+
+
+def herd_words(outcome: Outcome) -> list[str]:
+    """What came down on each wire that bore more than before: a herd, or more connections."""
+    told = []
+    for wire, seen in outcome.wires.items():
+        calls = seen.calls_peak_after >= 2 * seen.calls_peak_before + HERD_MIN
+        opened = seen.opened_peak_after >= seen.opened_peak_before + HERD_MIN
+        said = []
+        if calls or opened:
+            said.append(
+                f"{seen.calls_peak_after:,} calls and {seen.opened_peak_after:,} new connections "
+                f"in the worst 0.1 s after the heal ({seen.calls_peak_before:,} and "
+                f"{seen.opened_peak_before:,} before)"
+            )
+        if seen.open_most >= seen.open_before + HERD_MIN:
+            said.append(
+                f"{seen.open_most:,} connections open at once ({seen.open_before:,} before)"
+            )
+        if said:
+            told.append(f"on {wire}: {', '.join(said)}")
+    return told
 
 
 def seconds(value_s: float) -> str:
@@ -119,6 +157,17 @@ def closing_lines(outcomes: Sequence[Outcome]) -> list[Line]:
     lines = []
     if outcomes and all(outcome.writes is None for outcome in outcomes):
         lines.append(Line("writes", NO_WRITES))
+    lines += outage_lines(outcomes)
+    told = [outcome.writes for outcome in outcomes if outcome.writes is not None]
+    at_risk, lost = sum(w.at_risk for w in told), sum(w.lost for w in told)
+    if len(told) > 1 and (bound := loss_bound(lost, at_risk)):
+        lines.append(
+            Line(
+                "writes",
+                f"none of {at_risk:,} acknowledged before a heal is lost, in all faults "
+                f"together: more than {bound} would show",
+            )
+        )
     if any(outcome.fault.layer == "process" and outcome.writes for outcome in outcomes):
         lines.append(Line("note", NOT_A_POWER_LOSS))
     return lines

@@ -25,6 +25,10 @@ GROWN_BYTES = 24 << 20
 GROWN_RATIO = 0.25
 """Memory that grows by so much, and that share of what it was, while something is down."""
 
+POOL_MORE = 20
+POOL_TIMES = 2.0
+"""So many connections more at once, and as a multiple of before: no limit holds them."""
+
 STAYS_SLOW = 0.1
 """With fewer failed requests than this a service is slow, not down."""
 
@@ -227,6 +231,25 @@ def amplified(outcome: Outcome, context: Context) -> Finding | None:
     )
 
 
+def unbounded_pool(outcome: Outcome, context: Context) -> Finding | None:
+    """Connections multiply: each request that finds none free opens one more."""
+    for wire, seen in outcome.wires.items():
+        more = seen.open_most - seen.open_before
+        if (
+            seen.open_before
+            and more >= POOL_MORE
+            and seen.open_most >= POOL_TIMES * seen.open_before
+        ):
+            return _finding(
+                outcome,
+                8,
+                "unpooled",
+                f"connections to {wire} rose from {seen.open_before} to {seen.open_most}",
+                "a limit on the pool, and a timeout for those who wait for a place in it",
+            )
+    return None
+
+
 def lying_readiness(outcome: Outcome, context: Context) -> Finding | None:
     """It says that it is ready while it answers next to nobody."""
     if outcome.ready_ratio is None or outcome.course is None or _is_of_service(outcome):
@@ -238,7 +261,7 @@ def lying_readiness(outcome: Outcome, context: Context) -> Finding | None:
         return None
     return _finding(
         outcome,
-        8,
+        9,
         "unready",
         f"said it was ready in {outcome.ready_ratio:.0%} of looks while "
         f"{outcome.useless_ratio:.0%} of requests failed or hung",
@@ -254,7 +277,7 @@ def grows(outcome: Outcome, context: Context) -> Finding | None:
         return None
     return _finding(
         outcome,
-        9,
+        10,
         "grows",
         f"the service's memory grew by {grown / 1e6:.0f} MB, from {before / 1e6:.0f} MB",
         "a bound on the queue in memory",
@@ -270,7 +293,7 @@ def slow_recovery(outcome: Outcome, context: Context) -> Finding | None:
         return None
     return _finding(
         outcome,
-        10,
+        11,
         "slow",
         f"back to normal only {recovered_s:.1f} s after the heal",
         "reconnect sooner: a backoff with a small cap",
@@ -286,6 +309,7 @@ RULES: tuple[Rule, ...] = (
     beyond_the_map,
     hard_dependency,
     amplified,
+    unbounded_pool,
     lying_readiness,
     grows,
     slow_recovery,

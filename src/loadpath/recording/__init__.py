@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loadpath.recording.faults import FaultRecord, ReadyLook
+    from loadpath.recording.faults import FaultRecord, OutageRecord, ReadyLook
     from loadpath.recording.header import ClockMapping, Header, Machine, Status
     from loadpath.recording.holds import HoldCount, HoldsRecord
     from loadpath.recording.reader import Recording
@@ -28,6 +28,7 @@ _HOME = {
     "HoldCount": "holds",
     "HoldsRecord": "holds",
     "Machine": "header",
+    "OutageRecord": "faults",
     "ReadyLook": "faults",
     "Recording": "reader",
     "RecordingWriter": "writer",
@@ -51,6 +52,7 @@ __all__ = [
     "HoldCount",
     "HoldsRecord",
     "Machine",
+    "OutageRecord",
     "ReadyLook",
     "Recording",
     "RecordingWriter",

@@ -1,8 +1,11 @@
-"""faults.jsonl: what was done to the service and its dependencies, when, and whether it hit."""
+"""faults.jsonl and outages.jsonl: what was done to the service and its dependencies, when, and
+whether it hit; and what it should come to, foretold."""
 
 from __future__ import annotations
 
 import msgspec
+
+from loadpath.answer import Interval
 
 
 class ReadyLook(msgspec.Struct, frozen=True, array_like=True):
@@ -10,6 +13,28 @@ class ReadyLook(msgspec.Struct, frozen=True, array_like=True):
 
     at_s: float
     ready: bool
+
+
+class OutageRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of outages.jsonl: what an outage should come to, written before its fault begins.
+
+    `segment` is that of the load in which `fault` is done; it should last `lasts_s` from the onset.
+    `operations` need what is out, and their requests do what `manner` says: `waits` or `fails`.
+    `waiting` are the most requests without an answer at once, `retries` those sent again, `drain_s`
+    how long after the heal there are no more than usual; each None where it cannot be told.
+    `assumes` is what that rests on, `why` says why nothing could be told; empty: it could.
+    """
+
+    segment: int
+    fault: str
+    manner: str
+    lasts_s: float = 0.0
+    operations: tuple[str, ...] = ()
+    waiting: Interval | None = None
+    retries: Interval | None = None
+    drain_s: Interval | None = None
+    assumes: tuple[str, ...] = ()
+    why: str = ""
 
 
 class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import numpy as np
 
 from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
-from loadpath.recording.faults import FaultRecord
+from loadpath.recording.faults import FaultRecord, OutageRecord
 from loadpath.recording.files import damaged, read_lines
 from loadpath.recording.header import Header, Status, decode_header, setup_from
 from loadpath.recording.holds import HoldsRecord
@@ -26,6 +26,7 @@ from loadpath.recording.writer import (
     GROWTH_FILE,
     HEADER_FILE,
     HOLDS_FILE,
+    OUTAGES_FILE,
     SEGMENTS_FILE,
     table_path,
 )
@@ -111,6 +112,10 @@ class Recording:
     def faults(self) -> tuple[FaultRecord, ...]:
         """What was done to the service and its dependencies, in order; none without faults."""
         return tuple(_decode_lines(self.directory / FAULTS_FILE, FaultRecord))
+
+    def outages(self) -> tuple[OutageRecord, ...]:
+        """What outages should come to, as it was foretold before they were made."""
+        return tuple(_decode_lines(self.directory / OUTAGES_FILE, OutageRecord))
 
     def requests(self, index: int) -> Columns:
         """The requests of one finished segment. Raises `RecordingError`."""

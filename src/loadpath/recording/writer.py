@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
-from loadpath.recording.faults import FaultRecord
+from loadpath.recording.faults import FaultRecord, OutageRecord
 from loadpath.recording.files import LineFile, replace_with, unwritable
 from loadpath.recording.header import ClockMapping, Header, Machine, Status, to_builtins
 from loadpath.recording.holds import HoldsRecord
@@ -31,6 +31,7 @@ EVENTS_FILE = "events.jsonl"
 HOLDS_FILE = "holds.json"
 FAULTS_FILE = "faults.jsonl"
 GROWTH_FILE = "growth.json"
+OUTAGES_FILE = "outages.jsonl"
 
 
 class MeterTables(Protocol):
@@ -61,6 +62,7 @@ class RecordingWriter:
         self._segments = LineFile(directory / SEGMENTS_FILE)
         self._events = LineFile(directory / EVENTS_FILE)
         self._faults: LineFile | None = None
+        self._outages: LineFile | None = None
         fcntl.flock(self._segments.fd, fcntl.LOCK_EX)
         self._write_header()
 
@@ -152,6 +154,12 @@ class RecordingWriter:
             self._faults = LineFile(self.directory / FAULTS_FILE)
         self._faults.append(record)
 
+    def append_outage(self, record: OutageRecord) -> None:
+        """Add what an outage should come to, before it is made."""
+        if self._outages is None:
+            self._outages = LineFile(self.directory / OUTAGES_FILE)
+        self._outages.append(record)
+
     def write_holds(self, record: HoldsRecord) -> None:
         """Write what checking acknowledged items found, as `holds.json` has it."""
         replace_with(self.directory / HOLDS_FILE, msgspec.json.encode(record) + b"\n")
@@ -184,8 +192,9 @@ class RecordingWriter:
         try:
             self._write_header()
         finally:
-            if self._faults is not None:
-                self._faults.close()
+            for lines in (self._faults, self._outages):
+                if lines is not None:
+                    lines.close()
             self._events.close()
             self._segments.close()
 

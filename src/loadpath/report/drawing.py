@@ -21,28 +21,38 @@ text{font:12px system-ui,sans-serif;fill:#1f2933}
 _SUBTITLE_MAX = 118
 
 
-def framed(title: str, said: str, body: Sequence[str], *, style: str, dark: str) -> str:
-    """A whole picture: title and what it came to above, then `body`.
+def framed(
+    title: str, said: str, body: Sequence[str], *, style: str, dark: str, more: str = ""
+) -> str:
+    """A whole picture: title and what it came to above, and below that `more`; then `body`.
 
     `style` and `dark` (on a dark background) are rules of CSS for what the body draws.
     """
     name = text(title)
-    shown = said if len(said) <= _SUBTITLE_MAX else said[: _SUBTITLE_MAX - 1] + "…"
+    whole = f"{said} · {more}" if more else said
     rules = f"{_STYLE}{style}\n@media (prefers-color-scheme:dark){{svg{{background:#14191f}}"
     rules += f"text{{fill:#e6ebf0}}.small{{fill:#a3b0bc}}{dark}}}\n"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
             f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="t d">',
-            f'<title id="t">{name}</title><desc id="d">{text(said)}</desc>',
+            f'<title id="t">{name}</title><desc id="d">{text(whole)}</desc>',
             f"<style>{rules}</style>",
             f'<text class="title" x="14" y="24">{name}</text>',
-            f'<text class="small" x="14" y="42">{text(shown)}</text>',
+            *(
+                f'<text class="small" x="14" y="{y}">{text(_shown(each))}</text>'
+                for each, y in ((said, 42), (more, 57))
+                if each
+            ),
             *body,
             "</svg>",
             "",
         ]
     )
+
+
+def _shown(said: str) -> str:
+    return said if len(said) <= _SUBTITLE_MAX else said[: _SUBTITLE_MAX - 1] + "…"
 
 
 def text(said: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from loadpath.experiment.crash.outcome import Outcome, Picture
+from loadpath.questions.outages import outage_words
 from loadpath.report.drawing import curve, framed
 
 _Scale = Callable[[float], float]
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 744, 66, 252
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 744, 74, 252
 _SMOOTH_S = 0.2
 """What is drawn are rates over so long: single requests in bins of 50 ms are noise."""
 _STYLE = """
@@ -49,7 +50,9 @@ def render_timeline(outcome: Outcome, said: str) -> str | None:
         *_recovery(picture, x),
         *_legend(),
     ]
-    return framed(outcome.fault.name, said, body, style=_STYLE, dark=_DARK)
+    return framed(
+        outcome.fault.name, said, body, style=_STYLE, dark=_DARK, more=outage_words(outcome)
+    )
 
 
 def _rates(picture: Picture, counts: Sequence[int]) -> list[float]:

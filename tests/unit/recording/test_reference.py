@@ -14,6 +14,7 @@ from loadpath.recording import (
     Header,
     HoldsRecord,
     Machine,
+    OutageRecord,
     RunInfo,
     SegmentRecord,
 )
@@ -49,6 +50,7 @@ def test_every_column_is_explained(table: TableSchema) -> None:
         ("segments.jsonl", SegmentRecord),
         ("holds.json", HoldsRecord),
         ("faults.jsonl", FaultRecord),
+        ("outages.jsonl", OutageRecord),
     ],
 )
 def test_every_field_is_explained(title: str, kind: type[msgspec.Struct]) -> None:

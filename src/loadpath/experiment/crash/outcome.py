@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from loadpath.experiment.crash.backlog import Waiting, usual_waiting, waiting_seen
 from loadpath.experiment.crash.checker import Checked, check
 from loadpath.experiment.crash.recorded import history_of
 from loadpath.experiment.crash.run import JUDGED_S, STAYS_DOWN
@@ -21,7 +22,7 @@ from loadpath.experiment.crash.seen import (
     timeline,
 )
 from loadpath.experiment.crash.wires import WireCourse, wire_courses
-from loadpath.recording import FaultRecord, Recording, SegmentRecord
+from loadpath.recording import FaultRecord, OutageRecord, Recording, SegmentRecord
 
 PICTURE_BIN_S = 0.05
 
@@ -30,6 +31,7 @@ class Writes(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the writes around a fault. Counts; `unknown` could not be told.
 
     `attempts` of all logical requests together, `looked_for` those whose effect was looked for.
+    `at_risk` were acknowledged before the heal, and whether they are there is known.
     """
 
     state: str
@@ -44,6 +46,7 @@ class Writes(msgspec.Struct, frozen=True, kw_only=True):
     disordered: int
     unknown: int
     kinds: tuple[str, ...]
+    at_risk: int = 0
 
 
 class OperationCourse(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +81,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `released_at` the share of the load at which a service that did not come back did, None: it did
     not. `came_back`: whether it also bore the whole load again afterwards. `useless_ratio` are the
     requests during the fault that failed or hung, `ready_ratio` the looks then at which the service
-    said it was ready. `memory_*_bytes` are of the service's processes together.
+    said it was ready. `memory_*_bytes` are of the service's processes together. `foretold` is what
+    an outage should come to, `waiting` what it came to.
     """
 
     fault: FaultRecord
@@ -99,8 +103,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     memory_before_bytes: int = 0
     memory_most_bytes: int = 0
     ready_ratio: float | None = None
+    foretold: OutageRecord | None = None
+    waiting: Waiting | None = None
     useless_ratio: float = math.nan
     picture: Picture | None = None
+
+    @property
+    def watched_s(self) -> float:
+        """From the heal to the end of the load; 0 when it did not heal."""
+        if self.picture is None or self.picture.healed_s is None:
+            return 0.0
+        return max(0.0, len(self.picture.due) * self.picture.bin_s - self.picture.healed_s)
 
     @property
     def stays_down(self) -> bool:
@@ -116,9 +129,11 @@ def outcomes_of(recordings: Sequence[Recording]) -> tuple[Outcome, ...]:
 
 
 def control_of(recording: Recording, before: int) -> tuple[SegmentRecord, Requests] | None:
-    """The last control run before that segment, and what users saw of it."""
+    """The last control run before that segment, of its load if there is one; what users saw."""
     found = [s for s in recording.segments if s.purpose == "control" and s.index <= before]
-    return (found[-1], users_saw(recording, found[-1])) if found else None
+    load = next((s.load for s in recording.segments if s.index == before), None)
+    alike = [s for s in found if s.load == load] or found
+    return (alike[-1], users_saw(recording, alike[-1])) if alike else None
 
 
 def users_saw(recording: Recording, segment: SegmentRecord) -> Requests:
@@ -140,6 +155,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
     whole = course(seen, usual_bad, fault.onset_s, healed_s, end_s)
     numbers = sorted(set(seen.operation.tolist()))
     steps = _steps(recording, fault)
+    waiting = None if control is None else _waiting(recording, segment, control[0], fault)
     return Outcome(
         fault=fault,
         requests=len(seen.between(fault.onset_s, end_s)),
@@ -158,8 +174,10 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
         released_at=_released_at(recording, steps, segment, usual_bad),
         lowered=bool(steps),
         came_back=_came_back(recording, steps, usual_bad),
-        retried=segment.retried,
-        writes=_writes(recording, segment.index),
+        retried=segment.retried + (0 if waiting is None else waiting.retries),
+        foretold=next((o for o in recording.outages() if o.segment == segment.index), None),
+        waiting=waiting,
+        writes=_writes(recording, segment.index, healed_s),
         wires=wire_courses(
             recording.exchanges(segment.index),
             recording.connections(segment.index),
@@ -172,6 +190,25 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
         useless_ratio=_useless(seen.between(fault.onset_s, healed_s)),
         picture=_picture(seen, segment, fault, whole),
         **_memory(recording, segment, fault.onset_s),
+    )
+
+
+def _waiting(
+    recording: Recording, segment: SegmentRecord, control: SegmentRecord, fault: FaultRecord
+) -> Waiting | None:
+    """Requests without an answer meanwhile; None where it did not heal while there was load."""
+    if fault.healed_s is None or fault.healed_s > segment.ended_s:
+        return None
+    usual = usual_waiting(
+        recording.requests(control.index), control.started_s, control.ended_s, control.drained_s
+    )
+    return waiting_seen(
+        recording.requests(segment.index),
+        usual,
+        onset_s=fault.onset_s,
+        healed_s=fault.healed_s,
+        end_s=segment.ended_s,
+        drained_s=segment.drained_s,
     )
 
 
@@ -235,12 +272,13 @@ def _came_back(recording: Recording, steps: Sequence[SegmentRecord], usual_bad: 
     return raised and _step_goodput(recording, last, usual_bad) >= STAYS_DOWN
 
 
-def _writes(recording: Recording, index: int) -> Writes | None:
+def _writes(recording: Recording, index: int, healed_s: float) -> Writes | None:
     """None when none was tried, or nothing can count what was."""
     history = history_of(recording, [index])
     if not history.writes:
         return None
     found: Checked = check(history)
+    early = {w.token for w in history.writes if w.outcome == "ok" and w.ended_s <= healed_s}
     return Writes(
         state=found.state,
         attempts=len(recording.table("writes", index)["token"]),
@@ -254,6 +292,7 @@ def _writes(recording: Recording, index: int) -> Writes | None:
         disordered=len(found.disordered),
         unknown=len(found.unknown),
         kinds=tuple(sorted({write.kind for write in history.writes})),
+        at_risk=len(early - set(found.unknown)),
     )
 
 

@@ -20,7 +20,8 @@ _WRITE = re.compile(
 
 class Seen(msgspec.Struct, frozen=True):
     """What crossed one wire without a fault: a shape (statement, command and key, subject), how
-    often, and whether a reply waits for it."""
+    often, whether a reply waits for it, and whether only operations call it whose writes are
+    followed."""
 
     dependency: str
     kind: DependencyKind
@@ -28,6 +29,7 @@ class Seen(msgspec.Struct, frozen=True):
     shape: str
     count: int
     awaited: bool = True
+    followed: bool = False
 
 
 def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fault, ...]:
@@ -75,17 +77,21 @@ def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fau
 
 
 def _written(seen: Sequence[Seen]) -> list[tuple[str, str]]:
-    """The most frequent write to a database, and the message most often published; those first for
-    which a reply waits."""
+    """The most frequent write to a database, and the message most often published; those first
+    whose loss would be noticed, and for which a reply waits."""
     found = []
     for kind, unit in (("postgres", _statement), ("nats", _subject)):
-        units: dict[tuple[str, str], tuple[bool, int]] = {}
+        units: dict[tuple[str, str], tuple[bool, bool, int]] = {}
         for each in seen:
             said = unit(each) if each.kind == kind else None
             if said is not None:
                 key = (each.dependency, said)
-                awaited, count = units.get(key, (False, 0))
-                units[key] = (awaited or each.awaited, count + each.count)
+                followed, awaited, count = units.get(key, (False, False, 0))
+                units[key] = (
+                    followed or each.followed,
+                    awaited or each.awaited,
+                    count + each.count,
+                )
         if units:
             found.append(max(units, key=lambda key: units[key]))
     return found

@@ -20,11 +20,13 @@ from loadpath.deploy.probe import HandshakeError, http_status
 from loadpath.drive import SegmentProgress
 from loadpath.errors import LoadpathError, WouldNotRunError
 from loadpath.experiment.arm import Arm
+from loadpath.experiment.crash.cascade import DUE_MAX_S, Cascade, chain_of
 from loadpath.experiment.crash.seen import goodput_ratio, requests_seen
 from loadpath.experiment.knee import loosest_limit_s, mix_of
 from loadpath.experiment.scale import load_at
 from loadpath.faults import Fault, Hits, Injection, Stage
 from loadpath.recording import FaultRecord, ReadyLook, SegmentRecord
+from loadpath.spec import Arrivals, OpenArrivals
 from loadpath.spec.tls import client_context
 
 STAYS_DOWN = 0.9
@@ -59,6 +61,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     control_s: float = 4.0
     settle_s: float = 1.5
 
+    def lasts_of(self, fault: Fault) -> float:
+        """How long that one lasts."""
+        return self.lasts_s if fault.trigger.for_s is None else fault.trigger.for_s
+
     @property
     def each_s(self) -> float:
         """About how long one fault takes, with looking for effects."""
@@ -73,6 +79,7 @@ class _Watch:
         self.started_s = math.nan
         self.healed_s = math.inf
         self.over = False
+        self.rate_per_s = 0.0
         self._limit_s = limit_s
         self._told: deque[SegmentProgress] = deque(maxlen=6)
 
@@ -82,6 +89,7 @@ class _Watch:
             self.started_s = progress.at_s - progress.elapsed_s
             self.began.set()
         self._told.append(progress)
+        self.rate_per_s = progress.target_rate_per_s or 0.0
         since_s = time.monotonic() - self.healed_s
         return (
             self.over
@@ -103,6 +111,14 @@ async def run_control(arm: Arm, timing: Timing, scale: float) -> SegmentRecord:
     return await arm.drive("control", load, duration_s=timing.control_s, weights=mix)
 
 
+def scale_of(fault: Fault, arrivals: Arrivals, scale: float) -> float:
+    """The load a fault is done at: `scale` times the workload's own, or what its trigger wants."""
+    wanted = [f.trigger.at_rate_per_s for f in chain_of(fault) if f.trigger.at_rate_per_s]
+    if not wanted or not isinstance(arrivals, OpenArrivals):
+        return scale
+    return max(scale, max(wanted) / arrivals.rate_per_s)
+
+
 async def run_fault(
     arm: Arm,
     stage: Stage,
@@ -117,18 +133,18 @@ async def run_fault(
 
     Whatever it ends by, the fault is undone.
     """
-    injection = prepared or Injection(fault, stage)
     workload = arm.setup.workload
     load, mix = load_at(workload.arrivals, scale), mix_of(workload)
     watch = _Watch(loosest_limit_s(workload))
-    trigger = fault.trigger
-    lasts_s = timing.lasts_s if trigger.for_s is None else trigger.for_s
-    before_s = timing.before_s if trigger.at_s is None else trigger.at_s
+    injection = Cascade(fault, stage, lambda: watch.rate_per_s, prepared)
+    lasts_s = timing.lasts_of(fault)
+    at_s = chain_of(fault)[0].trigger.at_s
+    before_s = timing.before_s if at_s is None else at_s
     driving = asyncio.create_task(
         arm.drive(
             "fault",
             load,
-            duration_s=before_s + lasts_s + HEAL_MAX_S + timing.after_max_s,
+            duration_s=before_s + DUE_MAX_S + lasts_s + HEAL_MAX_S + timing.after_max_s,
             weights=mix,
             label=fault.name,
             stop_when=lambda progress: watch.heard(progress, timing),
@@ -143,7 +159,7 @@ async def run_fault(
             try:
                 await _until_begun(driving, watch)
                 await asyncio.sleep(max(0.0, watch.started_s + before_s - time.monotonic()))
-                await injection.onset()
+                await injection.onset(watch.started_s)
                 await asyncio.sleep(lasts_s)
                 await asyncio.wait_for(injection.heal(), HEAL_MAX_S)
                 hits = await injection.hits()
@@ -206,7 +222,7 @@ async def _until_begun(driving: asyncio.Task[SegmentRecord], watch: _Watch) -> N
         driving.result()
 
 
-async def _undo(injection: Injection, driving: asyncio.Task[SegmentRecord]) -> None:
+async def _undo(injection: Cascade, driving: asyncio.Task[SegmentRecord]) -> None:
     if not driving.done():
         driving.cancel()
         with contextlib.suppress(asyncio.CancelledError, LoadpathError):

@@ -1,0 +1,106 @@
+"""Requests without an answer over time: how many at the most, and when they are as few as usual.
+Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from loadpath.experiment.crash.seen import SETTLED_S
+from loadpath.recording.schema import RequestError
+
+Floats = npt.NDArray[np.float64]
+Columns = Mapping[str, npt.NDArray[np.generic]]
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests without an answer. `usual` on average and `usual_most` at once in the control,
+    `most` at once since the onset, `retries` sent again since then, `drained_s` from the heal until
+    there were no more than usual for good (None: not before the end)."""
+
+    usual: float
+    usual_most: int
+    most: int
+    retries: int
+    drained_s: float | None
+
+
+def spans(rows: Columns, until_s: float) -> tuple[Floats, Floats]:
+    """From when to when each request (a whole operation) had no answer.
+
+    One that failed without a reply ended when it was last sent, as far as is known; one that timed
+    out or was not finished, when the engine gave up or `until_s`.
+    """
+    flow = np.asarray(rows["flow"])
+    if not len(flow):
+        return np.empty(0), np.empty(0)
+    order = np.lexsort((np.asarray(rows["step"]), flow))
+    flow = flow[order]
+    first = np.flatnonzero(np.r_[True, flow[1:] != flow[:-1]])
+    last = np.r_[first[1:], len(flow)] - 1
+    due_s = np.asarray(rows["intended_s"], dtype=float)[order]
+    sent_s = np.asarray(rows["sent_s"], dtype=float)[order][last]
+    done_s = np.asarray(rows["done_s"], dtype=float)[order][last]
+    waited = np.isin(
+        np.asarray(rows["error"])[order][last], (RequestError.TIMEOUT, RequestError.UNFINISHED)
+    )
+    at_once_s = np.where(np.isnan(sent_s), due_s[last], sent_s)
+    ended_s = np.where(np.isnan(done_s), np.where(waited, until_s, at_once_s), done_s)
+    return due_s[first], np.maximum(ended_s, due_s[first])
+
+
+def waiting(
+    from_s: Floats, to_s: Floats, start_s: float, end_s: float
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """How many have no answer, as steps: from each of these times on, so many."""
+    alive = (from_s < end_s) & (to_s > start_s) & (to_s > from_s)
+    at = np.concatenate((np.maximum(from_s[alive], start_s), to_s[alive]))
+    step = np.concatenate((np.ones(alive.sum(), np.int64), -np.ones(alive.sum(), np.int64)))
+    # One that is answered as another is due was not there with it.
+    order = np.lexsort((step, at))
+    return at[order], np.cumsum(step[order])
+
+
+def usual_waiting(
+    rows: Columns, start_s: float, end_s: float, drained_s: float
+) -> tuple[float, int]:
+    """On average, and at the most, without a fault."""
+    from_s, to_s = spans(rows, drained_s)
+    inside = np.clip(to_s, start_s, end_s) - np.clip(from_s, start_s, end_s)
+    _, counts = waiting(from_s, to_s, start_s, end_s)
+    most = int(counts.max()) if len(counts) else 0
+    return float(inside.sum()) / max(end_s - start_s, 1e-9), most
+
+
+def waiting_seen(
+    rows: Columns,
+    usual: tuple[float, int],
+    *,
+    onset_s: float,
+    healed_s: float,
+    end_s: float,
+    drained_s: float,
+) -> Waiting:
+    """What gathered in a fault, and how long it took to be gone. `end_s`: of the load."""
+    from_s, to_s = spans(rows, drained_s)
+    at, counts = waiting(from_s, to_s, onset_s, end_s)
+    above = at[(counts > usual[1]) & (at < end_s)] if len(at) else at
+    gone: float | None = 0.0
+    if len(above) and above[-1] >= healed_s - SETTLED_S:
+        # It is gone at the step after the last one that was above.
+        after = at[np.searchsorted(at, above[-1], side="right") :]
+        gone_s = float(after[0]) if len(after) else math.inf
+        gone = max(0.0, gone_s - healed_s) if gone_s <= end_s - SETTLED_S else None
+    again = np.asarray(rows["error"]) == RequestError.RETRIED
+    since = np.asarray(rows["intended_s"], dtype=float) >= onset_s - 1.0
+    return Waiting(
+        usual=usual[0],
+        usual_most=usual[1],
+        most=int(counts.max()) if len(counts) else 0,
+        retries=int((again & since).sum()),
+        drained_s=gone,
+    )

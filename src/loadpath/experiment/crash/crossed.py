@@ -1,0 +1,57 @@
+"""What crossed the wires in a control run, as the plan of faults wants to know it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from loadpath.experiment.crash.flows import FlowFacts
+from loadpath.experiment.crash.plan import Seen
+from loadpath.experiment.wires import recorded_paths
+from loadpath.recording import Recording, SegmentRecord
+
+
+def crossed(
+    recording: Recording,
+    control: SegmentRecord,
+    probed: Recording,
+    facts: Mapping[str, FlowFacts],
+) -> list[Seen]:
+    """What crossed the wires in `control`; `probed` has the visits that tell who calls what."""
+    kinds = {d.name: d.kind for d in recording.setup.service.dependencies}
+    shapes = recording.shapes(control.index)
+    rows = recording.exchanges(control.index)
+    counts = Counter(
+        zip(
+            map(str, rows["tap"].tolist()),
+            map(str, rows["verb"].tolist()),
+            rows["shape"].tolist(),
+            strict=True,
+        )
+    )
+    callers: dict[tuple[str, str], set[str]] = {}
+    awaited: set[tuple[str, str]] = set()
+    for path in recorded_paths(probed):
+        for call in path.calls:
+            key = (call.dependency, call.shape)
+            callers.setdefault(key, set()).add(path.operation)
+            if not call.after_reply:
+                awaited.add(key)
+
+    def followed(key: tuple[str, str]) -> bool:
+        own = callers.get(key, set())
+        return bool(own) and all(facts.get(name, FlowFacts()).announces for name in own)
+
+    return [
+        Seen(
+            dependency=tap,
+            kind=kinds[tap],
+            verb=verb,
+            shape=shapes.get(shape, ""),
+            count=count,
+            awaited=not awaited or (tap, shapes.get(shape, "")) in awaited,
+            followed=followed((tap, shapes.get(shape, ""))),
+        )
+        for (tap, verb, shape), count in counts.items()
+        if tap in kinds
+    ]

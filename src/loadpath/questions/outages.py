@@ -1,0 +1,130 @@
+"""Outages as they were foretold, beside what was then measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadpath.answer import Interval, Line
+from loadpath.experiment.crash.outcome import Outcome
+from loadpath.figures import ms
+from loadpath.questions.scores import Score
+from loadpath.recording import OutageRecord
+
+LOOK_S = 0.1
+"""A time below this is told apart from none by chance alone."""
+
+
+def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
+    """Each figure that was foretold of a fault, beside what was measured; none where none was.
+
+    Both were foretold with an interval; what was measured is a count of this run, and no estimate.
+    """
+    told, seen = outcome.foretold, outcome.waiting
+    if told is None or told.why or seen is None or not outcome.fault.hits:
+        return ()
+    found = []
+    if told.waiting is not None:
+        found.append(_score("waiting", told.waiting, seen.most, 0.0))
+    if told.drain_s is not None and seen.drained_s is not None:
+        found.append(_score("drain_s", told.drain_s, seen.drained_s, LOOK_S))
+    elif told.drain_s is not None:
+        ended_s = outcome.watched_s
+        never = Interval(ended_s, ended_s, float("inf"), 1.0, "not before the end", 1)
+        found.append(
+            Score(
+                figure="drain_s",
+                predicted=told.drain_s,
+                measured=never,
+                error=told.drain_s.value / ended_s - 1 if ended_s else 0.0,
+                held=told.drain_s.high >= ended_s,
+            )
+        )
+    if told.retries is not None:
+        found.append(_score("retries", told.retries, seen.retries, 0.0))
+    return tuple(found)
+
+
+def _score(figure: str, told: Interval, seen: float, give: float) -> Score:
+    measured = Interval(seen, max(0.0, seen - give), seen + give, 1.0, "counted", 1)
+    return Score(
+        figure=figure,
+        predicted=told,
+        measured=measured,
+        error=told.value / seen - 1 if seen else 0.0,
+        held=told.low <= measured.high and measured.low <= told.high,
+    )
+
+
+def outage_words(outcome: Outcome) -> str:
+    """`foretold 212 waiting, gone in 0.4 s, 40 sent again; measured 198, 0.3 s, 35: held`; empty
+    where nothing was foretold."""
+    told = outcome.foretold
+    if told is None:
+        return ""
+    if told.why:
+        return f"not foretold: {told.why}"
+    scores = {score.figure: score for score in scores_of_outage(outcome)}
+    if "waiting" not in scores:
+        return ""
+    said = [f"{_range(told.waiting)} requests waiting at most"]
+    seen = [f"{scores['waiting'].measured.value:,.0f}"]
+    if "drain_s" in scores:
+        said.append(f"gone {_time(scores['drain_s'].predicted.value)} after the heal")
+        last = scores["drain_s"].measured
+        ended = last.method == "counted"
+        seen.append(_time(last.value) if ended else f"not within {_time(last.value)}")
+    else:
+        said.append("no telling when they are gone")
+        drained_s = None if outcome.waiting is None else outcome.waiting.drained_s
+        seen.append("not before the end" if drained_s is None else _time(drained_s))
+    if "retries" in scores and (told.retries is not None and told.retries.value >= 1):
+        said.append(f"{told.retries.value:,.0f} sent again")
+        seen.append(f"{scores['retries'].measured.value:,.0f}")
+    missed = [score.figure for score in scores.values() if not score.held]
+    held = f"missed: {_why(told, scores)}" if missed else "held"
+    return f"foretold {', '.join(said)}; measured {', '.join(seen)}: {held}"
+
+
+def _range(told: Interval | None) -> str:
+    return "" if told is None else f"{told.value:,.0f}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.1 else ms(seconds)
+
+
+def _why(told: OutageRecord, scores: dict[str, Score]) -> str:
+    """What a miss says of the service: what it was foretold from does not hold."""
+    waiting, drain = scores["waiting"], scores.get("drain_s")
+    if not waiting.held:
+        if waiting.measured.value < waiting.predicted.low:
+            return (
+                "they do not wait for it to come back"
+                if told.manner == "waits"
+                else "fewer requests need it than it seemed"
+            )
+        return (
+            "others wait with those that need it"
+            if told.manner == "waits"
+            else "they wait for it, and do not fail at once"
+        )
+    if drain is not None and not drain.held:
+        later = drain.measured.value > drain.predicted.high
+        return "it takes longer to catch up" if later else "it catches up sooner"
+    return "other numbers are sent again"
+
+
+def outage_lines(outcomes: Sequence[Outcome]) -> list[Line]:
+    """How many of the outages came as foretold; nothing where none was."""
+    scored = [scores for o in outcomes if (scores := scores_of_outage(o))]
+    if not scored:
+        return []
+    held = sum(all(score.held for score in scores) for scores in scored)
+    figures = sum(len(scores) for scores in scored)
+    each = sum(bool(score.held) for scores in scored for score in scores)
+    return [
+        Line(
+            "foretold",
+            f"{held} of {len(scored)} outages came as foretold, {each} of {figures} figures",
+        )
+    ]
