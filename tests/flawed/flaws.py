@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -96,8 +98,11 @@ FLAWS = {
 }
 
 
-def write_folder(folder: Path, flaw: Flaw, *, planted: bool) -> None:
-    """A service file for the flawed service, or for its clean twin under the same load."""
+def write_folder(folder: Path, flaw: Flaw, *, planted: bool, beside: Sequence[str] = ()) -> None:
+    """A service file for the flawed service, or for its clean twin under the same load.
+
+    `beside`: the names of other flaws that it has as well.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("service.py", "workload.py"):
         shutil.copy(HERE / name, folder / name)
@@ -113,7 +118,7 @@ def write_folder(folder: Path, flaw: Flaw, *, planted: bool) -> None:
 name = "shop"
 start = "{sys.executable} service.py {{port}}"
 ready = "GET /health"
-env = {{ FLAW = {json.dumps(flaw.name if planted else "")} }}
+env = {{ FLAW = {json.dumps(", ".join([flaw.name, *beside]) if planted else "")} }}
 
 [dependencies.database]
 kind = "postgres"
@@ -184,7 +189,10 @@ def series(names: list[str], times: int, record: Path | None) -> list[Outcome]:
                 outcome = Outcome(name, planted, sorted(found), right)
                 outcomes.append(outcome)
                 kind = "planted" if planted else "clean"
-                print(f"{name}, {kind}: {', '.join(outcome.found) or 'nothing'}", flush=True)
+                count = f"{len(outcomes)} of {2 * len(names) * times}"
+                found_words = ", ".join(outcome.found) or "nothing"
+                at = time.strftime("%H:%M:%S")
+                print(f"{at} {count}: {name}, {kind}: {found_words}", flush=True)
                 if not outcome.right:
                     print(said, flush=True)
                 if record is not None:

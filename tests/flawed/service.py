@@ -1,4 +1,4 @@
-"""A small shop with one flaw at a time, and without any: `FLAW` says which.
+"""A small shop with the flaws that `FLAW` names, or without any.
 
 python service.py PORT    needs DATABASE_URL and CACHE_URL; FLAW empty: its clean twin.
 """
@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 T = TypeVar("T")
 
-FLAW = os.environ.get("FLAW", "")
+FLAWS = os.environ.get("FLAW", "").split(", ")
 TIMEOUT_S = 0.5
 VISIT_BYTES = 1 << 18
 VISITS_MAX = 40
@@ -52,17 +52,17 @@ class Database:
         self.url = os.environ["DATABASE_URL"]
 
     async def open(self) -> None:
-        size = 1 if FLAW == "no reconnect" else 8
+        size = 1 if "no reconnect" in FLAWS else 8
         self.pool = await asyncpg.create_pool(self.url, min_size=size, max_size=size)
         async with self.pool.acquire() as connection:
             await connection.execute(TABLES)
-        self.only = await asyncpg.connect(self.url) if FLAW == "no reconnect" else None
+        self.only = await asyncpg.connect(self.url) if "no reconnect" in FLAWS else None
 
     async def run(self, work: Work[T]) -> T:
-        if FLAW == "no reconnect":
+        if "no reconnect" in FLAWS:
             async with _lock:
                 return await work(self.only)
-        if FLAW == "unbounded retries":
+        if "unbounded retries" in FLAWS:
             while True:
                 try:
                     return await self._once(work)
@@ -75,7 +75,7 @@ class Database:
             return await self._once(work)
 
     async def _once(self, work: Work[T]) -> T:
-        if FLAW == "no timeout":
+        if "no timeout" in FLAWS:
             async with self.pool.acquire() as connection:
                 return await work(connection)
         connection = await self.pool.acquire(timeout=TIMEOUT_S)
@@ -96,20 +96,20 @@ cache = redis.asyncio.from_url(
     os.environ["CACHE_URL"], socket_timeout=0.05, socket_connect_timeout=0.05, retry=None
 )
 accepted: list[str] = []
-visits: deque[tuple[int, bytes]] = deque(maxlen=None if FLAW == "unbounded queue" else VISITS_MAX)
+visits: deque[tuple[int, bytes]] = deque(maxlen=None if "unbounded queue" in FLAWS else VISITS_MAX)
 working: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue(WORK_QUEUED_MAX)
 
 
 async def order(request: Request) -> Response:
     """Make an order; `Idempotency-Key` names it."""
     token = request.headers["idempotency-key"]
-    if FLAW == "early acknowledgement":
+    if "early acknowledgement" in FLAWS:
         accepted.append(token)
         return JSONResponse({"token": token})
 
     async def insert(connection: Any) -> None:
         async with connection.transaction():
-            if FLAW != "not idempotent":
+            if "not idempotent" not in FLAWS:
                 made = await connection.fetchval(
                     "INSERT INTO made VALUES ($1) ON CONFLICT DO NOTHING RETURNING 1", token
                 )
@@ -137,7 +137,7 @@ async def item(request: Request) -> Response:
     try:
         price = await cache.get(f"item:{n}")
     except (OSError, TimeoutError, redis.exceptions.RedisError) as error:
-        if FLAW == "hard cache":
+        if "hard cache" in FLAWS:
             raise UnavailableError from error
         price = None
     if price is None:
@@ -156,15 +156,15 @@ async def stock(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """Dear work, one at a time; who has waited too long tries again, or is told at once."""
-    for _ in range(WORK_TRIES if FLAW == "retry storm" else 1):
+    for _ in range(WORK_TRIES if "retry storm" in FLAWS else 1):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             working.put_nowait(done)
             async with asyncio.timeout(WORK_TIMEOUT_S):
                 # The flaw: what nobody waits for any more is done all the same.
-                await (asyncio.shield(done) if FLAW == "retry storm" else done)
+                await (asyncio.shield(done) if "retry storm" in FLAWS else done)
         except (TimeoutError, asyncio.QueueFull):
-            if FLAW == "retry storm":
+            if "retry storm" in FLAWS:
                 await asyncio.sleep(WORK_TIMEOUT_S / 4)
             continue
         return JSONResponse({"done": True})
@@ -173,7 +173,7 @@ async def report(request: Request) -> Response:
 
 async def health(request: Request) -> Response:
     """Ready when the database answers."""
-    if FLAW != "lying readiness":
+    if "lying readiness" not in FLAWS:
         await database.run(lambda c: c.fetchval("SELECT 1"))
     return JSONResponse({"ready": True})
 
@@ -202,7 +202,7 @@ async def write_visits() -> None:
                 lambda c, rows=rows: c.executemany("INSERT INTO visits VALUES ($1, $2)", rows)
             )
         except GONE:
-            if FLAW == "unbounded queue":
+            if "unbounded queue" in FLAWS:
                 visits.extendleft(reversed(taken))
 
 
@@ -222,7 +222,7 @@ async def work() -> None:
 async def lifespan(app: Starlette) -> Any:
     await database.open()
     jobs = [write_visits(), work()]
-    if FLAW == "early acknowledgement":
+    if "early acknowledgement" in FLAWS:
         jobs.append(write_accepted())
     tasks = [asyncio.create_task(job) for job in jobs]
     yield

@@ -22,6 +22,11 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     has anyway where they are 0. `grown` is how many times today's data is grown to at most,
     `indexes` how many are tried on it. `budget_s` is what all of it may take: what no longer fits
     is left out, repetitions first.
+    watched for `fault_after_s` from when it heals and compared with a control of `control_s`. What
+    replies say is recorded for `cached_s`: a third of that is the longest TTL that is asked about; a
+    cache is put in its place for `cached_rounds`, not at all for fewer than 2, and what it gains is
+    foretold from what the run has anyway where they are 0. `budget_s` is what all of it may take:
+    what no longer fits is left out, repetitions first.
     """
 
     warmup_s: float
@@ -42,6 +47,7 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     cached_rounds: int
     grown: int
     indexes: int
+    control_s: float
     budget_s: float = math.inf
 
 
@@ -64,6 +70,7 @@ QUICK = Depth(
     cached_rounds=0,
     grown=4,
     indexes=0,
+    control_s=4,
     budget_s=410,
 )
 
@@ -86,6 +93,7 @@ FULL = Depth(
     cached_rounds=5,
     grown=16,
     indexes=12,
+    control_s=4,
 )
 
 BRIEF = Depth(
@@ -107,6 +115,7 @@ BRIEF = Depth(
     cached_rounds=0,
     grown=4,
     indexes=0,
+    control_s=3,
 )
 """The least that an answer can rest on: about a minute for a service that starts at once."""
 
@@ -126,6 +135,8 @@ def shortened(depth: Depth, *, hold_s: float | None) -> Depth:
         baseline_s=max(1.0, depth.baseline_s * ratio),
         demand_s=max(1.0, depth.demand_s * ratio),
         cached_s=max(4.0, depth.cached_s * ratio),
+        fault_after_s=max(1.0, depth.fault_after_s * ratio),
+        control_s=max(1.0, depth.control_s * ratio),
     )
 
 

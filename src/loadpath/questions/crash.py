@@ -58,7 +58,13 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
 
 
 def _timing(depth: Depth) -> Timing:
-    return Timing(after_s=depth.fault_after_s, after_max_s=2 * depth.fault_after_s + 2)
+    return Timing(
+        before_s=min(2.0, max(1.0, depth.control_s / 2)),
+        after_s=depth.fault_after_s,
+        after_max_s=2 * depth.fault_after_s + 2,
+        control_s=depth.control_s,
+        settle_s=min(1.5, depth.control_s),
+    )
 
 
 def is_own(recording: Recording) -> bool:

@@ -213,6 +213,9 @@ def hard_dependency(outcome: Outcome, context: Context) -> Finding | None:
 
 def amplified(outcome: Outcome, context: Context) -> Finding | None:
     """More calls per request than before: somebody tries again, and again."""
+    if _is_of_service(outcome):
+        # What it calls while it starts is no retry.
+        return None
     worst: tuple[float, str, float] | None = None
     for wire, course in outcome.wires.items():
         before = course.calls_before + course.opened_before

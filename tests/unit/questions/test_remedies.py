@@ -164,10 +164,11 @@ def test_a_statement_that_fails_is_nothing_that_a_readiness_check_could_know() -
     assert harms(outcome(fault=fault, ready_ratio=1.0, useless_ratio=0.97)) == []
 
 
-def test_a_service_that_was_killed_is_not_blamed_for_answering_nobody() -> None:
+def test_a_service_that_was_killed_is_blamed_neither_for_its_silence_nor_for_its_start() -> None:
     fault = msgspec.structs.replace(FAULT, target="service", name="service killed")
     course = msgspec.structs.replace(COURSE, hung=7)
-    found = outcome(fault=fault, course=course, ready_ratio=1.0, useless_ratio=1.0)
+    wires = {"database": msgspec.structs.replace(WIRE, calls_during=9.0)}
+    found = outcome(fault=fault, course=course, ready_ratio=1.0, useless_ratio=1.0, wires=wires)
     assert harms(found, Context(target=None)) == []
 
 
