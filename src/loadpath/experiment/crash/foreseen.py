@@ -28,6 +28,8 @@ from loadpath.stats.intervals import ratio_interval
 from loadpath.tap import SERVICE
 
 CONFIDENCE = 0.9
+Z = 1.645
+"""Of the normal distribution, for that confidence."""
 
 FALLS_TO = 0.25
 """Demand falls as load rises: a request has been seen to cost a quarter at the knee of what it cost
@@ -110,7 +112,7 @@ def foretell_outage(
         retries=_counted(told.retries, low.retries, high.retries),
         drain_s=None
         if spares is None and fault.OUTAGE == "waits"
-        else _interval(told.drain_s, low.drain_s, high.drain_s),
+        else _time(told, low.drain_s, high.drain_s),
         assumes=_assumed(fault, spares, knee_per_s),
     )
 
@@ -270,24 +272,25 @@ def _spares(
 
 def _counted(value: float, low: float, high: float) -> Interval:
     """A count that arrivals make: those of a Poisson process spread by their root."""
-    z = 1.645
     return Interval(
         value=value,
-        low=max(0.0, low - z * math.sqrt(low)),
-        high=high + z * math.sqrt(high) + 1,
+        low=max(0.0, low - Z * math.sqrt(low)),
+        high=high + Z * math.sqrt(high) + 1,
         confidence=CONFIDENCE,
         method="fluid model, Poisson arrivals",
         samples=1,
     )
 
 
-def _interval(value: float, low: float, high: float) -> Interval | None:
-    if not math.isfinite(value):
+def _time(told: Outage, low: float, high: float) -> Interval | None:
+    """As long as what is to spare leaves open, and as the number of those who wait varies."""
+    if not math.isfinite(told.drain_s):
         return None
+    spread = Z / math.sqrt(max(told.waiting, 1.0))
     return Interval(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
+        value=told.drain_s,
+        low=min(low, told.drain_s) * max(0.0, 1 - spread),
+        high=max(high, told.drain_s) * (1 + spread),
         confidence=CONFIDENCE,
         method="fluid model, capacity from the control's CPU or the knee",
         samples=1,

@@ -1,0 +1,110 @@
+"""What is foretold of an outage, from a control run and visits whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden_crash import RATE, READ, WRITE, Crash
+from golden_wires import Asked, visits
+
+from loadpath.experiment.crash.flows import FlowFacts
+from loadpath.experiment.crash.foreseen import foretell_outage
+from loadpath.faults import parse_fault
+from loadpath.recording import OutageRecord, Recording
+
+CALL = Asked(tap="database", text="SELECT item", at_s=0.001, lasts_s=0.002)
+CAPACITY = (300.0, 400.0)
+
+
+def recording(folder: Path, *, calls: int) -> Recording:
+    """Reads need the database, writes do not; `calls` of them cross in a control of 4 s."""
+    crash = Crash(folder)
+    asking = visits(READ, [CALL], 0.005, 1.0)
+    idle = visits(WRITE, [], 0.005, 5.0)
+    crash.visits([*asking, *idle])
+    crash.drive("control", 4.0, calls=calls)
+    return crash.recording()
+
+
+def foretold(made: Recording, fault: str, **known: Any) -> OutageRecord:
+    return foretell_outage(
+        made,
+        made.segments[1],
+        parse_fault(fault),
+        segment=2,
+        lasts_s=2.0,
+        facts=known.pop("facts", {}),
+        probed=made,
+        **{"knee_per_s": CAPACITY, **known},
+    )
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Every read asks the database."""
+    return recording(tmp_path_factory.mktemp("cold") / "crash", calls=4 * RATE // 2)
+
+
+def test_those_who_need_it_wait_and_are_worked_off(cold: Recording) -> None:
+    told = foretold(cold, "database stopped")
+    assert told.operations == (READ,)
+    assert told.waiting is not None
+    assert told.waiting.value == pytest.approx(2.0 * RATE / 2, rel=0.02)
+    assert told.waiting.low < 100 < told.waiting.high
+    assert told.drain_s is not None
+    # 100 wait, and 200 to 300 a second are to spare beyond 100.
+    assert told.drain_s.low <= 100 / 300 <= told.drain_s.high
+    assert told.drain_s.low <= 100 / 200 <= told.drain_s.high
+    assert told.retries is not None
+    assert told.retries.value == 0
+
+
+def test_what_a_cache_keeps_off_the_wire_does_not_wait(tmp_path: Path) -> None:
+    warm = recording(tmp_path / "crash", calls=4 * RATE // 20)
+    told = foretold(warm, "database stopped")
+    assert told.waiting is not None
+    assert told.waiting.value == pytest.approx(2.0 * RATE / 20, abs=2)
+
+
+def test_those_who_are_refused_try_again_as_often_as_the_workload_says(cold: Recording) -> None:
+    told = foretold(cold, "database refused", facts={READ: FlowFacts(retries=1)})
+    assert told.manner == "fails"
+    assert told.waiting is not None
+    assert told.waiting.value == pytest.approx(0.1 * RATE / 2, abs=1)
+    assert told.retries is not None
+    assert told.retries.value == pytest.approx(2.0 * RATE / 2, rel=0.02)
+
+
+def test_everybody_needs_the_service(cold: Recording) -> None:
+    told = foretold(cold, "service stopped")
+    assert told.waiting is not None
+    assert told.waiting.value == pytest.approx(2.0 * RATE, rel=0.02)
+
+
+def test_a_lock_stops_those_alone_who_touch_its_table(cold: Recording) -> None:
+    assert foretold(cold, "database locked item").operations == (READ,)
+    assert foretold(cold, "database locked other").why == "no operation is known to need it"
+
+
+def test_without_a_capacity_it_cannot_be_told_when_they_are_gone(cold: Recording) -> None:
+    told = foretold(cold, "database stopped", knee_per_s=None)
+    assert told.waiting is not None
+    assert told.drain_s is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "database +20ms",
+        "database stopped, after cache refused",
+        "database stopped, at 500/s",
+        "database refused, first 3",
+        "database locked item rows n = 1",
+    ],
+)
+def test_what_is_no_outage_of_a_known_length_is_not_foretold(cold: Recording, fault: str) -> None:
+    told = foretold(cold, fault)
+    assert told.why
+    assert told.waiting is None
