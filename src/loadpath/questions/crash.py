@@ -10,43 +10,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-
-import msgspec
-import numpy as np
+from typing import Any
 
 from loadpath.answer import Answer, Check, Line, State
-from loadpath.errors import WouldNotRunError
 from loadpath.events import Warned
-from loadpath.experiment.arm import Arm, open_arm
-from loadpath.experiment.crash.crossed import crossed
-from loadpath.experiment.crash.flows import FlowFacts, flow_facts
-from loadpath.experiment.crash.foreseen import foretell_outage
+from loadpath.experiment.crash.deployed import Known, crash_arm, is_unclean
+from loadpath.experiment.crash.flows import flow_facts
 from loadpath.experiment.crash.load import reading_back, with_more_writes
 from loadpath.experiment.crash.outcome import Outcome, control_of, outcomes_of
-from loadpath.experiment.crash.plan import default_plan
-from loadpath.experiment.crash.run import Timing, run_control, run_fault, scale_of
-from loadpath.experiment.crash.seen import Requests
+from loadpath.experiment.crash.run import Timing
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.mixknee import mix_knee
-from loadpath.experiment.phase import phase
-from loadpath.experiment.scale import describe
 from loadpath.experiment.session import Session
 from loadpath.experiment.visits import IDLE_S, PAUSE_S, TAIL_S, VISITS
 from loadpath.experiment.wires import recorded_paths
-from loadpath.faults import Fault, Injection, Stage, check
+from loadpath.faults import Fault, check
 from loadpath.questions.crash_lines import closing_lines, fault_lines, loss_bound
 from loadpath.questions.outages import scores_of_outage
 from loadpath.questions.remedies import Context, Finding, findings_of
-from loadpath.recording import Recording, SegmentRecord
+from loadpath.recording import FaultRecord, Recording
 from loadpath.spec import Setup
 
 NAME = "crash"
 KNEE_SHARE = 0.5
 """Never more than this share of a known knee: a service at its limit fails without a fault."""
-
-UNCLEAN_ERRORS = 0.01
-UNCLEAN_LATE = 0.2
-"""A control with so many failed or bad requests explains what a fault would be blamed for."""
 
 
 def estimate_s(setup: Setup, depth: Depth) -> float:
@@ -89,7 +76,7 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     knee = next((mix_knee(r) for r in probed if r.name == "mix"), None)
     scale = 1.0 if knee is None or knee.scale is None else min(1.0, KNEE_SHARE * knee.scale.low)
     facts = flow_facts(setup.workload)
-    known = _Known(
+    known = Known(
         facts=facts,
         probed=next((r for r in probed if recorded_paths(r)), None),
         knee_per_s=None if knee is None or knee.rate is None else (knee.rate.low, knee.rate.high),
@@ -104,153 +91,11 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     while left is None or left:
         arms += 1
         driven = more if known.more_writes else own
-        left = await _arm(session, driven, f"{NAME}-{arms}", left, timing, known)
-
-
-class _Known(msgspec.Struct):
-    """What is known of the service before a fault is done. `probed` is the recording of its visits
-    alone (None: not made yet), `knee_per_s` between which rates the mix's knee lies, `more_writes`
-    whether writes were added to the load, which a service may turn out not to carry."""
-
-    facts: dict[str, FlowFacts]
-    probed: Recording | None
-    knee_per_s: tuple[float, float] | None
-    scale: float
-    limit: int
-    more_writes: bool = False
-
-
-async def _arm(
-    session: Session,
-    setup: Setup,
-    name: str,
-    planned: list[Fault] | None,
-    timing: Timing,
-    known: _Known,
-) -> list[Fault] | None:
-    """Do faults to one deployment until one breaks it; those that are left.
-
-    That are all where the service does not carry the writes that were added to its load.
-    """
-    front = any(f.target == "service" and f.NEEDS.tap for f in planned or ())
-    faults = planned
-    try:
-        async with open_arm(session, setup, name, tapped=True, front=front) as arm:
-            stage = Stage(arm.deployment, guard=session.guard, taps=arm.taps, emit=session.emit)
-            prepared: Injection | None = None
-            if planned and _is_prepared(planned[0]):
-                prepared = Injection(planned[0], stage)
-                await prepared.prepare()
-            try:
-                if known.probed is None:
-                    with phase(session.emit, "who uses what"):
-                        await arm.probe()
-                    known.probed = arm.recording()
-                control = await _control(session, arm, timing, known.scale)
-                if known.more_writes and _is_unclean(control_of(arm.recording(), control.index)):
-                    known.more_writes = False
-                    return planned
-                if faults is None:
-                    seen = crossed(arm.recording(), control, known.probed, known.facts)
-                    faults = list(default_plan(setup, seen, limit=known.limit))
-                return await _faults(
-                    session, arm, stage, faults, timing, known, control=control, first=prepared
-                )
-            finally:
-                if prepared is not None:
-                    await prepared.clean_up()
-    except WouldNotRunError:
-        if faults is None or faults is planned:
-            # Not even the control came about.
-            raise
-        return faults
-
-
-async def _control(session: Session, arm: Arm, timing: Timing, scale: float) -> SegmentRecord:
-    with phase(session.emit, "control, no fault", timing.control_s) as now:
-        control = await run_control(arm, timing, scale)
-        rate = describe(arm.setup.workload.arrivals, scale)
-        now.result = f"{_bad_ratio(arm, control):.1%} bad at {rate}"
-    return control
-
-
-async def _faults(
-    session: Session,
-    arm: Arm,
-    stage: Stage,
-    faults: list[Fault],
-    timing: Timing,
-    known: _Known,
-    *,
-    control: SegmentRecord,
-    first: Injection | None,
-) -> list[Fault]:
-    left = list(faults)
-    usual = control
-    while left:
-        if session.left_s() < timing.each_s:
-            names = ", ".join(fault.name for fault in left)
-            session.emit(Warned(at_s=time.time(), message=f"the budget leaves no time for {names}"))
-            return []
-        if _is_prepared(left[0]) and first is None:
-            return left
-        fault = left.pop(0)
-        scale = scale_of(fault, arm.setup.workload.arrivals, known.scale)
-        if scale != known.scale:
-            # What is compared has the same load.
-            control = await _control(session, arm, timing, scale)
-        elif control is not usual:
-            control = usual
-        if known.probed is not None:
-            _foretell(arm, control, fault, timing, known)
-        with phase(session.emit, fault.name, timing.each_s) as now:
-            healthy = await run_fault(
-                arm,
-                stage,
-                fault,
-                timing,
-                scale=scale,
-                control_bad_ratio=_bad_ratio(arm, control),
-                prepared=first,
-            )
-            now.result = "over" if healthy else "it does not come back: deployed anew"
-        if not healthy or first is not None:
-            return left
-    return []
-
-
-def _foretell(
-    arm: Arm, control: SegmentRecord, fault: Fault, timing: Timing, known: _Known
-) -> None:
-    """Write down what an outage should come to, before it is made."""
-    if not fault.OUTAGE or known.probed is None:
-        return
-    arm.note_outage(
-        foretell_outage(
-            arm.recording(),
-            control,
-            fault,
-            segment=arm.next_segment,
-            lasts_s=timing.lasts_of(fault),
-            facts=known.facts,
-            probed=known.probed,
-            knee_per_s=known.knee_per_s,
-        )
-    )
-
-
-def _is_prepared(fault: Fault) -> bool:
-    """Whether it has to be made ready before the control run, so that it needs one of its own."""
-    return type(fault).prepare is not Fault.prepare
+        left = await crash_arm(session, driven, f"{NAME}-{arms}", left, timing, known)
 
 
 def _start_s(timing: Timing) -> float:
     return 5 + timing.settle_s + timing.control_s
-
-
-def _bad_ratio(arm: Arm, control: SegmentRecord) -> float:
-    found = control_of(arm.recording(), control.index)
-    return 0.0 if found is None or np.isnan(found[1].bad_ratio) else found[1].bad_ratio
 
 
 def judge(recordings: Sequence[Recording]) -> Answer:
@@ -307,22 +152,17 @@ def _checks(own: Sequence[Recording], outcomes: Sequence[Outcome]) -> tuple[Chec
     return (_control_clean(own), _all_hit(outcomes), _writes_told(outcomes))
 
 
-def _is_unclean(control: tuple[SegmentRecord, Requests] | None) -> bool:
-    if control is None or not len(control[1]):
-        return True
-    seen = control[1]
-    return bool(seen.failed.mean() > UNCLEAN_ERRORS or seen.bad_ratio > UNCLEAN_LATE)
-
-
 def _control_clean(own: Sequence[Recording]) -> Check:
     """Of the controls that faults were compared with, at the workload's own load."""
-    judged = [r for r in own if r.faults()] or list(own)
-    firsts = [next((s for s in r.segments if s.purpose == "control"), None) for r in judged]
-    controls = [
-        control
-        for recording, first in zip(judged, firsts, strict=True)
-        if first is not None and (control := control_of(recording, first.index)) is not None
-    ]
+    controls = []
+    for recording in own:
+        first = next((s for s in recording.segments if s.purpose == "control"), None)
+        # What was asked for at another rate may be more than the service carries.
+        at = {
+            f.segment for f in recording.faults() if first and _load_of(recording, f) == first.load
+        }
+        found = [control_of(recording, index) for index in at or {len(recording.segments) + 1}]
+        controls += [control for control in found if control is not None]
     worst = max(
         controls, key=lambda each: each[1].failed.mean() if len(each[1]) else 1, default=None
     )
@@ -330,7 +170,7 @@ def _control_clean(own: Sequence[Recording]) -> Check:
         return Check("control run", False, "there was none.", "Let it run to its end.")
     bad = max(each[1].bad_ratio for each in controls if len(each[1]))
     errors = float(worst[1].failed.mean())
-    if any(_is_unclean(each) for each in controls):
+    if any(is_unclean(each) for each in controls):
         return Check(
             "control run",
             False,
@@ -338,6 +178,10 @@ def _control_clean(own: Sequence[Recording]) -> Check:
             "Lower the workload's rate, or stop what else runs here, and try again.",
         )
     return Check("control run", True, f"{bad:.1%} of requests bad without a fault")
+
+
+def _load_of(recording: Recording, fault: FaultRecord) -> dict[str, Any]:
+    return recording.segment(fault.segment).load
 
 
 def _all_hit(outcomes: Sequence[Outcome]) -> Check:

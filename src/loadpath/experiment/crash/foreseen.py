@@ -108,7 +108,8 @@ def foretell_outage(
         record,
         lasts_s=lasts[1],
         operations=tuple(name for name, share in shares.items() if share.value > 0),
-        waiting=_counted(told.waiting, low.waiting, high.waiting),
+        # At its most it varies as much as without a fault.
+        waiting=_counted(told.waiting, low.waiting, high.waiting + usual_most - usual),
         retries=_counted(told.retries, low.retries, high.retries),
         drain_s=None
         if spares is None and fault.OUTAGE == "waits"

@@ -8,7 +8,15 @@ import pytest
 
 from loadpath.experiment.crash.flows import FlowFacts, flow_facts
 from loadpath.experiment.crash.load import reading_back, with_more_writes
-from loadpath.spec import ClosedArrivals, OpenArrivals, Operation, Service, Setup, Workload
+from loadpath.spec import (
+    ClosedArrivals,
+    OpenArrivals,
+    Operation,
+    Service,
+    Setup,
+    Workload,
+    load,
+)
 
 FLOWS = """
 from loadpath.flow import get, operation, post, still_holds
@@ -93,3 +101,11 @@ def test_nothing_is_added_where_nothing_is_followed_or_users_wait() -> None:
     assert with_more_writes(closed, FACTS) == closed
     many = setup(200.0, writes=30.0)
     assert with_more_writes(many, FACTS) == many
+
+
+def test_the_example_of_a_service_of_somebody_else_can_be_loaded_and_followed() -> None:
+    made = load(Path(__file__).resolve().parents[4] / "examples" / "kinto", environ={})
+    facts = flow_facts(made.workload)
+    assert facts["PUT /records/{id}"] == facts["POST /records"] == FlowFacts(2, announces=True)
+    # Half of its load is followed already: nothing has to be added.
+    assert with_more_writes(made, facts) == made
