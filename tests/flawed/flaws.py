@@ -143,25 +143,26 @@ errors = "1%"
     )
 
 
-def accused(flaw: Flaw, *, planted: bool) -> tuple[set[str], str]:
-    """The harms that `loadpath ask crash` finds there, and all that it says."""
+def accused(names: Sequence[str], *, planted: bool) -> tuple[dict[str, set[str]], str]:
+    """The harms that `loadpath ask crash` finds by the fault of each flaw, and all that it says.
+
+    The service has the first of these flaws if it is `planted`, and none else.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        write_folder(Path(folder), flaw, planted=planted)
-        command = [
-            str(Path(sys.executable).with_name("loadpath")),
-            "ask",
-            "crash",
-            folder,
-            "-q",
-            "--json",
-        ]
+        write_folder(Path(folder), FLAWS[names[0]], planted=planted)
+        command = [str(Path(sys.executable).with_name("loadpath")), "ask", "crash", folder]
+        faults = [word for name in names for word in ("--faults", FLAWS[name].fault)]
         ended = subprocess.run(
-            [*command, "--faults", flaw.fault], capture_output=True, text=True, check=False
+            [*command, "-q", "--json", *faults], capture_output=True, text=True, check=False
         )
         if not ended.stdout:
             raise RuntimeError(ended.stderr)
-        answer = json.loads(ended.stdout)["answers"][0]
-        return {each["harm"] for each in answer["figures"]["findings"]}, ended.stdout
+        findings = json.loads(ended.stdout)["answers"][0]["figures"]["findings"]
+        found = {
+            name: {each["harm"] for each in findings if each["fault"] == FLAWS[name].fault}
+            for name in names
+        }
+        return found, ended.stdout
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -173,6 +174,17 @@ class Outcome(msgspec.Struct, frozen=True):
     right: bool
 
 
+def rounds(names: Sequence[str]) -> list[tuple[tuple[str, ...], bool]]:
+    """The runs of one repetition: each planted flaw, and each clean twin with all of the faults
+    that its load is meant for, one after the other."""
+    twins: dict[str, list[str]] = {}
+    for name in names:
+        flaw = FLAWS[name]
+        load = json.dumps([flaw.operations, flaw.rate_per_s, flaw.writes])
+        twins.setdefault(load, []).append(name)
+    return [((name,), True) for name in names] + [(tuple(n), False) for n in twins.values()]
+
+
 def series(names: list[str], times: int, record: Path | None) -> list[Outcome]:
     """Run each flaw and its clean twin so often, less what `record` has already."""
     outcomes = []
@@ -180,24 +192,24 @@ def series(names: list[str], times: int, record: Path | None) -> list[Outcome]:
         outcomes = [msgspec.json.decode(line, type=Outcome) for line in record.open("rb")]
     done = Counter((outcome.name, outcome.planted) for outcome in outcomes)
     for number in range(times):
-        for name in names:
-            for planted in (True, False):
-                if number < done[name, planted]:
-                    continue
-                found, said = accused(FLAWS[name], planted=planted)
-                right = FLAWS[name].harm in found if planted else not found
-                outcome = Outcome(name, planted, sorted(found), right)
-                outcomes.append(outcome)
-                kind = "planted" if planted else "clean"
-                count = f"{len(outcomes)} of {2 * len(names) * times}"
-                found_words = ", ".join(outcome.found) or "nothing"
-                at = time.strftime("%H:%M:%S")
-                print(f"{at} {count}: {name}, {kind}: {found_words}", flush=True)
-                if not outcome.right:
-                    print(said, flush=True)
+        for tried, planted in rounds(names):
+            left = [name for name in tried if number >= done[name, planted]]
+            if not left:
+                continue
+            found, said = accused(left, planted=planted)
+            for name in left:
+                harms = found[name]
+                right = FLAWS[name].harm in harms if planted else not harms
+                outcomes.append(Outcome(name, planted, sorted(harms), right))
                 if record is not None:
                     with record.open("ab") as file:
-                        file.write(msgspec.json.encode(outcome) + b"\n")
+                        file.write(msgspec.json.encode(outcomes[-1]) + b"\n")
+                kind = "planted" if planted else "clean"
+                count = f"{len(outcomes)} of {2 * len(names) * times}"
+                words = ", ".join(sorted(harms)) or "nothing"
+                print(f"{time.strftime('%H:%M:%S')} {count}: {name}, {kind}: {words}", flush=True)
+                if not right:
+                    print(said, flush=True)
     return outcomes
 
 

@@ -27,7 +27,7 @@ from loadpath.experiment.wires import recorded_paths
 from loadpath.faults import Fault, check
 from loadpath.questions.crash_lines import closing_lines, fault_lines, loss_bound
 from loadpath.questions.outages import scores_of_outage
-from loadpath.questions.remedies import Context, Finding, findings_of
+from loadpath.questions.remedies import TAKEN_MAX_CORES, Context, Finding, findings_of
 from loadpath.recording import FaultRecord, Recording
 from loadpath.spec import Setup
 
@@ -149,7 +149,12 @@ def _context(setup: Setup, outcome: Outcome, touching: dict[str, frozenset[str]]
 
 
 def _checks(own: Sequence[Recording], outcomes: Sequence[Outcome]) -> tuple[Check, ...]:
-    return (_control_clean(own), _all_hit(outcomes), _writes_told(outcomes))
+    return (
+        _control_clean(own),
+        _all_hit(outcomes),
+        _writes_told(outcomes),
+        _undisturbed(outcomes),
+    )
 
 
 def _control_clean(own: Sequence[Recording]) -> Check:
@@ -195,6 +200,21 @@ def _all_hit(outcomes: Sequence[Outcome]) -> Check:
         )
     count = len(outcomes)
     return Check("faults hit", True, "the fault hit" if count == 1 else f"all {count} faults hit")
+
+
+def _undisturbed(outcomes: Sequence[Outcome]) -> Check:
+    disturbed = [o for o in outcomes if o.taken_cores > TAKEN_MAX_CORES]
+    if not disturbed:
+        return Check("nothing else ran", True, "")
+    names = ", ".join(o.fault.name for o in disturbed)
+    most = max(o.taken_cores for o in disturbed)
+    return Check(
+        "nothing else ran",
+        False,
+        f"others took up to {most:.1f} cores during {names}: how late replies were and how long it "
+        "took to recover says little there.",
+        "Stop what else runs here, and do them again: --faults.",
+    )
 
 
 def _writes_told(outcomes: Sequence[Outcome]) -> Check:

@@ -10,6 +10,9 @@ from loadpath.figures import ms
 from loadpath.questions.scores import Score
 from loadpath.recording import OutageRecord
 
+AFTER_S = 0.1
+"""Who waits only so long after the heal had not come to wait before."""
+
 LOOK_S = 0.1
 """A time below this is told apart from none by chance alone."""
 
@@ -81,7 +84,7 @@ def outage_words(outcome: Outcome) -> str:
         said.append(f"{told.retries.value:,.0f} sent again")
         seen.append(f"{scores['retries'].measured.value:,.0f}")
     missed = [score.figure for score in scores.values() if not score.held]
-    held = f"missed: {_why(told, scores)}" if missed else "held"
+    held = f"missed: {_why(outcome, told, scores)}" if missed else "held"
     return f"foretold {', '.join(said)}; measured {', '.join(seen)}: {held}"
 
 
@@ -93,7 +96,7 @@ def _time(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 0.1 else ms(seconds)
 
 
-def _why(told: OutageRecord, scores: dict[str, Score]) -> str:
+def _why(outcome: Outcome, told: OutageRecord, scores: dict[str, Score]) -> str:
     """What a miss says of the service: what it was foretold from does not hold."""
     waiting, drain = scores["waiting"], scores.get("drain_s")
     if not waiting.held:
@@ -103,6 +106,8 @@ def _why(told: OutageRecord, scores: dict[str, Score]) -> str:
                 if told.manner == "waits"
                 else "fewer requests need it than it seemed"
             )
+        if outcome.waiting is not None and outcome.waiting.most_at_s > AFTER_S:
+            return "more wait once it is back than while it was away"
         return (
             "others wait with those that need it"
             if told.manner == "waits"

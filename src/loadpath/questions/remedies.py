@@ -38,6 +38,11 @@ WHOLE = ("process", "connect", "stream")
 """Layers whose faults take the whole of what they hit."""
 
 
+TAKEN_MAX_CORES = 0.25
+BY_TIME = ("metastable", "stays slow", "beyond", "slow")
+"""What is found by times alone says nothing while others take more of the machine than that."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a fault brought to light. `rank` 0 is the worst; `remedy` what is missing."""
 
@@ -62,8 +67,11 @@ Rule = Callable[[Outcome, Context], Finding | None]
 
 def findings_of(outcome: Outcome, context: Context) -> list[Finding]:
     """What the rules find, the worst first."""
-    found = [rule(outcome, context) for rule in RULES]
-    return sorted((each for each in found if each), key=lambda each: each.rank)
+    found = [each for rule in RULES if (each := rule(outcome, context))]
+    if outcome.taken_cores > TAKEN_MAX_CORES:
+        # Whoever took the CPU may have made them late; nobody is accused of that.
+        found = [each for each in found if each.harm not in BY_TIME]
+    return sorted(found, key=lambda each: each.rank)
 
 
 def lost(outcome: Outcome, context: Context) -> Finding | None:

@@ -121,6 +121,14 @@ def test_each_harm_is_named_and_no_other(harm: str, changes: dict[str, Any]) -> 
     assert harms(outcome(**changes)) == [harm]
 
 
+def test_nobody_is_accused_of_times_while_others_took_the_machine() -> None:
+    late = msgspec.structs.replace(COURSE, recovered_s=6.0, hung=2)
+    lost = msgspec.structs.replace(WRITES, lost=1)
+    found = outcome(course=late, writes=lost, taken_cores=1.3)
+    assert harms(found) == ["lost", "hangs"]
+    assert harms(outcome(course=late, writes=lost, taken_cores=0.1)) == ["lost", "hangs", "slow"]
+
+
 def test_lost_writes_come_before_everything() -> None:
     found = outcome(
         writes=msgspec.structs.replace(WRITES, lost=1, duplicates=1),

@@ -19,14 +19,16 @@ Columns = Mapping[str, npt.NDArray[np.generic]]
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Requests without an answer. `usual` on average and `usual_most` at once in the control,
-    `most` at once since the onset, `retries` sent again since then, `drained_s` from the heal until
-    there were no more than usual for good (None: not before the end)."""
+    `most` at once since the onset, `most_at_s` from the heal (negative: before it), `retries` sent
+    again since then, `drained_s` from the heal until there were no more than usual for good (None:
+    not before the end)."""
 
     usual: float
     usual_most: int
     most: int
     retries: int
     drained_s: float | None
+    most_at_s: float = 0.0
 
 
 def spans(rows: Columns, until_s: float) -> tuple[Floats, Floats]:
@@ -103,4 +105,5 @@ def waiting_seen(
         most=int(counts.max()) if len(counts) else 0,
         retries=int((again & since).sum()),
         drained_s=gone,
+        most_at_s=float(at[counts.argmax()]) - healed_s if len(counts) else 0.0,
     )

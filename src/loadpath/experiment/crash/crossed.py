@@ -10,6 +10,10 @@ from loadpath.experiment.crash.plan import Seen
 from loadpath.experiment.wires import recorded_paths
 from loadpath.recording import Recording, SegmentRecord
 
+FOLLOWED_TIMES = 3.0
+"""So many times as often must writes that are followed call it as all else together: a first read
+may write, too, where it makes what it reads."""
+
 
 def crossed(
     recording: Recording,
@@ -29,18 +33,20 @@ def crossed(
             strict=True,
         )
     )
-    callers: dict[tuple[str, str], set[str]] = {}
+    callers: dict[tuple[str, str], dict[bool, float]] = {}
     awaited: set[tuple[str, str]] = set()
     for path in recorded_paths(probed):
         for call in path.calls:
             key = (call.dependency, call.shape)
-            callers.setdefault(key, set()).add(path.operation)
+            announces = facts.get(path.operation, FlowFacts()).announces
+            own = callers.setdefault(key, {True: 0.0, False: 0.0})
+            own[announces] += call.calls
             if not call.after_reply:
                 awaited.add(key)
 
     def followed(key: tuple[str, str]) -> bool:
-        own = callers.get(key, set())
-        return bool(own) and all(facts.get(name, FlowFacts()).announces for name in own)
+        own = callers.get(key, {True: 0.0, False: 0.0})
+        return own[True] > FOLLOWED_TIMES * own[False]
 
     return [
         Seen(

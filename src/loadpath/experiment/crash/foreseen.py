@@ -264,8 +264,9 @@ def _spares(
         demand = demand_in(recording, [control])
         if demand is None or not demand.parts.get(SERVICE):
             return None
-        cores = max(1, recording.setup.worker_count)
-        least = cores / demand.parts[SERVICE]
+        # Its workers have a core each, and share those there are with all that it calls.
+        workers = max(1, recording.setup.worker_count) / demand.parts[SERVICE]
+        least = min(workers, recording.header.machine.cores_online / demand.cpu_s)
         limits = (least, least / FALLS_TO)
     floor = SPARE_LEAST * rate_per_s
     return max(floor, limits[0] - rate_per_s), max(floor, limits[1] - rate_per_s)

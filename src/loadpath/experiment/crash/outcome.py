@@ -22,6 +22,7 @@ from loadpath.experiment.crash.seen import (
     timeline,
 )
 from loadpath.experiment.crash.wires import WireCourse, wire_courses
+from loadpath.experiment.limits import usage_in
 from loadpath.recording import FaultRecord, OutageRecord, Recording, SegmentRecord
 
 PICTURE_BIN_S = 0.05
@@ -82,7 +83,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     not. `came_back`: whether it also bore the whole load again afterwards. `useless_ratio` are the
     requests during the fault that failed or hung, `ready_ratio` the looks then at which the service
     said it was ready. `memory_*_bytes` are of the service's processes together. `foretold` is what
-    an outage should come to, `waiting` what it came to.
+    an outage should come to, `waiting` what it came to. `taken_cores` are what others than Loadpath
+    and what it started took of the machine meanwhile.
     """
 
     fault: FaultRecord
@@ -105,6 +107,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ready_ratio: float | None = None
     foretold: OutageRecord | None = None
     waiting: Waiting | None = None
+    taken_cores: float = 0.0
     useless_ratio: float = math.nan
     picture: Picture | None = None
 
@@ -177,6 +180,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
         retried=segment.retried + (0 if waiting is None else waiting.retries),
         foretold=next((o for o in recording.outages() if o.segment == segment.index), None),
         waiting=waiting,
+        taken_cores=_taken_cores(recording, segment),
         writes=_writes(recording, segment.index, healed_s),
         wires=wire_courses(
             recording.exchanges(segment.index),
@@ -210,6 +214,13 @@ def _waiting(
         end_s=segment.ended_s,
         drained_s=segment.drained_s,
     )
+
+
+def _taken_cores(recording: Recording, segment: SegmentRecord) -> float:
+    if len(recording.table("host", segment.index)["at_s"]) < 2:
+        return 0.0
+    host = usage_in(recording, segment).host
+    return host.others_cores + host.steal_cores
 
 
 def _operation(

@@ -20,8 +20,7 @@ _WRITE = re.compile(
 
 class Seen(msgspec.Struct, frozen=True):
     """What crossed one wire without a fault: a shape (statement, command and key, subject), how
-    often, whether a reply waits for it, and whether only operations call it whose writes are
-    followed."""
+    often, whether a reply waits for it, and whether it is a part of writes that are followed."""
 
     dependency: str
     kind: DependencyKind
