@@ -82,7 +82,7 @@ def ended_in(place: Place, phase: str, sig: int) -> Any:
 @pytest.fixture(scope="module")
 def endings(make_place: Callable[[], Place]) -> Iterator[dict[tuple[str, int], Any]]:
     """Each of them in a thread: places, and how what was started there will have ended."""
-    with ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(3) as pool:
         found = {}
         for phase, sig in ENDS:
             place = make_place()

@@ -10,10 +10,6 @@ from loadpath.experiment.crash.plan import Seen
 from loadpath.experiment.wires import recorded_paths
 from loadpath.recording import Recording, SegmentRecord
 
-FOLLOWED_TIMES = 3.0
-"""So many times as often must writes that are followed call it as all else together: a first read
-may write, too, where it makes what it reads."""
-
 
 def crossed(
     recording: Recording,
@@ -44,9 +40,9 @@ def crossed(
             if not call.after_reply:
                 awaited.add(key)
 
-    def followed(key: tuple[str, str]) -> bool:
+    def followed(key: tuple[str, str]) -> float:
         own = callers.get(key, {True: 0.0, False: 0.0})
-        return own[True] > FOLLOWED_TIMES * own[False]
+        return own[True] / (own[True] + own[False]) if own[True] else 0.0
 
     return [
         Seen(

@@ -13,6 +13,9 @@ from loadpath.spec import DependencyKind, Setup
 
 STOPPED_S = 2.0
 
+FOLLOWED_MOSTLY = 0.7
+"""What is called by writes that are followed in so many of its calls is a part of them."""
+
 _WRITE = re.compile(
     r"(WITH \w+ AS \()?(INSERT INTO|UPDATE|DELETE FROM)\s+\"?[\w.]+\"?", re.IGNORECASE
 )
@@ -20,7 +23,8 @@ _WRITE = re.compile(
 
 class Seen(msgspec.Struct, frozen=True):
     """What crossed one wire without a fault: a shape (statement, command and key, subject), how
-    often, whether a reply waits for it, and whether it is a part of writes that are followed."""
+    often, whether a reply waits for it, and which share of its calls are made by writes that are
+    followed."""
 
     dependency: str
     kind: DependencyKind
@@ -28,7 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
     shape: str
     count: int
     awaited: bool = True
-    followed: bool = False
+    followed: float = 0.0
 
 
 def default_plan(setup: Setup, seen: Sequence[Seen], *, limit: int) -> tuple[Fault, ...]:
@@ -80,15 +84,18 @@ def _written(seen: Sequence[Seen]) -> list[tuple[str, str]]:
     whose loss would be noticed, and for which a reply waits."""
     found = []
     for kind, unit in (("postgres", _statement), ("nats", _subject)):
-        units: dict[tuple[str, str], tuple[bool, bool, int]] = {}
+        units: dict[tuple[str, str], tuple[bool, bool, float, int]] = {}
         for each in seen:
             said = unit(each) if each.kind == kind else None
             if said is not None:
                 key = (each.dependency, said)
-                followed, awaited, count = units.get(key, (False, False, 0))
+                _, awaited, followed, count = units.get(key, (False, False, 0.0, 0))
+                share = max(followed, round(each.followed, 1))
+                # A first read may write, too, where it makes what it reads.
                 units[key] = (
-                    followed or each.followed,
+                    share >= FOLLOWED_MOSTLY,
                     awaited or each.awaited,
+                    share,
                     count + each.count,
                 )
         if units:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from golden_crash import READ, WRITE, Crash
 from golden_wires import Asked, visits
 
@@ -15,7 +16,7 @@ def call(text: str, at_s: float) -> Asked:
     return Asked(tap="database", text=text, at_s=at_s, lasts_s=0.001)
 
 
-def test_a_statement_is_part_of_writes_that_are_followed_if_little_else_calls_it(
+def test_a_statement_is_part_of_writes_that_are_followed_as_far_as_they_call_it(
     tmp_path: Path,
 ) -> None:
     crash = Crash(tmp_path / "crash")
@@ -32,10 +33,10 @@ def test_a_statement_is_part_of_writes_that_are_followed_if_little_else_calls_it
     facts = {WRITE: FlowFacts(announces=True)}
     (seen,) = crossed(recording, recording.segments[1], recording, facts)
     assert (seen.dependency, seen.kind, seen.shape) == ("database", "postgres", "SELECT item")
-    assert (seen.count, seen.awaited, seen.followed) == (100, True, False)
+    assert (seen.count, seen.awaited, seen.followed) == (100, True, 0.5)
     # The same load, told of the probe: every shape that crossed then.
     told = {s.shape: s for s in crossed(recording, recording.segments[0], recording, facts)}
-    assert told["INSERT INTO list"].followed
+    assert told["INSERT INTO list"].followed == pytest.approx(5 / 6)
     assert told["INSERT INTO list"].awaited
-    assert told["INSERT INTO log"].followed
+    assert told["INSERT INTO log"].followed == 1.0
     assert not told["INSERT INTO log"].awaited

@@ -86,3 +86,16 @@ def test_every_fault_of_a_plan_can_be_told_on_the_command_line() -> None:
 
 def test_a_plan_is_no_longer_than_asked() -> None:
     assert len(default_plan(setup("postgres", "valkey"), [], limit=2)) == 2
+
+
+def test_of_two_statements_of_followed_writes_that_comes_first_which_little_else_calls() -> None:
+    crossed = [
+        Seen(
+            "postgres", "postgres", "query", f"INSERT INTO {table} VALUES ($1)", count, True, share
+        )
+        for table, count, share in (("a", 90, 0.8), ("b", 9, 1.0), ("c", 900, 0.2))
+    ]
+    told = names(default_plan(setup("postgres"), crossed, limit=24))
+    assert [name for name in told if "drop ack" in name] == [
+        "database drop ack after commit of INSERT INTO b, first 5"
+    ]
