@@ -14,7 +14,8 @@ AFTER_S = 0.1
 """Who waits only so long after the heal had not come to wait before."""
 
 LOOK_S = 0.1
-"""A time below this is told apart from none by chance alone."""
+LOOKS = 5
+"""A time below this, or in which fewer requests are due, is told apart from none by chance."""
 
 
 def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
@@ -26,10 +27,11 @@ def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
     if told is None or told.why or seen is None or not outcome.fault.hits:
         return ()
     found = []
+    give_s = max(LOOK_S, LOOKS / max(outcome.rate_per_s, 1e-9))
     if told.waiting is not None:
         found.append(_score("waiting", told.waiting, seen.most, 0.0))
     if told.drain_s is not None and seen.drained_s is not None:
-        found.append(_score("drain_s", told.drain_s, seen.drained_s, LOOK_S))
+        found.append(_score("drain_s", told.drain_s, seen.drained_s, give_s))
     elif told.drain_s is not None:
         ended_s = outcome.watched_s
         never = Interval(ended_s, ended_s, float("inf"), 1.0, "not before the end", 1)

@@ -25,6 +25,9 @@ GROWN_BYTES = 24 << 20
 GROWN_RATIO = 0.25
 """Memory that grows by so much, and that share of what it was, while something is down."""
 
+FAIL_MIN = 3
+"""One failed request, or two, may have been under way when a connection broke."""
+
 POOL_MORE = 20
 POOL_TIMES = 2.0
 """So many connections more at once, and as a multiple of before: no limit holds them."""
@@ -207,7 +210,7 @@ def hard_dependency(outcome: Outcome, context: Context) -> Finding | None:
     failed = [
         each.operation
         for each in outcome.operations
-        if each.operation in outcome.worse and each.course.failed
+        if each.operation in outcome.worse and each.course.failed >= FAIL_MIN
     ]
     if not failed:
         return None
@@ -216,7 +219,13 @@ def hard_dependency(outcome: Outcome, context: Context) -> Finding | None:
         if target.kind == "valkey"
         else "a fallback: keep the message (an outbox, or a bounded buffer) and answer"
     )
-    return _finding(outcome, 6, "hard", f"{_names(failed)} fail without {target.name}", remedy)
+    return _finding(
+        outcome,
+        6,
+        "hard",
+        f"{_names(failed)} {'fail' if len(failed) > 1 else 'fails'} without {target.name}",
+        remedy,
+    )
 
 
 def amplified(outcome: Outcome, context: Context) -> Finding | None:

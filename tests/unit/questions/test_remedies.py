@@ -164,6 +164,11 @@ def test_a_cache_is_a_hard_dependency_only_where_something_else_has_the_answer()
     found = outcome(worse=("GET /a",), operations=(failing_read("GET /a"),))
     assert harms(found, Context(target=CACHE, other_stores=("database",))) == ["hard"]
     assert harms(found, Context(target=CACHE)) == []
+    few = msgspec.structs.replace(
+        failing_read("GET /a"), course=msgspec.structs.replace(COURSE, failed=1)
+    )
+    once = outcome(worse=("GET /a",), operations=(few,))
+    assert harms(once, Context(target=CACHE, other_stores=("database",))) == []
     assert harms(found, Context(target=DATABASE, other_stores=("database",))) == []
 
 

@@ -97,5 +97,5 @@ def test_of_two_statements_of_followed_writes_that_comes_first_which_little_else
     ]
     told = names(default_plan(setup("postgres"), crossed, limit=24))
     assert [name for name in told if "drop ack" in name] == [
-        "database drop ack after commit of INSERT INTO b, first 5"
+        "postgres drop ack after commit of INSERT INTO b, first 5"
     ]
