@@ -51,6 +51,7 @@ def _timing(depth: Depth) -> Timing:
         after_max_s=2 * depth.fault_after_s + 2,
         control_s=depth.control_s,
         settle_s=min(1.5, depth.control_s),
+        effects_s=max(2.0, 1.5 * depth.fault_after_s),
     )
 
 

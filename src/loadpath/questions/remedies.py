@@ -235,7 +235,7 @@ def amplified(outcome: Outcome, context: Context) -> Finding | None:
         return None
     worst: tuple[float, str, float] | None = None
     for wire, course in outcome.wires.items():
-        before = course.calls_before + course.opened_before
+        before = max(course.calls_before + course.opened_before, course.calls_usual)
         most = max(course.calls_during + course.opened_during, course.calls_after)
         if course.amplification >= AMPLIFIED and most - before >= CALLS_MIN:
             worst = max(worst or (0.0, "", 0.0), (course.amplification, wire, most))

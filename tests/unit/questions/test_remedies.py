@@ -129,6 +129,14 @@ def test_nobody_is_accused_of_times_while_others_took_the_machine() -> None:
     assert harms(outcome(course=late, writes=lost, taken_cores=0.1)) == ["lost", "hangs", "slow"]
 
 
+def test_more_calls_than_before_are_no_storm_if_the_control_had_as_many() -> None:
+    late = msgspec.structs.replace(WIRE, calls_before=0.04, calls_during=1.5, calls_usual=1.4)
+    assert harms(outcome(wires={"broker": late})) == []
+    assert harms(outcome(wires={"broker": msgspec.structs.replace(late, calls_usual=0.1)})) == [
+        "amplified"
+    ]
+
+
 def test_lost_writes_come_before_everything() -> None:
     found = outcome(
         writes=msgspec.structs.replace(WRITES, lost=1, duplicates=1),

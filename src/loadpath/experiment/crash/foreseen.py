@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from loadpath.answer import Interval
-from loadpath.drive.connections import BACK_OFF_MAX_S
 from loadpath.drive.losses import RETRY_AFTER_S
 from loadpath.events import PartReady
 from loadpath.experiment.attribution import Visit
@@ -225,30 +224,23 @@ def _needing(
     needed_per_s: Sequence[tuple[Operation, float]], fault: Fault, facts: Mapping[str, FlowFacts]
 ) -> list[Needing]:
     """The requests that need the target, and what becomes of them."""
-    waits = fault.OUTAGE == "waits"
-    failing = 0.0 if waits else 1.0
-    total = sum(rate_per_s for _, rate_per_s in needed_per_s)
-    refused = not waits and fault.target == SERVICE
-    if refused and total:
-        # Where nobody listens the engine tries one connection at a time; the others wait for it.
-        failing = min(1.0, 1 / BACK_OFF_MAX_S / total)
-    found = []
-    for operation, rate_per_s in needed_per_s:
-        # What could not even be sent is not sent again.
-        retries = 0 if refused else facts.get(operation.name, FlowFacts()).retries
-        waits_s = tuple(RETRY_AFTER_S * 2**number for number in range(retries))
-        parts: tuple[tuple[Manner, float], ...] = (("fails", failing), ("waits", 1 - failing))
-        found += [
-            Needing(
-                rate_per_s=rate_per_s * share,
-                manner=manner,
-                patience_s=operation.timeout_s,
-                waits_s=waits_s,
-            )
-            for manner, share in parts
-            if share
-        ]
-    return found
+    manner: Manner = "waits" if fault.OUTAGE == "waits" else "fails"
+    # What could not even be sent is not sent again.
+    refused = manner == "fails" and fault.target == SERVICE
+    return [
+        Needing(
+            rate_per_s=rate_per_s,
+            manner=manner,
+            patience_s=operation.timeout_s,
+            waits_s=()
+            if refused
+            else tuple(
+                RETRY_AFTER_S * 2**number
+                for number in range(facts.get(operation.name, FlowFacts()).retries)
+            ),
+        )
+        for operation, rate_per_s in needed_per_s
+    ]
 
 
 def _spares(

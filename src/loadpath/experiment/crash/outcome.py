@@ -21,7 +21,7 @@ from loadpath.experiment.crash.seen import (
     requests_seen,
     timeline,
 )
-from loadpath.experiment.crash.wires import WireCourse, wire_courses
+from loadpath.experiment.crash.wires import WireCourse, calls_in, wire_courses
 from loadpath.experiment.limits import usage_in
 from loadpath.recording import FaultRecord, OutageRecord, Recording, SegmentRecord
 
@@ -189,6 +189,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
             (segment.started_s, end_s),
             fault.onset_s,
             healed_s,
+            None if control is None else _usual_calls(recording, *control),
         ),
         ready_ratio=_ready(fault, healed_s),
         useless_ratio=_useless(seen.between(fault.onset_s, healed_s)),
@@ -213,6 +214,12 @@ def _waiting(
         healed_s=fault.healed_s,
         end_s=segment.ended_s,
         drained_s=segment.drained_s,
+    )
+
+
+def _usual_calls(recording: Recording, control: SegmentRecord, seen: Requests) -> dict[str, float]:
+    return calls_in(
+        recording.exchanges(control.index), recording.connections(control.index), len(seen)
     )
 
 

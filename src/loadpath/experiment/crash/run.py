@@ -41,9 +41,6 @@ JUDGED_S = 1.0
 
 HEAL_MAX_S = 30.0
 READY_EVERY_S = 0.1
-EFFECTS_S = 6.0
-"""How long effects are looked for after one fault, at most."""
-
 EFFECTS_MAX = 400
 
 
@@ -51,7 +48,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long each part of a fault lasts, in seconds.
 
     `lasts_s` where the fault's own trigger does not say it; `after_s` is how long it is watched
-    from the heal, and up to `after_max_s` while it does not fare well.
+    from the heal, and up to `after_max_s` while it does not fare well; effects are looked for as
+    long as `effects_s`.
     """
 
     before_s: float = 2.0
@@ -60,6 +58,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     after_max_s: float = 8.0
     control_s: float = 4.0
     settle_s: float = 1.5
+    effects_s: float = 6.0
 
     def lasts_of(self, fault: Fault) -> float:
         """How long that one lasts."""
@@ -68,7 +67,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def each_s(self) -> float:
         """About how long one fault takes, with looking for effects."""
-        return self.before_s + self.lasts_s + self.after_s + 3.0
+        return self.before_s + self.lasts_s + self.after_s + self.effects_s / 2
 
 
 class _Watch:
@@ -203,13 +202,18 @@ async def run_fault(
     if not well:
         well = await _let_go(arm, fault, scale, control_bad_ratio)
     if workload.flows is not None:
-        await arm.count_effects(
-            [segment.index],
-            limit=EFFECTS_MAX,
-            near_s=(injection.onset_s + injection.healed_s) / 2,
-            budget_s=EFFECTS_S,
-        )
+        await _count_effects(arm, segment, timing, (injection.onset_s + injection.healed_s) / 2)
     return well
+
+
+async def _count_effects(arm: Arm, segment: SegmentRecord, timing: Timing, near_s: float) -> None:
+    """Look for what was written, once more when nothing could be told: it may have come to rest."""
+    for _ in range(2):
+        counted = await arm.count_effects(
+            [segment.index], limit=EFFECTS_MAX, near_s=near_s, budget_s=timing.effects_s
+        )
+        if counted.unknown < counted.looked_for or not counted.looked_for:
+            break
 
 
 async def _until_begun(driving: asyncio.Task[SegmentRecord], watch: _Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -23,7 +24,8 @@ class WireCourse(msgspec.Struct, frozen=True, kw_only=True):
 
     `calls_*` are exchanges begun and `opened_*` connections opened per request; `open_*` the most
     connections open at once. `calls_peak_*` and `opened_peak_*`: the most in `HERD_S`, before the
-    onset and within `HERD_WINDOW_S` of the heal.
+    onset and within `HERD_WINDOW_S` of the heal. `calls_usual` are calls and connections in the
+    control: what came before may have been the end of another fault.
     """
 
     calls_before: float
@@ -38,11 +40,12 @@ class WireCourse(msgspec.Struct, frozen=True, kw_only=True):
     opened_peak_after: int
     open_before: int
     open_most: int
+    calls_usual: float = 0.0
 
     @property
     def amplification(self) -> float:
         """Calls and attempts to connect per request, at the most, as a multiple of before."""
-        before = self.calls_before + self.opened_before
+        before = max(self.calls_before + self.opened_before, self.calls_usual)
         most = max(self.calls_during + self.opened_during, self.calls_after + self.opened_after)
         return most / before if before > 0 else float("nan")
 
@@ -54,8 +57,10 @@ def wire_courses(
     span: tuple[float, float],
     onset_s: float,
     healed_s: float,
+    usual: Mapping[str, float] | None = None,
 ) -> dict[str, WireCourse]:
-    """By tap. `due_s` are the requests of the segment, which lasted over `span`."""
+    """By tap. `due_s` are the requests of the segment, which lasted over `span`; `usual` what
+    `calls_in` says of the control."""
     windows = ((span[0], onset_s), (onset_s, healed_s), (healed_s, span[1]))
     requests = [max(1, _within(due_s, *window)) for window in windows]
     found = {}
@@ -81,8 +86,16 @@ def wire_courses(
             opened_peak_after=_peak(opened_s, *herd),
             open_before=_open_most(opened_s, closed_s, span[0], onset_s),
             open_most=_open_most(opened_s, closed_s, onset_s, span[1]),
+            calls_usual=(usual or {}).get(tap, 0.0),
         )
     return found
+
+
+def calls_in(exchanges: Columns, connections: Columns, requests: int) -> dict[str, float]:
+    """By tap, calls begun and connections opened per request in a whole segment."""
+    asked = exchanges["tap"][~np.asarray(exchanges["pushed"], dtype=bool)].tolist()
+    counts = Counter([*asked, *connections["tap"].tolist()])
+    return {str(tap): count / max(1, requests) for tap, count in counts.items()}
 
 
 def _within(at_s: Floats, from_s: float, to_s: float) -> int:
