@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from loadpath.answer import Interval, Line
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.figures import ms
+from loadpath.questions.remedies import TAKEN_MAX_CORES
 from loadpath.questions.scores import Score
 from loadpath.recording import OutageRecord
 
@@ -21,8 +24,16 @@ LOOKS = 5
 def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
     """Each figure that was foretold of a fault, beside what was measured; none where none was.
 
-    Both were foretold with an interval; what was measured is a count of this run, and no estimate.
+    They were foretold with an interval; what was measured is a count of this run, and no estimate.
+    While others took the machine nothing is judged: `held` is None.
     """
+    found = _scores(outcome)
+    if outcome.taken_cores > TAKEN_MAX_CORES:
+        return tuple(msgspec.structs.replace(score, held=None) for score in found)
+    return found
+
+
+def _scores(outcome: Outcome) -> tuple[Score, ...]:
     told, seen = outcome.foretold, outcome.waiting
     if told is None or told.why or seen is None or not outcome.fault.hits:
         return ()
@@ -86,7 +97,10 @@ def outage_words(outcome: Outcome) -> str:
         said.append(f"{told.retries.value:,.0f} sent again")
         seen.append(f"{scores['retries'].measured.value:,.0f}")
     missed = [score.figure for score in scores.values() if not score.held]
-    held = f"missed: {_why(outcome, told, scores)}" if missed else "held"
+    if outcome.taken_cores > TAKEN_MAX_CORES:
+        held = f"not judged, others took {outcome.taken_cores:.1f} cores meanwhile"
+    else:
+        held = f"missed: {_why(outcome, told, scores)}" if missed else "held"
     return f"foretold {', '.join(said)}; measured {', '.join(seen)}: {held}"
 
 
@@ -123,7 +137,11 @@ def _why(outcome: Outcome, told: OutageRecord, scores: dict[str, Score]) -> str:
 
 def outage_lines(outcomes: Sequence[Outcome]) -> list[Line]:
     """How many of the outages came as foretold; nothing where none was."""
-    scored = [scores for o in outcomes if (scores := scores_of_outage(o))]
+    scored = [
+        scores
+        for o in outcomes
+        if (scores := scores_of_outage(o)) and o.taken_cores <= TAKEN_MAX_CORES
+    ]
     if not scored:
         return []
     held = sum(all(score.held for score in scores) for scores in scored)

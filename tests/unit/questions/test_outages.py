@@ -122,6 +122,13 @@ def test_a_fault_that_hit_nothing_scores_nothing() -> None:
     assert scores_of_outage(missed) == ()
 
 
+def test_while_others_took_the_machine_nothing_is_judged() -> None:
+    disturbed = msgspec.structs.replace(outcome(most=60), taken_cores=1.2)
+    assert {score.held for score in scores_of_outage(disturbed)} == {None}
+    assert outage_words(disturbed).endswith("not judged, others took 1.2 cores meanwhile")
+    assert outage_lines([disturbed]) == []
+
+
 def test_all_of_them_together_are_counted() -> None:
     lines = outage_lines([outcome(), outcome(most=60), outcome(None)])
     assert [line.verdict for line in lines] == ["1 of 2 outages came as foretold, 5 of 6 figures"]
