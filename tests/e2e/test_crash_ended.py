@@ -44,7 +44,15 @@ def control(started: Started) -> bool:
 
 def fault_on(started: Started) -> bool:
     """Every process of its database is stopped, which nobody else would continue."""
-    return any(each.status() == psutil.STATUS_STOPPED for each in started.family())
+    return any(is_stopped(each) for each in started.family())
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Whether it is, if it is still there."""
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def healing(started: Started) -> bool:
