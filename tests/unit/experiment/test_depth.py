@@ -19,9 +19,10 @@ def test_without_a_duration_nothing_changes(depth: Depth) -> None:
 @pytest.mark.parametrize("depth", [QUICK, FULL])
 def test_a_duration_is_how_long_a_hold_lasts_and_the_rest_goes_with_it(depth: Depth) -> None:
     longer = shortened(depth, hold_s=2 * depth.hold_s)
-    for name in TIMES:
+    times = (*TIMES, "fault_after_s", "control_s")
+    for name in times:
         assert getattr(longer, name) == 2 * getattr(depth, name)
-    untouched = {name: getattr(depth, name) for name in TIMES}
+    untouched = {name: getattr(depth, name) for name in times}
     assert msgspec.structs.replace(longer, **untouched) == depth
 
 
