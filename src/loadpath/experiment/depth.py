@@ -17,11 +17,11 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     the mix is driven with taps on the wires. `repeats` is how often a disturbed or
     undecided hold may be driven again. `faults` is how many faults are done at most, each of them
     watched for `fault_after_s` from when it heals and compared with a control of `control_s`. What
-    replies say is recorded for `cached_s`: a third of that is the longest TTL that is asked about; a
-    cache is put in its place for `cached_rounds`, not at all for fewer than 2, and what it gains is
-    foretold from what the run has anyway where they are 0. `grown` is how many times today's data
-    is grown to at most, `indexes` how many are tried on it. `budget_s` is what all of it may take:
-    what no longer fits is left out, repetitions first.
+    replies say is recorded for `cached_s`: a third of that is the longest TTL that is asked about;
+    a cache is put in its place for `cached_rounds`, not at all for fewer than 2, and what it gains
+    is foretold from what the run has anyway where they are 0. `grown` is how many times today's
+    data is grown to at most, `indexes` how many are tried on it. `budget_s` is what all of it may
+    take: what no longer fits is left out, repetitions first.
     """
 
     warmup_s: float
