@@ -22,20 +22,28 @@ _SUBTITLE_MAX = 118
 
 
 def framed(
-    title: str, said: str, body: Sequence[str], *, style: str, dark: str, more: str = ""
+    title: str,
+    said: str,
+    body: Sequence[str],
+    *,
+    style: str,
+    dark: str,
+    more: str = "",
+    size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> str:
     """A whole picture: title and what it came to above, and below that `more`; then `body`.
 
     `style` and `dark` (on a dark background) are rules of CSS for what the body draws.
     """
+    width, height = size
     name = text(title)
     whole = f"{said} · {more}" if more else said
     rules = f"{_STYLE}{style}\n@media (prefers-color-scheme:dark){{svg{{background:#14191f}}"
     rules += f"text{{fill:#e6ebf0}}.small{{fill:#a3b0bc}}{dark}}}\n"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="t d">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            f'width="{width}" height="{height}" role="img" aria-labelledby="t d">',
             f'<title id="t">{name}</title><desc id="d">{text(whole)}</desc>',
             f"<style>{rules}</style>",
             f'<text class="title" x="14" y="24">{name}</text>',

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from html import escape
 
 from loadpath.experiment.attribution.short import short_shape
 from loadpath.questions.growth_figures import StatementGrowth
-from loadpath.report.outside import strip_controls
+from loadpath.report.drawing import curve, framed
 from loadpath.statements.course import Course
 
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, 540, 66, 268
 _STYLE = """
-text{font:12px system-ui,sans-serif;fill:#1f2933}
-.title{font-size:14px;font-weight:600}.small{font-size:11px;fill:#5b6773}
-.axis{stroke:#9aa5b1;stroke-width:1}.grid{stroke:#9aa5b1;stroke-opacity:.25}
 .mean{fill:none;stroke:#3b7dd8;stroke-width:2.5}.set{fill:#3b7dd8;fill-opacity:.35}
 .linear{fill:none;stroke:#5b6773;stroke-width:1;stroke-dasharray:4 4}
-@media (prefers-color-scheme:dark){svg{background:#14191f}text{fill:#e6ebf0}.small{fill:#a3b0bc}
-.mean{stroke:#6ea8ff}.set{fill:#6ea8ff}.linear{stroke:#a3b0bc}}
 """
+_DARK = ".mean{stroke:#6ea8ff}.set{fill:#6ea8ff}.linear{stroke:#a3b0bc}"
 
 
 def render_growth(each: StatementGrowth) -> str | None:
@@ -41,9 +36,6 @@ def render_growth(each: StatementGrowth) -> str | None:
         share = math.log(max(pages, least) / least) / math.log(most / least)
         return _BOTTOM - (_BOTTOM - _TOP) * min(share, 1.0)
 
-    title = _text(short_shape(each.shape, 70))
-    said = _text(_said(each, course))
-    mean = " ".join(f"{x(p.times):.1f},{y(p.buffers):.1f}" for p in course.points)
     proportional = min(times_max, most / max(course.first.buffers, 1.0))
     dots = [
         f'<circle class="set" cx="{x(times):.1f}" cy="{y(pages):.1f}" r="3.5"/>'
@@ -51,31 +43,24 @@ def render_growth(each: StatementGrowth) -> str | None:
         for pages in values
         if pages is not None
     ]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-            f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-labelledby="t d">',
-            f'<title id="t">{title}</title><desc id="d">{said}</desc>',
-            f"<style>{_STYLE}</style>",
-            f'<text class="title" x="14" y="24">{title}</text>',
-            f'<text class="small" x="14" y="44">{said}</text>',
-            *_levels(least, most, y),
-            *(
-                f'<line class="axis" x1="{x(p.times):.1f}" x2="{x(p.times):.1f}" y1="{_BOTTOM}" '
-                f'y2="{_BOTTOM + 4}"/><text class="small" x="{x(p.times):.1f}" '
-                f'y="{_BOTTOM + 18}" text-anchor="middle">{p.times} ×</text>'
-                for p in course.points
-            ),
-            f'<text class="small" x="{(_LEFT + _RIGHT) / 2}" y="{_BOTTOM + 38}" '
-            f'text-anchor="middle">{course.axis}</text>',
-            f'<path class="linear" d="M{x(1):.1f},{y(course.first.buffers):.1f} '
-            f'L{x(proportional):.1f},{y(course.first.buffers * proportional):.1f}"/>',
-            *dots,
-            f'<polyline class="mean" points="{mean}"/>',
-            "</svg>",
-            "",
-        ]
-    )
+    body = [
+        *_levels(least, most, y),
+        *(
+            f'<line class="axis" x1="{x(p.times):.1f}" x2="{x(p.times):.1f}" y1="{_BOTTOM}" '
+            f'y2="{_BOTTOM + 4}"/><text class="small" x="{x(p.times):.1f}" '
+            f'y="{_BOTTOM + 18}" text-anchor="middle">{p.times} ×</text>'
+            for p in course.points
+        ),
+        f'<text class="small" x="{(_LEFT + _RIGHT) / 2}" y="{_BOTTOM + 38}" '
+        f'text-anchor="middle">{course.axis}</text>',
+        f'<path class="linear" d="M{x(1):.1f},{y(course.first.buffers):.1f} '
+        f'L{x(proportional):.1f},{y(course.first.buffers * proportional):.1f}"/>',
+        *dots,
+        curve("mean", [(x(p.times), y(p.buffers)) for p in course.points]),
+    ]
+    title = short_shape(each.shape, 70)
+    size = (_WIDTH, _HEIGHT)
+    return framed(title, _said(each, course), body, style=_STYLE, dark=_DARK, size=size)
 
 
 def _said(each: StatementGrowth, course: Course) -> str:
@@ -117,7 +102,3 @@ def _levels(least: float, most: float, y: Callable[[float], float]) -> list[str]
         )
         level *= 10
     return found
-
-
-def _text(text: str) -> str:
-    return escape(strip_controls(text))
