@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 import msgspec
+from systems_common.passwords import PASSWORD_LENGTH_MAX
 
 from messaging import interactive
 from messaging.accounts import Account, device_json, is_user_id, user_id_of
@@ -15,7 +16,6 @@ from messaging.errors import MatrixError, bad_json, forbidden, invalid_param, no
 from messaging.filters import FILTER_BYTES_MAX, parse_filter
 from messaging.http import EMPTY, Reply, Request, reply_json
 from messaging.memberships import profile_of
-from messaging.passwords import PASSWORD_LENGTH_MAX
 from messaging.service import Route, Service
 
 __all__ = ["ROUTES"]

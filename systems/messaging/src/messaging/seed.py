@@ -10,8 +10,7 @@ import time
 from typing import Any
 
 import msgspec
-
-from messaging.passwords import hashed
+from systems_common.passwords import hashed
 
 __all__ = ["ROOM_SIZES", "SeedError", "localpart_of_seed", "room_id_of_seed", "seed"]
 

@@ -17,6 +17,8 @@ from systems_common import valkey
 from systems_common.broker import Broker
 from systems_common.database import Database, DatabaseUnavailableError
 from systems_common.health import Check
+from systems_common.passwords import Passwords, hashed
+from systems_common.stopping import told_to_stop
 
 from messaging.accounts import Account, Accounts
 from messaging.appending import Appender
@@ -28,7 +30,6 @@ from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
 from messaging.memberships import Memberships
-from messaging.passwords import Passwords, hashed
 from messaging.reading import Reading
 from messaging.receipts import Receipts
 from messaging.relations import Relations
@@ -36,7 +37,6 @@ from messaging.rooms import Rooms
 from messaging.sessions import Sessions
 from messaging.settings import Settings
 from messaging.snapshots import parse_position
-from messaging.stopping import told_to_stop
 from messaging.sync import Sync
 from messaging.sync_read import SyncReader
 from messaging.tail import Tail

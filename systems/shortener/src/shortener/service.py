@@ -20,6 +20,7 @@ from systems_common.consumer import PullConsumer
 from systems_common.database import Database, connect
 from systems_common.health import Check
 from systems_common.ids import IdGenerator
+from systems_common.stopping import told_to_stop
 
 from shortener.changes import listen_for_changes
 from shortener.code_sources import CodeSource, open_codes
@@ -46,7 +47,6 @@ from shortener.redirect import Redirector
 from shortener.remembering import UnknownKeys
 from shortener.settings import Settings
 from shortener.slots import SlottedRecorder, fold_slots, keep_folding
-from shortener.stopping import told_to_stop
 from shortener.targets import DatabaseTargets, Targets
 from shortener.throttle import Throttle
 from shortener.valkey_targets import ValkeyTargets

@@ -1,7 +1,7 @@
 """Hears that the process is to stop, before the server waits for the requests in flight.
 
 A server tells the application of its end (`lifespan.shutdown`) only when the last request is
-answered, and a long poll may not be for half a minute.
+answered: a long poll may not be for half a minute, and a stream of events never is.
 """
 
 from __future__ import annotations
