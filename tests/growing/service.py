@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import uvicorn
-from shop import CLEAN, FAULTY, SCHEMA, SEED
+from planted import CLEAN, FAULTY, SCHEMA, SEED
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse

@@ -38,7 +38,7 @@ from loadpath.tap.statements import KeptStatement
 GROWING = Path(__file__).resolve().parents[3] / "growing"
 sys.path.insert(0, str(GROWING))
 
-from shop import CLEAN, FAULTY  # noqa: E402
+from planted import CLEAN, FAULTY  # noqa: E402
 
 TIMES = 40
 """Each statement is run so often."""
