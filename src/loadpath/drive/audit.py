@@ -6,11 +6,8 @@ the same clock is read right after each read. A reply that came in several piece
 
 from __future__ import annotations
 
-import functools
-import os
 import socket
 import struct
-import time
 from array import array
 from collections.abc import Callable
 from time import clock_gettime_ns
@@ -24,16 +21,11 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_STAMP.size)
 _PLAUSIBLE_NS = 60_000_000_000  # beyond that the wall clock was set between stamp and reading
 
 
-_STAMPS_WITHIN_S = 2.0
-_LAIN_S = 0.002
-
-
 class ReadDelays:
     """Read delays in seconds since `forget` was called last."""
 
     def __init__(self) -> None:
         self._delays_ns = array("q")
-        _begin_to_stamp()
 
     def receiver(self, sock: socket.socket) -> Callable[[int], bytes]:
         """As `sock.recv`, with the delay of each read noted. Raises `OSError`."""
@@ -64,30 +56,3 @@ class ReadDelays:
         if not len(taken):
             return None
         return tuple(float(each) / 1e9 for each in np.quantile(taken, shares))
-
-
-@functools.cache
-def _begin_to_stamp() -> None:
-    """Have the kernel stamp what arrives, from now on, for as long as this process lives.
-
-    It begins to some time after the first socket asked for it (`net_enable_timestamp` leaves that
-    to a worker), and until then a stamp is made up when the data is read: a delay of nothing. So a
-    datagram is left lying until its stamp says that it was.
-    """
-    asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with asks:
-        asks.bind(("127.0.0.1", 0))
-        asks.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        begun_s = time.monotonic()
-        while time.monotonic() < begun_s + _STAMPS_WITHIN_S:
-            asks.sendto(b".", asks.getsockname())
-            time.sleep(_LAIN_S)
-            _, ancillary, _, _ = asks.recvmsg(1, _ANCILLARY_BYTES)
-            now_ns = clock_gettime_ns(_CLOCK_REALTIME)
-            for level, kind, content in ancillary:
-                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                    seconds, rest_ns = _STAMP.unpack_from(content)
-                    if now_ns - seconds * 1_000_000_000 - rest_ns > _LAIN_S * 0.9e9:
-                        # Not closed: with the last such socket the kernel would end it again.
-                        os.dup(asks.fileno())
-                        return

@@ -16,7 +16,7 @@ from loadpath.drive.dialer import Dialer
 from loadpath.drive.exchanges import Exchanges
 from loadpath.drive.flows import Flows
 from loadpath.drive.logins import Logins, ToldLogins
-from loadpath.drive.loop import SegmentLoop
+from loadpath.drive.loop import SegmentLoop, no_collection
 from loadpath.drive.losses import Losses
 from loadpath.drive.mix import Made, Mix, stream_rng
 from loadpath.drive.operations import compile_workload, parted
@@ -167,27 +167,28 @@ class Driver:
         handshakes_before = self._pool.handshakes, self._pool.handshakes_resumed
         if self._delays is not None:
             self._delays.forget()
-        started_s = when()
-        source.begin(started_s)
-        meter = ProgressMeter(segment, records, started_s)
-        meter.warm(started_s)
+        with no_collection():
+            started_s = when()
+            source.begin(started_s)
+            meter = ProgressMeter(segment, records, started_s)
+            meter.warm(started_s)
 
-        def report(now: float) -> None:
-            # A report takes 0.1 ms: better between two arrivals that leave time for it.
-            latest_s = meter.reported_s + INTERVAL_S + LEEWAY_S
-            if source.next_due - now < TAKES_S and now < latest_s:
-                agenda.at(min(source.next_due, latest_s), report)
-                return
-            in_flight = self._pool.busy + len(sockets.waiting)
-            on_progress(meter.report(now, source.taken, in_flight, len(backlog)))
-            agenda.at(max(now, monotonic()) + INTERVAL_S, report)
+            def report(now: float) -> None:
+                # A report takes 0.1 ms: better between two arrivals that leave time for it.
+                latest_s = meter.reported_s + INTERVAL_S + LEEWAY_S
+                if source.next_due - now < TAKES_S and now < latest_s:
+                    agenda.at(min(source.next_due, latest_s), report)
+                    return
+                in_flight = self._pool.busy + len(sockets.waiting)
+                on_progress(meter.report(now, source.taken, in_flight, len(backlog)))
+                agenda.at(max(now, monotonic()) + INTERVAL_S, report)
 
-        agenda.at(started_s + INTERVAL_S, report)
-        try:
-            loop.run(started_s + segment.duration_s, segment.drain_s)
-        finally:
-            self._loop = None
-            self._pool.forget_timeouts()
+            agenda.at(started_s + INTERVAL_S, report)
+            try:
+                loop.run(started_s + segment.duration_s, segment.drain_s)
+            finally:
+                self._loop = None
+                self._pool.forget_timeouts()
         engine_cpu_s = meter.cpu_s()
         delays = (self._delays and self._delays.quantiles(0.5, 0.99)) or (None, None)
         rows = records.rows.since(0)

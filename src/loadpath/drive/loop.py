@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import math
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from loadpath.drive.agenda import Agenda
@@ -32,6 +33,21 @@ _WAIT_MAX_S = 10.0
 
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Within the block the cyclic collector is off: a pause would be a late arrival, and what the
+    loop makes has no cycles. It collects once before, which takes long where there is much: so it
+    is to be entered before it is settled when the schedule starts."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 class SegmentLoop:
@@ -75,18 +91,10 @@ class SegmentLoop:
         self.drained_s = math.nan
 
     def run(self, end_s: float, drain_s: float) -> None:
-        """Run until `end_s` and the drain after it. The cyclic collector is off meanwhile: a pause
-        would be a late arrival, and what the loop makes has no cycles."""
+        """Run until `end_s` and the drain after it."""
         self._drain_s = drain_s
         self._agenda.at(end_s, self.stop)
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        try:
-            self._turn()
-        finally:
-            gc.enable()
-            gc.unfreeze()
+        self._turn()
 
     def stop(self, now: float) -> None:
         """No further arrivals; replies are waited for until the drain is over."""

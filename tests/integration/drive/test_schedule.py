@@ -268,7 +268,7 @@ def test_users_without_think_time_keep_every_connection_busy(
         service.port,
         operation("/slow/10"),
         load=ClosedLoad(users=5, think_time_s=0),
-        duration_s=1.0,
+        duration_s=0.3,
     )
     starts, ends = np.sort(driven.rows["sent_s"]), np.sort(driven.rows["done_s"])
     in_flight = np.searchsorted(starts, ends, side="left") - np.arange(len(ends))

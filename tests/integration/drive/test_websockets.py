@@ -326,7 +326,7 @@ def it(state):
         flow_names=("it",),
         load=ClosedLoad(users=1, think_time_s=0.02),
         identities=KeySet(name="who", count=1),
-        duration_s=1.0,
+        duration_s=0.3,
     )
     assert driven.result.first_errors == {}
     rows = driven.rows
