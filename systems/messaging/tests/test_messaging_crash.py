@@ -107,16 +107,39 @@ class Chat:
                 time.sleep(0.02)
                 continue
             answer = reply.json()
-            mine.since = answer["next_batch"]
             room = answer.get("rooms", {}).get("join", {}).get(self.room)
             timeline = room["timeline"] if room is not None else {"events": []}
+            events = timeline["events"]
             if timeline.get("limited"):
-                self.problems.append("a timeline was limited")
-            told += [
-                e["content"]["body"] for e in timeline["events"] if e["type"] == "m.room.message"
-            ]
-            if is_last and not timeline["events"]:
+                # More was sent while nobody could be woken than one reply holds.
+                missed = self._between(mine, timeline["prev_batch"])
+                if missed is None:
+                    continue
+                events = missed + events
+            mine.since = answer["next_batch"]
+            told += [e["content"]["body"] for e in events if e["type"] == "m.room.message"]
+            if is_last and not events:
                 return
+
+    def _between(self, mine: User, end: str) -> list[dict[str, Any]] | None:
+        """What was sent between the follower's position and ``end``; None to try again."""
+        backwards: list[dict[str, Any]] = []
+        start: str | None = end
+        while start is not None:
+            try:
+                reply = mine.call(
+                    "GET",
+                    f"/rooms/{self.room}/messages",
+                    **{"from": start, "to": mine.since, "dir": "b", "limit": 100},
+                )
+            except httpx.HTTPError:
+                mine.client = self._as(mine).client
+                return None
+            if reply.status_code != 200:
+                return None
+            backwards += reply.json()["chunk"]
+            start = reply.json().get("end")
+        return backwards[::-1]
 
     @contextlib.contextmanager
     def going_on(self) -> Iterator[None]:
