@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sys
 from importlib.resources import files
 
-from systems_common.database import DatabaseUnavailableError, connect
-from systems_common.migrations import MigrationError, migrate, read_migrations
-from systems_common.settings import SettingsError, from_environment
+from systems_common.commands import count_from, run_command, said_of_migrations
+from systems_common.database import connect
+from systems_common.migrations import migrate, read_migrations
 
 from messaging.restoring import restored
 from messaging.seed import SeedError, seed
@@ -18,23 +16,10 @@ from messaging.settings import CommandSettings
 
 __all__ = ["main"]
 
-_EXIT_FAILED = 1
-_EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = from_environment(CommandSettings, os.environ)
-        asyncio.run(_run(options, settings))
-    except SettingsError as error:
-        print(f"messaging: {error}", file=sys.stderr)
-        return _EXIT_CONFIGURATION
-    except (DatabaseUnavailableError, MigrationError, SeedError) as error:
-        print(f"messaging {options.command}: {error}", file=sys.stderr)
-        return _EXIT_FAILED
-    return 0
+    return run_command(_parser(), CommandSettings, _run, failures=(SeedError,), arguments=arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,18 +31,11 @@ def _parser() -> argparse.ArgumentParser:
     sowing = commands.add_parser(
         "seed", help="fill an empty database with made-up users, whose password is SEED_PASSWORD"
     )
-    sowing.add_argument("--users", type=_count, default=400, help="default: 400")
+    sowing.add_argument("--users", type=count_from(1), default=400, help="default: 400")
     commands.add_parser(
         "restored", help="make a database that was restored from a dump fit for use again"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected 1 or more")
-    return number
 
 
 async def _run(options: argparse.Namespace, settings: CommandSettings) -> None:
@@ -67,8 +45,7 @@ async def _run(options: argparse.Namespace, settings: CommandSettings) -> None:
     try:
         if options.command == "migrate":
             applied = await migrate(connection, read_migrations(files("messaging") / "migrations"))
-            names = ", ".join(f"{done.number:04d}_{done.name}" for done in applied)
-            print(f"applied {names}" if names else "nothing to apply")
+            print(said_of_migrations(applied))
         elif options.command == "seed":
             rooms = await seed(
                 connection,

@@ -14,15 +14,16 @@ import msgspec
 from glide import GlideClient
 from nats.js import JetStreamContext
 from systems_common import valkey
+from systems_common.background import background
 from systems_common.broker import Broker
 from systems_common.database import Database, DatabaseUnavailableError
 from systems_common.health import Check
+from systems_common.listening import listen
 from systems_common.passwords import Passwords, hashed
 from systems_common.stopping import told_to_stop
 
 from messaging.accounts import Account, Accounts
 from messaging.appending import Appender
-from messaging.changes import listen
 from messaging.changing import Changes
 from messaging.creation import Creator
 from messaging.device_keys import DeviceKeys, tell_sharers
@@ -228,8 +229,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             epoch,
             checks,
         )
-        await stack.enter_async_context(_background("wake", wake.run))
-        await stack.enter_async_context(_background("tail", tail.run))
+        await stack.enter_async_context(background("wake", wake.run))
+        await stack.enter_async_context(background("tail", tail.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))
         stack.push_async_callback(service.drain)
         stack.enter_context(told_to_stop(service.sync.close))
@@ -273,28 +274,7 @@ def _listening(
 
         if isinstance(wake, QuietWake):
             wake.typing_told = typing_told
-    return _background("changes", partial(listen, settings.database_url, hear, told))
-
-
-async def _keep_at(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run until it returns; what it raises is logged, and it is begun again."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("a background task failed and is begun again", extra={"task": name})
-            await asyncio.sleep(1.0)
-        else:
-            return
-
-
-@contextlib.asynccontextmanager
-async def _background(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Work beside the block."""
-    task = asyncio.create_task(_keep_at(name, work))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    work = partial(
+        listen, settings.database_url, name="messaging listen", channels=hear, is_told=told
+    )
+    return background("changes", work)

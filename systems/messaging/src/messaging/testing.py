@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
-import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import httpx
 import msgspec
 from systems_common.testing import (
+    Commands,
     EmbeddedServer,
     GranianService,
     granian_service,
     nats_server,
+    new_database,
+    on_database,
     valkey_server,
 )
 
@@ -37,8 +35,9 @@ __all__ = [
 PASSWORD = "password-of-the-tests"
 SERVER_NAME = "example.org"
 _CLIENT = "/_matrix/client/v3"
-T = TypeVar("T")
 _numbers = itertools.count()
+
+command = Commands("messaging")
 
 
 class User:
@@ -137,54 +136,9 @@ class Messaging(msgspec.Struct, frozen=True):
         return on_database(self.database_url, lambda c: c.fetch(statement, *arguments))
 
 
-def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run work on a connection of its own."""
-
-    async def run() -> T:
-        connection = await asyncpg.connect(url)
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
-def command(
-    database_url: str, *arguments: str, timeout_s: float = 60, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `python -m messaging` as a deployment would."""
-    return subprocess.run(
-        [sys.executable, "-m", "messaging", *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "DATABASE_URL": database_url,
-            **env,
-        },
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-
-
-def new_database(server_url: str, template: str = "template1") -> str:
-    """The address of a new database, a copy of the template."""
-    name = f"messaging_{next(_numbers)}"
-    # A file copy is followed by a checkpoint, so sequences go on after a crash where they were.
-    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
-    on_database(server_url, lambda c: c.execute(statement))
-    return server_url.rpartition("/")[0] + f"/{name}"
-
-
 def migrated_database(server_url: str) -> str:
-    """The name of a new database that was migrated; to be copied."""
-    url = new_database(server_url)
-    done = command(url, "migrate")
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return url.rpartition("/")[2]
+    """The name of a new database with tables and nothing in them; to be copied."""
+    return command.prepared(server_url, ("migrate",))
 
 
 @contextlib.contextmanager

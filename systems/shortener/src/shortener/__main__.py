@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sys
 from importlib.resources import files
 from typing import Any
 
-from systems_common.database import DatabaseUnavailableError, connect
-from systems_common.migrations import MigrationError, migrate, read_migrations
-from systems_common.settings import SettingsError, from_environment
+from systems_common.commands import count_from, run_command, said_of_migrations
+from systems_common.database import connect
+from systems_common.migrations import migrate, read_migrations
 
 from shortener.drafts import moment_of
 from shortener.guard import BanError, ban, banned_hosts, unban
@@ -22,23 +20,12 @@ from shortener.settings import DatabaseSettings
 
 __all__ = ["main"]
 
-_EXIT_FAILED = 1
-_EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = from_environment(DatabaseSettings, os.environ)
-        asyncio.run(_run(options, settings))
-    except SettingsError as error:
-        print(f"shortener: {error}", file=sys.stderr)
-        return _EXIT_CONFIGURATION
-    except (DatabaseUnavailableError, MigrationError, SeedError, BanError) as error:
-        print(f"shortener {options.command}: {error}", file=sys.stderr)
-        return _EXIT_FAILED
-    return 0
+    return run_command(
+        _parser(), DatabaseSettings, _run, failures=(SeedError, BanError), arguments=arguments
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     sowing = commands.add_parser(
         "seed", help="fill an empty database with made-up links; adds SEED_API_KEY when it is set"
     )
-    sowing.add_argument("--links", type=_count, default=100_000, help="default: 100000")
-    sowing.add_argument("--visits", type=_count, help="default: twice the links")
+    sowing.add_argument("--links", type=count_from(0), default=100_000, help="default: 100000")
+    sowing.add_argument("--visits", type=count_from(0), help="default: twice the links")
     banning = commands.add_parser("ban", help="ban a host with all its subdomains")
     banning.add_argument("host")
     unbanning = commands.add_parser("unban", help="take a ban back")
@@ -61,13 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--name", default="unnamed", help="what it is for")
     key.add_argument("--expires", type=_moment, metavar="DATE", help="ISO 8601; default: never")
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("expected 0 or more")
-    return number
 
 
 def _moment(text: str) -> Any:
@@ -83,8 +63,7 @@ async def _run(options: argparse.Namespace, settings: DatabaseSettings) -> None:
         if options.command == "migrate":
             applied = await migrate(connection, read_migrations(files("shortener") / "migrations"))
             await set_visit_index(connection, settings.visit_index)
-            names = ", ".join(f"{done.number:04d}_{done.name}" for done in applied)
-            print(f"applied {names}" if names else "nothing to apply")
+            print(said_of_migrations(applied))
         elif options.command == "seed":
             visits = 2 * options.links if options.visits is None else options.visits
             await seed(connection, links=options.links, visits=visits)

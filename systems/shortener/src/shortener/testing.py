@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
-import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Any, Protocol
 
-import asyncpg
 import httpx
 import msgspec
 from systems_common.testing import (
+    Commands,
     EmbeddedServer,
     GranianService,
     granian_service,
     nats_server,
+    new_database,
+    on_database,
     valkey_server,
     wait_until,
 )
@@ -38,8 +35,8 @@ __all__ = [
 
 API_KEY = "key-of-the-tests"
 LINKS, VISITS = 300, 900
-T = TypeVar("T")
-_numbers = itertools.count()
+
+command = Commands("shortener")
 
 
 class Shortener(msgspec.Struct, frozen=True):
@@ -106,60 +103,10 @@ class Shortener(msgspec.Struct, frozen=True):
         assert self.sql(kept) == self.sql(recounted)
 
 
-def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run work on a connection of its own."""
-
-    async def run() -> T:
-        connection = await asyncpg.connect(url)
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
-def command(
-    database_url: str, *arguments: str, timeout_s: float = 60, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `python -m shortener` as a deployment would."""
-    return subprocess.run(
-        [sys.executable, "-m", "shortener", *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "DATABASE_URL": database_url,
-            **env,
-        },
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-
-
-def new_database(server_url: str, template: str = "template1") -> str:
-    """The address of a new database, a copy of the template."""
-    name = f"shortener_{next(_numbers)}"
-    # The default strategy copies a sequence with the values that its WAL record already covers;
-    # taking those writes no WAL, so after a crash the copy would give them again. A file copy is
-    # followed by a checkpoint, after which the next value is logged.
-    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
-    on_database(server_url, lambda c: c.execute(statement))
-    return server_url.rpartition("/")[0] + f"/{name}"
-
-
 def seeded_database(server_url: str) -> str:
     """The name of a new database that was migrated and seeded; to be copied."""
-    url = new_database(server_url)
-    for arguments in (
-        ("migrate",),
-        ("seed", "--links", str(LINKS), "--visits", str(VISITS)),
-    ):
-        done = command(url, *arguments, SEED_API_KEY=API_KEY)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-    return url.rpartition("/")[2]
+    seeding = ("seed", "--links", str(LINKS), "--visits", str(VISITS))
+    return command.prepared(server_url, ("migrate",), seeding, SEED_API_KEY=API_KEY)
 
 
 class Starter(Protocol):

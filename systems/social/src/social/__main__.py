@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sys
 from importlib.resources import files
 
-from systems_common.database import DatabaseUnavailableError, connect
-from systems_common.migrations import MigrationError, migrate, read_migrations
-from systems_common.settings import SettingsError, from_environment
+from systems_common.commands import count_from, run_command, said_of_migrations
+from systems_common.database import connect
+from systems_common.migrations import migrate, read_migrations
 
 from social.counting import recount
 from social.seed import SeedError, seed
@@ -18,23 +16,12 @@ from social.settings import DatabaseSettings
 
 __all__ = ["main"]
 
-_EXIT_FAILED = 1
-_EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = from_environment(DatabaseSettings, os.environ)
-        asyncio.run(_run(options, settings))
-    except SettingsError as error:
-        print(f"social: {error}", file=sys.stderr)
-        return _EXIT_CONFIGURATION
-    except (DatabaseUnavailableError, MigrationError, SeedError) as error:
-        print(f"social {options.command}: {error}", file=sys.stderr)
-        return _EXIT_FAILED
-    return 0
+    return run_command(
+        _parser(), DatabaseSettings, _run, failures=(SeedError,), arguments=arguments
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,20 +33,15 @@ def _parser() -> argparse.ArgumentParser:
     sowing = commands.add_parser(
         "seed", help="fill an empty database; with SEED_TOKEN every account has a token"
     )
-    sowing.add_argument("--accounts", type=_count, default=5_000, help="default: 5000")
-    sowing.add_argument("--follows", type=_count, default=30, help="of each account; default: 30")
-    sowing.add_argument("--statuses", type=_count, default=50_000, help="default: 50000")
+    sowing.add_argument("--accounts", type=count_from(0), default=5_000, help="default: 5000")
+    sowing.add_argument(
+        "--follows", type=count_from(0), default=30, help="of each account; default: 30"
+    )
+    sowing.add_argument("--statuses", type=count_from(0), default=50_000, help="default: 50000")
     commands.add_parser(
         "recount", help="make the stored counters anew, while the service does not run"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("expected 0 or more")
-    return number
 
 
 async def _run(options: argparse.Namespace, settings: DatabaseSettings) -> None:
@@ -67,8 +49,7 @@ async def _run(options: argparse.Namespace, settings: DatabaseSettings) -> None:
     try:
         if options.command == "migrate":
             applied = await migrate(connection, read_migrations(files("social") / "migrations"))
-            names = ", ".join(f"{done.number:04d}_{done.name}" for done in applied)
-            print(f"applied {names}" if names else "nothing to apply")
+            print(said_of_migrations(applied))
         elif options.command == "seed":
             await seed(
                 connection,

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
-import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
-import asyncpg
 import httpx
 import msgspec
 from systems_common.ids import IdGenerator
 from systems_common.testing import (
+    Commands,
     EmbeddedServer,
     GranianService,
     granian_service,
     nats_server,
+    new_database,
+    on_database,
     valkey_server,
 )
 
@@ -37,10 +35,11 @@ __all__ = [
     "start_social",
 ]
 
-T = TypeVar("T")
 _numbers = itertools.count()
 _ids = IdGenerator(4_000)
 _APP_ID = 7
+
+command = Commands("social")
 
 
 class User:
@@ -154,53 +153,9 @@ class Social(msgspec.Struct, frozen=True):
         assert self.sql(DRIFT) == []
 
 
-def on_database(url: str, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run work on a connection of its own."""
-
-    async def run() -> T:
-        connection = await asyncpg.connect(url)
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
-def command(database_url: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m social` as a deployment would."""
-    return subprocess.run(
-        [sys.executable, "-m", "social", *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "DATABASE_URL": database_url,
-            **env,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def new_database(server_url: str, template: str = "template1") -> str:
-    """The address of a new database, a copy of the template."""
-    name = f"social_{next(_numbers)}"
-    # The default strategy copies a sequence with the values that its WAL record already covers;
-    # taking those writes no WAL, so after a crash the copy would give them again.
-    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
-    on_database(server_url, lambda c: c.execute(statement))
-    return server_url.rpartition("/")[0] + f"/{name}"
-
-
 def migrated_database(server_url: str) -> str:
     """The name of a new database with tables and nothing in them; to be copied."""
-    url = new_database(server_url)
-    done = command(url, "migrate")
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return url.rpartition("/")[2]
+    return command.prepared(server_url, ("migrate",))
 
 
 class Starter(Protocol):

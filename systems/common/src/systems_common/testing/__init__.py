@@ -1,5 +1,6 @@
 """Real servers and real service processes for the tests of the systems (extra: testing)."""
 
+from systems_common.testing.databases import Commands, new_database, on_database
 from systems_common.testing.processes import (
     descendants,
     free_port,
@@ -18,6 +19,7 @@ from systems_common.testing.servers import (
 from systems_common.testing.services import GranianService, granian_service
 
 __all__ = [
+    "Commands",
     "EmbeddedServer",
     "GranianService",
     "descendants",
@@ -26,6 +28,8 @@ __all__ = [
     "is_running",
     "kill_tree",
     "nats_server",
+    "new_database",
+    "on_database",
     "postgres_server",
     "private_folder",
     "spawn",
