@@ -27,8 +27,8 @@ class Codec(Generic[_C, _A]):
             answers, dec_hook=_decode_other
         )
 
-    def encode(self, message: _C | _A) -> bytes:
-        """A message with its length before it."""
+    def encode(self, message: Any) -> bytes:
+        """A command or an answer, with its length before it."""
         content = self._encoder.encode(message)
         return len(content).to_bytes(LENGTH_BYTES) + content
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TypeVar
 
-from loadpath.control.failure import Failed, as_error
+from loadpath.control.asking import Asker
 from loadpath.control.link import Link, Spawn
 from loadpath.errors import LoadpathError
 from loadpath.proxy.plan import (
     CODEC,
-    Answer,
     AskCounts,
     Begin,
     Begun,
-    Command,
     Counts,
     Flush,
     Sample,
@@ -25,8 +21,6 @@ from loadpath.proxy.plan import (
 from loadpath.spec.keeping import KeepRule
 
 SIZE_BYTES = 64 * 1024 * 1024
-
-_A = TypeVar("_A", Begun, Told)
 
 
 class Front:
@@ -46,8 +40,8 @@ class Front:
         size_bytes: int = SIZE_BYTES,
     ) -> None:
         self._begin = Begin(host, port, tuple(rules), size_bytes)
-        self._asking = asyncio.Lock()
         self._link = Link("loadpath.proxy", name="cache", spawn=spawn, stderr_fd=None)
+        self._asker = Asker(self._link, CODEC, "cache before the service", _gone)
         self.port = 0
 
     @property
@@ -58,7 +52,7 @@ class Front:
     async def __aenter__(self) -> Front:
         await self._link.start()
         try:
-            self.port = (await self._ask(self._begin, Begun)).port
+            self.port = (await self._asker.ask(self._begin, Begun)).port
         except BaseException:
             await self._link.end()
             raise
@@ -74,35 +68,19 @@ class Front:
 
     async def counts(self) -> Counts:
         """What it has done since it began."""
-        return (await self._ask(AskCounts(), Told)).counts
+        return (await self._asker.ask(AskCounts(), Told)).counts
 
     async def sample(self, every: int) -> Counts:
         """Compare every so-manieth hit with what the service says then; 0: none."""
-        return (await self._ask(Sample(every), Told)).counts
+        return (await self._asker.ask(Sample(every), Told)).counts
 
     async def flush(self) -> Counts:
         """Have it forget all that it keeps."""
-        return (await self._ask(Flush(), Told)).counts
+        return (await self._asker.ask(Flush(), Told)).counts
 
-    async def _ask(self, command: Command, wanted: type[_A]) -> _A:
-        # Shielded: the answer to a cancelled command would be taken for that to the next one.
-        answer = await asyncio.shield(asyncio.ensure_future(self._answer(command)))
-        if isinstance(answer, Failed):
-            raise as_error(answer, "cache before the service")
-        if isinstance(answer, wanted):
-            return answer
-        raise LoadpathError(
-            f"the cache answered {type(answer).__name__} to {type(command).__name__}"
-        )
 
-    async def _answer(self, command: Command) -> Answer:
-        async with self._asking:
-            try:
-                self._link.write(CODEC.encode(command))
-                return CODEC.answer(await self._link.read())
-            except EOFError:
-                how = await self._link.how_it_ended()
-                raise LoadpathError(
-                    f"the cache before the service {how}, and with it every connection through it",
-                    advice="Run it again.",
-                ) from None
+def _gone(how: str) -> LoadpathError:
+    return LoadpathError(
+        f"the cache before the service {how}, and with it every connection through it",
+        advice="Run it again.",
+    )

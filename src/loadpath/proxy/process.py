@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import resource
 import socket
 
 import uvloop
 
-from loadpath.control.codec import LENGTH_BYTES
-from loadpath.control.failure import failed
+from loadpath.control.asking import answering
 from loadpath.control.process import control_socket, raise_file_limit
 from loadpath.errors import LoadpathError
 from loadpath.proxy.cache import Cache
@@ -42,22 +40,11 @@ class Process:
 
     async def serve(self, sock: socket.socket) -> None:
         """Until the other end is closed."""
-        reader, writer = await asyncio.open_connection(sock=sock)
         try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    size = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
-                    command = CODEC.command(await reader.readexactly(size))
-                    try:
-                        answer = await self._answer(command)
-                    except Exception as error:  # noqa: BLE001  told to the other end, which raises
-                        answer = failed(error)
-                    writer.write(CODEC.encode(answer))
-                    await writer.drain()
+            await answering(sock, CODEC, self._answer)
         finally:
             if self._server is not None:
                 self._server.close()
-            writer.close()
 
     async def _answer(self, command: Command) -> Answer:
         if isinstance(command, Begin):

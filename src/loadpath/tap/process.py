@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import socket
 import sys
 import traceback
+from functools import partial
 from typing import Any
 
 import uvloop
 
-from loadpath.control.codec import LENGTH_BYTES
-from loadpath.control.failure import failed
+from loadpath.control.asking import answering
 from loadpath.control.process import control_socket, raise_file_limit
 from loadpath.tap.messages import (
     CODEC,
@@ -45,7 +44,6 @@ _GARBAGE_THRESHOLD = 50_000
 
 async def serve(sock: socket.socket) -> None:
     """Answer commands, one at a time, until the other end is closed."""
-    reader, writer = await asyncio.open_connection(sock=sock)
     relays = Relays()
 
     def on_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -56,40 +54,31 @@ async def serve(sock: socket.socket) -> None:
 
     asyncio.get_running_loop().set_exception_handler(on_fault)
     try:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                size = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
-                command = CODEC.command(await reader.readexactly(size))
-                writer.write(CODEC.encode(await answer(relays, command)))
-                await writer.drain()
+        await answering(sock, CODEC, partial(answer, relays))
     finally:
         relays.close()
-        writer.close()
 
 
 async def answer(relays: Relays, command: Command) -> Answer:
-    """Do what is asked; what goes wrong is told to the other end, which raises it."""
-    try:
-        match command:
-            case OpenTap(tap):
-                return Opened(await relays.open(tap))
-            case BeginWindow(window):
-                relays.begin(window)
-                return Begun()
-            case EndWindow():
-                return Ended(await relays.end())
-            case AskStats():
-                return Told(relays.stats())
-            case AskStatements():
-                return Kept(relays.statements())
-            case GiveOrder(tap, order):
-                return Ordered(await relays.order(tap, order))
-            case WithdrawOrder(number):
-                return Came(await relays.withdraw(number))
-            case AskOrder(number):
-                return Came(relays.order_state(number))
-    except Exception as error:  # noqa: BLE001  told to the other end, which raises it
-        return failed(error)
+    """Do what is asked."""
+    match command:
+        case OpenTap(tap):
+            return Opened(await relays.open(tap))
+        case BeginWindow(window):
+            relays.begin(window)
+            return Begun()
+        case EndWindow():
+            return Ended(await relays.end())
+        case AskStats():
+            return Told(relays.stats())
+        case AskStatements():
+            return Kept(relays.statements())
+        case GiveOrder(tap, order):
+            return Ordered(await relays.order(tap, order))
+        case WithdrawOrder(number):
+            return Came(await relays.withdraw(number))
+        case AskOrder(number):
+            return Came(relays.order_state(number))
 
 
 def main() -> int:

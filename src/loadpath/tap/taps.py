@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from loadpath.control.failure import Failed, as_error
+from loadpath.control.asking import Asker
 from loadpath.control.link import Link, Spawn, exit_words
 from loadpath.errors import LoadpathError
 from loadpath.tap.messages import (
     CODEC,
-    Answer,
     AskOrder,
     AskStatements,
     AskStats,
     BeginWindow,
     Begun,
     Came,
-    Command,
     Ended,
     EndWindow,
     GiveOrder,
@@ -38,8 +35,6 @@ from loadpath.tap.statements import KeptStatement
 
 SERVICE = "service"
 """The name of the tap before the service itself."""
-
-_A = TypeVar("_A", Opened, Begun, Ended, Told, Kept, Ordered, Came)
 
 
 class HostAndPort(Protocol):
@@ -81,8 +76,8 @@ class Taps:
     ) -> None:
         self._keep_parameters = keep_parameters
         self._kinds = dict(kinds)
-        self._asking = asyncio.Lock()
         self._link = Link("loadpath.tap", name="taps", spawn=spawn, stderr_fd=stderr_fd)
+        self._asker = Asker(self._link, CODEC, "tap process", _gone)
 
     @property
     def pid(self) -> int:
@@ -123,67 +118,46 @@ class Taps:
 
     async def open(self, tap: Tap) -> Place:
         """Open one tap; where it listens. Raises `LoadpathError` when it cannot listen there."""
-        return (await self._ask(OpenTap(tap), Opened)).place
+        return (await self._asker.ask(OpenTap(tap), Opened)).place
 
     async def begin(self, window: Window) -> None:
         """Record what passes from now on, in the tables of a segment."""
-        await self._ask(BeginWindow(window), Begun)
+        await self._asker.ask(BeginWindow(window), Begun)
 
     async def end(self) -> WindowResult:
         """Record no more; the tables are written when this returns.
 
         Raises `RecordingError` when they could not be written.
         """
-        return (await self._ask(EndWindow(), Ended)).result
+        return (await self._asker.ask(EndWindow(), Ended)).result
 
     async def stats(self) -> Stats:
         """What the process has used, and what each tap has seen."""
-        return (await self._ask(AskStats(), Told)).stats
+        return (await self._asker.ask(AskStats(), Told)).stats
 
     async def statements(self) -> list[KeptStatement]:
         """What was kept of statements in the windows so far; it is kept no more afterwards."""
-        return (await self._ask(AskStatements(), Kept)).statements
+        return (await self._asker.ask(AskStatements(), Kept)).statements
 
     async def order(self, tap: str, order: AnyOrder) -> int:
         """Have the tap of that name obey an order from now on; the order's number.
 
         Raises `LoadpathError` when there is no such tap or it cannot obey.
         """
-        return (await self._ask(GiveOrder(tap, order), Ordered)).number
+        return (await self._asker.ask(GiveOrder(tap, order), Ordered)).number
 
     async def withdraw(self, number: int) -> OrderState:
         """Have an order obeyed no more; what it has come to."""
-        return (await self._ask(WithdrawOrder(number), Came)).state
+        return (await self._asker.ask(WithdrawOrder(number), Came)).state
 
     async def order_state(self, number: int) -> OrderState:
         """What an order has come to so far."""
-        return (await self._ask(AskOrder(number), Came)).state
+        return (await self._asker.ask(AskOrder(number), Came)).state
 
     async def died(self) -> LoadpathError:
         """Wait until the tap process ends by itself; the error that says so."""
         assert self._link.child is not None, "the taps have not been started"
         return _gone(exit_words(await self._link.child.wait()))
-
-    async def _ask(self, command: Command, wanted: type[_A]) -> _A:
-        # Shielded: the answer to a cancelled command would be taken for that to the next one.
-        answer = await asyncio.shield(asyncio.ensure_future(self._answer(command)))
-        if isinstance(answer, Failed):
-            raise as_error(answer, "tap process")
-        if isinstance(answer, wanted):
-            return answer
-        raise LoadpathError(
-            f"the tap process answered {type(answer).__name__} to {type(command).__name__}"
-        )
-
-    async def _answer(self, command: Command) -> Answer:
-        async with self._asking:
-            if not self._link.open:
-                raise LoadpathError("the taps are not running")
-            try:
-                self._link.write(CODEC.encode(command))
-                return CODEC.answer(await self._link.read())
-            except EOFError:
-                raise _gone(await self._link.how_it_ended()) from None
 
 
 def _gone(how: str) -> LoadpathError:
