@@ -9,11 +9,16 @@ import msgspec
 from loadpath import __version__
 from loadpath.answer import Answer, State
 from loadpath.errors import ExitCode
+from loadpath.questions.cache import NAME as CACHE
 from loadpath.questions.decide import QUESTION as DECIDE
+from loadpath.questions.growth import NAME as GROWTH
 from loadpath.questions.what_if import QUESTION as WHAT_IF
 from loadpath.recording import Recording, Run
 
 RESULTS_VERSION = 1
+
+ADVICE = frozenset({CACHE, GROWTH})
+"""Questions on what could be done, or will come; whether objectives are met today, others say."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +74,13 @@ def exit_code(answers: Sequence[Answer]) -> ExitCode:
     """A missed objective outweighs doubt, doubt outweighs success.
 
     Of a what-if it is the prediction that counts: one that was refuted is as a missed objective.
-    Decisions are compared, not judged.
+    Decisions are compared, not judged. Advice that could not be given is doubt where it was asked
+    for alone: beside other answers it says nothing about the objectives.
     """
-    met = [_held(answer) for answer in answers]
-    if False in met:
+    if any(_held(answer) is False for answer in answers):
         return ExitCode.OBJECTIVE_MISSED
-    if None in met or any(answer.state is State.INCONCLUSIVE for answer in answers):
+    judged = [answer for answer in answers if answer.question not in ADVICE] or answers
+    if any(_held(answer) is None or answer.state is State.INCONCLUSIVE for answer in judged):
         return ExitCode.INCONCLUSIVE
     return ExitCode.OBJECTIVES_MET
 

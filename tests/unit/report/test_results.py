@@ -82,6 +82,16 @@ def test_a_missed_objective_outweighs_doubt_and_doubt_success(
     assert exit_code(answers) is code
 
 
+@pytest.mark.parametrize("question", ["cache", "growth"])
+def test_advice_that_could_not_be_given_is_no_doubt_beside_other_answers(question: str) -> None:
+    advice = msgspec.structs.replace(answer(State.INCONCLUSIVE, None), question=question)
+    assert exit_code([advice]) is ExitCode.INCONCLUSIVE
+    assert exit_code([answer(), advice]) is ExitCode.OBJECTIVES_MET
+    assert exit_code([answer(State.INCONCLUSIVE, None), advice]) is ExitCode.INCONCLUSIVE
+    accused = msgspec.structs.replace(advice, objectives_met=False)
+    assert exit_code([answer(), accused]) is ExitCode.OBJECTIVE_MISSED
+
+
 class TestTitle:
     def test_before_anything_was_recorded_it_is_the_service(self, run: Run) -> None:
         assert title(run) == "shop"
