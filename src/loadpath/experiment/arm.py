@@ -37,6 +37,7 @@ from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work
 from loadpath.proxy import Front
 from loadpath.recording import (
     FaultRecord,
+    FunctionsRecord,
     OutageRecord,
     Recording,
     RecordingWriter,
@@ -243,6 +244,10 @@ class Arm:
     def note_growth(self, record: GrowthRecord) -> None:
         """Record what was measured on grown data."""
         self._writer.write_growth(record)
+
+    def note_functions(self, record: FunctionsRecord) -> None:
+        """Record what Python code the service ran."""
+        self._writer.write_functions(record)
 
     def note_fault(self, record: FaultRecord) -> None:
         """Record what was done during a segment."""

@@ -21,6 +21,7 @@ from loadpath.experiment.arm import Arm, open_arm
 from loadpath.experiment.concurrency import in_service, limit_of
 from loadpath.experiment.costs import mix_demands, operation_costs
 from loadpath.experiment.depth import LEVELS, Depth
+from loadpath.experiment.functions import SAMPLED_S, sample_functions
 from loadpath.experiment.knee import (
     Hold,
     assess_segments,
@@ -47,6 +48,7 @@ from loadpath.experiment.validity import validity
 from loadpath.experiment.waiting import Wires, explained
 from loadpath.figures import per_second
 from loadpath.questions import relief
+from loadpath.questions.functions import function_lines, function_shares, is_service_cpu
 from loadpath.questions.lift_lines import lift_lines
 from loadpath.questions.lifts import read_lifts
 from loadpath.questions.lines import knee_words, operation_lines
@@ -70,7 +72,7 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     knees = alone * (12 + SETTLE_S)
     relieved = isinstance(setup.workload.arrivals, OpenArrivals)
     arms = relief.estimate_s(depth, start / 2) if relieved else 0
-    return 2 * start + mix + demand + knees + _wires_s(setup, depth) + arms
+    return 2 * start + mix + demand + SAMPLED_S + knees + _wires_s(setup, depth) + arms
 
 
 def _start_s(setup: Setup) -> float:
@@ -95,6 +97,11 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
         knee_scale = await drive_mix_knee(arm, depth, session, met_today=today is not False)
         own_per_s = own_rate_per_s(arm)
         await drive_mix_demand(arm, depth, session, knee_scale, own_per_s)
+        main = arm.recording()
+        # As far as it can be told without the wires, and where little else has to give way to it.
+        resource = _limit(main, mix_knee(main), None)
+        if is_service_cpu(resource) and session.left_s() > 4 * SAMPLED_S:
+            await sample_functions(arm, session, knee_scale * own_per_s)
         await _operations(arm, depth, session, own_per_s)
         with phase(session.emit, "acknowledged writes"):
             await arm.check_holds()
@@ -193,6 +200,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     tried = relief.deciding(lifts, main)
     more = tried if tried is not None and relief.is_worker_more(tried.lift, main) else None
     costs = operation_costs(main)
+    functions = main.functions()
     checks = (*validity(main, knee, speed), *wires_checks(recordings, wires))
     relieving = Relief(comparison=None)
     if tried is not None:
@@ -206,6 +214,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     state, claim = conclude(main, knee, resource, relieving, checks)
     lines = [
         Line("the mix", knee_words(setup, today, knee), cause(knee, resource)),
+        *function_lines(main, resource),
         *pool_lines(wires, knee),
         *lift_lines(main, lifts, read_lifts(main)),
         *operation_lines(setup, costs, wires.paths if wires else ()),
@@ -224,6 +233,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             "machine_speed": speed,
             "bottleneck": resource,
             "in_service": in_service(main, knee),
+            "functions": function_shares(functions) if functions else None,
             "resources_at_knee": _resources(main, knee.above or knee.below),
             "workers": more.measured if more is not None else None,
             "workers_rounds": list(more.rounds) if more is not None else [],

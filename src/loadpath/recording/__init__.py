@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loadpath.recording.faults import FaultRecord, OutageRecord, ReadyLook
+    from loadpath.recording.functions import Frame, FunctionsRecord, Stack
     from loadpath.recording.header import ClockMapping, Header, Machine, Status
     from loadpath.recording.holds import HoldCount, HoldsRecord
     from loadpath.recording.reader import Recording
@@ -24,6 +25,8 @@ _HOME = {
     "Blocked": "schema",
     "ClockMapping": "header",
     "FaultRecord": "faults",
+    "Frame": "functions",
+    "FunctionsRecord": "functions",
     "Header": "header",
     "HoldCount": "holds",
     "HoldsRecord": "holds",
@@ -36,6 +39,7 @@ _HOME = {
     "Run": "runs",
     "RunInfo": "runs",
     "SegmentRecord": "segment",
+    "Stack": "functions",
     "Status": "header",
     "read_requests": "tables",
     "read_table": "tables",
@@ -48,6 +52,8 @@ __all__ = [
     "Blocked",
     "ClockMapping",
     "FaultRecord",
+    "Frame",
+    "FunctionsRecord",
     "Header",
     "HoldCount",
     "HoldsRecord",
@@ -60,6 +66,7 @@ __all__ = [
     "Run",
     "RunInfo",
     "SegmentRecord",
+    "Stack",
     "Status",
     "read_requests",
     "read_table",

@@ -15,6 +15,7 @@ from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
 from loadpath.recording.faults import FaultRecord, OutageRecord
 from loadpath.recording.files import damaged, read_lines
+from loadpath.recording.functions import FunctionsRecord
 from loadpath.recording.header import Header, Status, decode_header, setup_from
 from loadpath.recording.holds import HoldsRecord
 from loadpath.recording.schema import TABLES
@@ -23,6 +24,7 @@ from loadpath.recording.tables import empty_columns, read_table
 from loadpath.recording.writer import (
     EVENTS_FILE,
     FAULTS_FILE,
+    FUNCTIONS_FILE,
     GROWTH_FILE,
     HEADER_FILE,
     HOLDS_FILE,
@@ -108,6 +110,10 @@ class Recording:
     def growth(self) -> GrowthRecord | None:
         """What was measured on grown data; None when nothing was grown."""
         return _decode_file(self.directory / GROWTH_FILE, GrowthRecord)
+
+    def functions(self) -> FunctionsRecord | None:
+        """What Python code the service ran near its knee; None when nobody looked."""
+        return _decode_file(self.directory / FUNCTIONS_FILE, FunctionsRecord)
 
     def faults(self) -> tuple[FaultRecord, ...]:
         """What was done to the service and its dependencies, in order; none without faults."""

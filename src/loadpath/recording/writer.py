@@ -16,6 +16,7 @@ from loadpath.errors import RecordingError
 from loadpath.events import AnyEvent
 from loadpath.recording.faults import FaultRecord, OutageRecord
 from loadpath.recording.files import LineFile, replace_with, unwritable
+from loadpath.recording.functions import FunctionsRecord
 from loadpath.recording.header import ClockMapping, Header, Machine, Status, to_builtins
 from loadpath.recording.holds import HoldsRecord
 from loadpath.recording.redact import redact_setup
@@ -32,6 +33,7 @@ HOLDS_FILE = "holds.json"
 FAULTS_FILE = "faults.jsonl"
 GROWTH_FILE = "growth.json"
 OUTAGES_FILE = "outages.jsonl"
+FUNCTIONS_FILE = "functions.json"
 
 
 class MeterTables(Protocol):
@@ -167,6 +169,10 @@ class RecordingWriter:
     def write_growth(self, record: GrowthRecord) -> None:
         """Write what was measured on grown data."""
         replace_with(self.directory / GROWTH_FILE, msgspec.json.encode(record) + b"\n")
+
+    def write_functions(self, record: FunctionsRecord) -> None:
+        """Write what Python code the service ran."""
+        replace_with(self.directory / FUNCTIONS_FILE, msgspec.json.encode(record) + b"\n")
 
     def write_table(self, table: str, index: int, columns: Mapping[str, npt.ArrayLike]) -> None:
         """Write one file of the table named `table`; `index` is the segment it was taken after."""
