@@ -13,7 +13,7 @@ from loadpath.experiment.holds import (
     lost_at_most,
     taken_cores,
 )
-from loadpath.experiment.knee import RAMP_WINDOW_S, ramp_crossing, ramp_rate
+from loadpath.experiment.knee import RAMP_WINDOW_S, ramp_bound, ramp_crossing, ramp_rate
 from loadpath.recording import Recording, SegmentRecord
 from loadpath.stats.compare import Comparison, compare, judge_ratio
 from loadpath.stats.factors import widened
@@ -38,6 +38,11 @@ class ArmPair(msgspec.Struct, frozen=True):
     taken_cores: float = 0.0
     step: float = 1.0
     floored: bool = False
+
+    @property
+    def is_at_least(self) -> bool:
+        """Whether the treatment may be better than its figure says: its ramp never missed."""
+        return self.censored and not self.unmissed and self.treatment > self.baseline
 
 
 def arm_pairs(recordings: Sequence[Recording], purpose: str) -> list[ArmPair]:
@@ -85,9 +90,8 @@ class ArmSeen(msgspec.Struct, frozen=True):
 
 def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
     crossing = ramp_crossing(recording, segment)
-    end = ramp_rate(segment, segment.ended_s - segment.started_s)
     return ArmSeen(
-        end if crossing is None else crossing,
+        ramp_bound(recording, segment) if crossing is None else crossing,
         crossing is None,
         disturbance(recording, segment),
         taken_cores(recording, segment),
@@ -96,12 +100,13 @@ def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
     )
 
 
-def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
+def compare_arms(pairs: Sequence[ArmPair], *, shifted: bool = False) -> Comparison | None:
     """Treatment against baseline; None when there is not one whole round that tells.
 
     Disturbed rounds are left out unless fewer than two are clean. Those that were disturbed little
     then count, and the interval allows for what either arm may have lost; with fewer than two of
-    these as well all do, and `too_disturbed` says so.
+    these as well all do, and `too_disturbed` says so. `shifted`: the ramps of each round began a
+    part of a window later than those of the one before.
     """
     telling = [pair for pair in pairs if not pair.unmissed]
     clean = [pair for pair in telling if pair.disturbed is None]
@@ -114,7 +119,7 @@ def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
         [pair.treatment for pair in chosen],
         higher_is_better=True,
     )
-    read = _read_to(max(pair.step for pair in chosen), len(chosen))
+    read = _read_to(max(pair.step for pair in chosen), len(chosen) if shifted else 1)
     ratio = widened(found.ratio, 1 / read, read)
     if chosen is bounded:
         lost = max(lost_at_most(pair.taken_cores) for pair in chosen)
@@ -122,14 +127,17 @@ def compare_arms(pairs: Sequence[ArmPair]) -> Comparison | None:
     return Comparison(ratio, judge_ratio(ratio, higher_is_better=True), found.rounds)
 
 
-def _read_to(step: float, rounds: int) -> float:
-    """The factor to which the mean ratio of so many rounds is read, at 95 %.
+def _read_to(step: float, phases: int) -> float:
+    """The factor to which the mean ratio is read, at 95 %, of ramps that began in so many phases of
+    a window.
 
-    A crossing lies anywhere in its window, with a standard deviation of the window / √12; of the
-    quotient of two, on the logarithm, √2 of that. Rounds that agree to the window would else claim
-    to be exact.
+    A crossing lies anywhere in its window, so the logarithm of the quotient of two is off by up to
+    a whole window either way, in a triangle. Rounds whose windows are the same are all off by the
+    same: however well they agree, they do not average it out. Those of several phases do.
     """
-    return math.exp(1.96 * math.sqrt(2 / 12 / rounds) * math.log(step))
+    if phases == 1:
+        return math.pow(step, 1 - math.sqrt(0.05))
+    return math.exp(1.96 * math.sqrt(2 / 12 / phases) * math.log(step))
 
 
 def _is_bounded(pair: ArmPair) -> bool:

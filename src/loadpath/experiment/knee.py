@@ -128,20 +128,36 @@ def ramp_crossing(
     The last windows must be missed: `RAMP_MISSES`, or one where the ramp was stopped. `operation`:
     judged by that one alone, over a background.
     """
+    missed = _missed_windows(recording, segment, operation)
+    tail = 1 if segment.stopped_early else RAMP_MISSES
+    if not all(missed[-tail:]) or len(missed) < tail:
+        return None
+    return ramp_rate(segment, (len(missed) - sum(missed)) * RAMP_WINDOW_S)
+
+
+def ramp_bound(recording: Recording, segment: SegmentRecord) -> float:
+    """The rate (1/s) that a ramp without a crossing would cross above: that of its end, or of where
+    the last windows begin that were missed, too few of them to be sure."""
+    missed = _missed_windows(recording, segment)
+    lasted = next((count for count, miss in enumerate(reversed(missed)) if not miss), len(missed))
+    elapsed_s = segment.ended_s - segment.started_s
+    return ramp_rate(segment, max(0.0, elapsed_s - lasted * RAMP_WINDOW_S))
+
+
+def _missed_windows(
+    recording: Recording, segment: SegmentRecord, operation: int | None = None
+) -> list[bool]:
+    """Of each whole window of a ramp, whether it missed the objective."""
     observed = responses(recording.requests(segment.index))
     if operation is not None:
         observed = observed.of(operation)
     limits = objectives(recording.setup.workload)
-    windows = math.floor((segment.ended_s - segment.started_s) / RAMP_WINDOW_S)
     missed = []
-    for window in range(windows):
+    for window in range(math.floor((segment.ended_s - segment.started_s) / RAMP_WINDOW_S)):
         from_s = segment.started_s + window * RAMP_WINDOW_S
         part = observed.between(from_s, from_s + RAMP_WINDOW_S)
         missed.append(assess(part, limits, duration_s=RAMP_WINDOW_S).met is False)
-    tail = 1 if segment.stopped_early else RAMP_MISSES
-    if not all(missed[-tail:]) or windows < tail:
-        return None
-    return ramp_rate(segment, (windows - sum(missed)) * RAMP_WINDOW_S)
+    return missed
 
 
 def ramp_rate(segment: SegmentRecord, elapsed_s: float) -> float:

@@ -110,7 +110,7 @@ def measure(recordings: Sequence[Recording], treatment: str = "B") -> Measuremen
     holds = _holds(recordings, treatment, {number for number, _ in chosen})
     if not holds:
         return None
-    compared = compare_arms([pair for _, pair in chosen])
+    compared = compare_arms([pair for _, pair in chosen], shifted=True)
     telling = [pair for _, pair in chosen if not pair.unmissed]
     capacity = None
     if compared is not None:

@@ -210,6 +210,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
             title=relief.title_of(tried.lift, main),
             is_worker=more is not None,
             predicted=tried.lift.predicted,
+            is_at_least=tried.is_at_least,
         )
     state, claim = conclude(main, knee, resource, relieving, checks)
     lines = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from loadpath.answer import Line
 from loadpath.questions.lifts import Lift, Lifts
 from loadpath.questions.relief import Tried, is_worker_more
-from loadpath.questions.words import change
+from loadpath.questions.words import AT_LEAST, change
 from loadpath.recording import Recording
 from loadpath.stats.compare import Verdict
 
@@ -36,9 +36,10 @@ def _words(main: Recording, tried: Tried) -> str:
     """`a second worker on these 2 cores: worse, −12 % measured in 4 rounds (+5 % predicted)`."""
     assert tried.measured is not None
     rounds = "1 round" if tried.measured.rounds == 1 else f"{tried.measured.rounds} rounds"
+    at_least = AT_LEAST if tried.is_at_least else ""
     said = (
         f"{_head(main, tried.lift)}: {SAID[tried.measured.verdict]}, "
-        f"{change(tried.measured.ratio)} measured in {rounds}"
+        f"{at_least}{change(tried.measured.ratio)} measured in {rounds}"
     )
     predicted = tried.lift.predicted
     return said if predicted is None else f"{said}, {change(predicted)} predicted"

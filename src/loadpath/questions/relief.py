@@ -3,6 +3,7 @@ what they did."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -36,6 +37,10 @@ RAMP = (0.6, 2.2)
 """From and to which multiple of the known knee an arm's ramp runs: past a knee that is twice as
 high, with time for a queue to build up there."""
 
+RAMP_END = 3.6
+"""An arm that never missed it until then goes on to here, as fast: of what doubles the knee the
+miss has to last for a while to be one."""
+
 MODEL_S = 25.0
 """About how long fitting a model and asking it takes."""
 
@@ -49,6 +54,11 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     measured: Comparison | None = None
     disturbed: str | None = None
     rounds: tuple[ArmPair, ...] = ()
+
+    @property
+    def is_at_least(self) -> bool:
+        """Whether it may have lifted more than its figure says."""
+        return any(pair.is_at_least for pair in self.rounds)
 
 
 def estimate_s(depth: Depth, start_s: float) -> float:
@@ -108,17 +118,18 @@ def _chosen(session: Session, setup: Setup, depth: Depth) -> tuple[Lifts, dict[s
 async def _ramp(arm: Arm, depth: Depth, knee_scale: float) -> SegmentRecord:
     workload = arm.setup.workload
     mix = mix_of(workload)
-    low, high = RAMP
+    duration_s = depth.arm_ramp_s * math.log(RAMP_END / RAMP[0]) / math.log(RAMP[1] / RAMP[0])
+    low, high = RAMP[0] * knee_scale, RAMP_END * knee_scale
     await arm.drive(
         "warmup",
-        load_at(workload.arrivals, low * knee_scale),
+        load_at(workload.arrivals, low),
         duration_s=min(WARMUP_S, depth.arm_ramp_s / 4),
         weights=mix,
     )
     return await arm.drive(
         "arm-ramp",
-        load_at(workload.arrivals, low * knee_scale, end_scale=high * knee_scale),
-        duration_s=depth.arm_ramp_s,
+        load_at(workload.arrivals, low, end_scale=high),
+        duration_s=duration_s,
         weights=mix,
         stop_when=missed_now(loosest_limit_s(workload)),
     )

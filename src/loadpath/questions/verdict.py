@@ -10,7 +10,7 @@ from loadpath.answer import Check, Interval, State
 from loadpath.experiment.limits import Resource, usage_in
 from loadpath.experiment.mixknee import MixKnee
 from loadpath.meter import HostUse
-from loadpath.questions.words import change
+from loadpath.questions.words import AT_LEAST, change
 from loadpath.recording import Recording
 from loadpath.stats.compare import Comparison, Verdict
 
@@ -26,7 +26,8 @@ NOT_CPU = (
 class Relief(msgspec.Struct, frozen=True):
     """What the change `title` did. `disturbed`: why that may not be believed, or None.
 
-    `predicted`: what a model foretold of it, after ÷ before, where one did.
+    `predicted`: what a model foretold of it, after ÷ before, where one did. `is_at_least`: it may
+    have done more than that, for its ramps ended too early.
     """
 
     comparison: Comparison | None
@@ -34,6 +35,7 @@ class Relief(msgspec.Struct, frozen=True):
     title: str = "one worker more"
     is_worker: bool = True
     predicted: Interval | None = None
+    is_at_least: bool = False
 
 
 def cause(knee: MixKnee, resource: Resource | None) -> str:
@@ -72,7 +74,7 @@ def conclude(
     if workers is None:
         ran_out = "" if resource.kind == "limit" else " ran out"
         return State.PREDICTED, f"{resource.name}{ran_out}; relief was not tried"
-    gain = f"{relief.title}: {change(workers.ratio)}"
+    gain = f"{relief.title}: {AT_LEAST if relief.is_at_least else ''}{change(workers.ratio)}"
     if relief.disturbed is not None:
         return State.PREDICTED, f"{resource.name}; relief cannot be judged: {relief.disturbed}"
     if workers.verdict is Verdict.CANNOT_TELL:

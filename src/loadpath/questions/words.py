@@ -21,6 +21,9 @@ def limits(objective: Objective) -> str:
     )
 
 
+AT_LEAST = "at least "
+
+
 def change(ratio: Interval) -> str:
     """A ratio as a change with its interval: `−12 % (−20 to −4)`; of a single pair, without.
 

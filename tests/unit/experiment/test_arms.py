@@ -48,6 +48,21 @@ def test_an_arm_that_never_missed_gives_a_lower_bound(tmp_path: Path) -> None:
     (pair,) = arm_pairs(recordings, "arm-ramp")
     assert pair.censored
     assert pair.treatment == pytest.approx(1500)
+    assert pair.is_at_least
+
+
+def test_windows_missed_at_the_very_end_are_no_part_of_that_bound(tmp_path: Path) -> None:
+    # A queue that builds from 1,250/s on is too short at 1,500/s to be told from a hiccup.
+    slow = ramp(tmp_path, "B", 0, capacity_per_s=1430.0)
+    (pair,) = arm_pairs([ramp(tmp_path, "A", 0), slow], "arm-ramp")
+    assert pair.censored
+    assert pair.treatment < 1450
+
+
+def test_what_missed_in_both_arms_is_no_bound(tmp_path: Path) -> None:
+    recordings = [ramp(tmp_path, "A", 0), ramp(tmp_path, "B", 0, capacity_per_s=1200.0)]
+    (pair,) = arm_pairs(recordings, "arm-ramp")
+    assert not pair.is_at_least
 
 
 def test_what_else_took_the_machine_is_told_of_either_arm(tmp_path: Path) -> None:
@@ -100,8 +115,12 @@ class TestComparing:
         pairs = [msgspec.structs.replace(p, step=1.14) for p in self.pairs(1.95, 1.95, 1.95)]
         found = compare_arms(pairs)
         assert found is not None
-        assert (found.ratio.low, found.ratio.high) == pytest.approx((1.84, 2.07), abs=0.01)
+        # All began alike, so all may be off by nearly a window: more of them do not help.
+        assert (found.ratio.low, found.ratio.high) == pytest.approx((1.76, 2.16), abs=0.01)
         assert found.verdict is Verdict.BETTER
+        found = compare_arms(pairs, shifted=True)
+        assert found is not None
+        assert (found.ratio.low, found.ratio.high) == pytest.approx((1.84, 2.07), abs=0.01)
 
     def test_rounds_that_were_disturbed_little_count_and_widen_it(self) -> None:
         little = [
