@@ -50,3 +50,39 @@ def test_a_server_ends_with_the_process_that_started_it(server: str, tmp_path: P
     assert not shared & (segments() | set(map(str, Path("/dev/shm").iterdir())))
     # Only the folder outlives a SIGKILL.
     subprocess.run(["rm", "-rf", folder], check=True)
+
+
+_APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+_SERVE = """
+import sys, time
+from pathlib import Path
+from systems_common.testing import granian_service
+with granian_service("small:app", {}, workers=2) as service:
+    print(*service.worker_pids, service.log.parent, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_service_ends_with_the_process_that_started_it_workers_and_all(tmp_path: Path) -> None:
+    (tmp_path / "small.py").write_text(_APP)
+    code = f"import sys; sys.path[:] = {[str(tmp_path), *sys.path]!r}\n" + _SERVE
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert holder.stdout is not None
+    *pids, folder = holder.stdout.readline().split()
+    assert len(pids) >= 2
+    assert all(is_running(int(pid)) for pid in pids)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    wait_until(
+        lambda: not any(is_running(int(pid)) for pid in pids), timeout_s=10.0, what="its workers"
+    )
+    subprocess.run(["rm", "-rf", folder], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -48,7 +49,14 @@ class GranianService:
 
     def start(self, *, ready: str = "/health", timeout_s: float = 20.0) -> None:
         """Start and wait for a 200 from `ready`. Raises `RuntimeError` with its output."""
-        self._process = spawn(self._argv, log=self.log, env=self._env, cwd=self.log.parent)
+        # Its workers live on when only it is killed; told to stop, it ends them.
+        self._process = spawn(
+            self._argv,
+            log=self.log,
+            env=self._env,
+            cwd=self.log.parent,
+            death_signal=signal.SIGTERM,
+        )
         deadline = time.monotonic() + timeout_s
         while not self._answers(ready):
             if self._process.poll() is not None or time.monotonic() > deadline:
