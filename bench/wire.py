@@ -57,6 +57,18 @@ CASES: tuple[tuple[str, Callable[[], Conversation], Cut, float | None], ...] = (
         postgres_exchange("psycopg.txt", "execute", "SELECT name"),
         None,
     ),
+    (
+        "PostgreSQL, extended, prepared (asyncpg), rows digested",
+        lambda: PostgresConversation(digest_replies=True),
+        postgres_exchange("asyncpg.txt", "execute", "SELECT name"),
+        4,
+    ),
+    (
+        "Redis GET, RESP2, reply digested",
+        lambda: RedisConversation(digest_replies=True),
+        first_exchange("resp_redis_py_resp2.0", GET),
+        None,
+    ),
     ("Redis GET, RESP2", RedisConversation, first_exchange("resp_redis_py_resp2.0", GET), 2),
     ("Redis GET, RESP3", RedisConversation, first_exchange("resp_redis_py_resp3.0", GET), 2),
     ("Redis HGETALL", RedisConversation, first_exchange("resp_redis_py_resp3.0", HGETALL), None),

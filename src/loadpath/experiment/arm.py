@@ -358,7 +358,7 @@ def _database_activity(deployment: Deployment) -> list[PostgresActivity]:
 
 @asynccontextmanager
 async def _taps(
-    session: Session, setup: Setup, *, tapped: bool, keep_parameters: bool
+    session: Session, setup: Setup, *, tapped: bool, keep_parameters: bool, digest_replies: bool
 ) -> AsyncIterator[Taps | None]:
     if not tapped and not setup.delays:
         yield None
@@ -366,7 +366,10 @@ async def _taps(
     # Without their kinds nobody reads what passes: such a relay costs a third less.
     kinds = {d.name: d.kind if tapped else "" for d in setup.service.dependencies}
     async with Taps(
-        kinds, spawn=session.guard.spawn, keep_parameters=tapped and keep_parameters
+        kinds,
+        spawn=session.guard.spawn,
+        keep_parameters=tapped and keep_parameters,
+        digest_replies=tapped and digest_replies,
     ) as taps:
         yield taps
 
@@ -405,6 +408,7 @@ async def open_arm(
     tapped: bool = False,
     front: bool = False,
     keep_parameters: bool = False,
+    digest_replies: bool = False,
     snapshot: Snapshot | None = None,
 ) -> AsyncIterator[Arm]:
     """Deploy `setup` from the restored data and stand an engine and meters beside it.
@@ -412,7 +416,8 @@ async def open_arm(
     `arm` and `round_` place its segments in an interleaved comparison; `tapped` puts taps on the
     wires, whose CPU is metered as a part of its own, as is that of relays that the setup wants,
     and `front` with it one before the service. With `keep_parameters` the taps keep, in memory,
-    some of what statements are run with. `snapshot` is other data than the session's.
+    some of what statements are run with; with `digest_replies` they record a digest of what came
+    back. `snapshot` is other data than the session's.
     """
     snapshot = snapshot or await session.snapshot(setup)
     writer = RecordingWriter.create(
@@ -424,7 +429,13 @@ async def open_arm(
     )
     with writer, session.telling(writer.append_event):
         async with (
-            _taps(session, setup, tapped=tapped, keep_parameters=keep_parameters) as taps,
+            _taps(
+                session,
+                setup,
+                tapped=tapped,
+                keep_parameters=keep_parameters,
+                digest_replies=digest_replies,
+            ) as taps,
             Deployment(
                 setup,
                 snapshot=snapshot,

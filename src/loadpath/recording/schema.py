@@ -236,6 +236,14 @@ EXCHANGES = TableSchema(
             "",
             "Whether the reply was whole before the connection closed or was no longer read.",
         ),
+        Column(
+            "digest",
+            "u8",
+            "",
+            "Salted digest of the rows or the reply, to compare with others of the same "
+            "`parameters`; 0: it was not asked for.",
+            optional=True,
+        ),
     ),
 )
 

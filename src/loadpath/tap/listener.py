@@ -184,10 +184,11 @@ class Listener:
         elif not self._reading:
             unread = SENT_WHILE_NOBODY_READ
         else:
-            make = self.reader.conversation
-            if self.tap.keep_parameters and self.reader.keeping is not None:
-                make = self.reader.keeping
-            conversation = make()
+            asked = self.tap.keep_parameters, self.tap.digest_replies
+            if any(asked) and self.reader.attentive is not None:
+                conversation = self.reader.attentive(*asked)
+            else:
+                conversation = self.reader.conversation()
         link = Link(self.index, self._next_number(), self, self._pieces, conversation, unread)
         self.connection_count += 1
         self.links.add(link)

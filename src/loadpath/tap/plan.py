@@ -24,7 +24,8 @@ class Tap(msgspec.Struct, frozen=True):
     """One relay. `name` is the dependency's; `kind` says what its bytes mean, and one that nobody
     reads is relayed all the same. It listens at `listen`, where port 0 is any free one. With
     `keep_parameters` some of what statements are run with is kept, in the memory of the tap process
-    alone, for `Taps.statements` to fetch: they are real values of users.
+    alone, for `Taps.statements` to fetch: they are real values of users. With `digest_replies`
+    rows of PostgreSQL and replies of Valkey are digested: whether they say the same again.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Tap(msgspec.Struct, frozen=True):
     target: Place
     listen: Place = Place("127.0.0.1")
     keep_parameters: bool = False
+    digest_replies: bool = False
 
 
 class Window(msgspec.Struct, frozen=True):

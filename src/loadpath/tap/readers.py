@@ -32,12 +32,13 @@ class Shaping(Protocol):
 class Reader(msgspec.Struct, frozen=True):
     """How one kind is read: a conversation for each connection, a shaping for each tap.
 
-    `keeping` is the conversation that also keeps what statements are run with; None: nobody can.
+    `attentive` makes the conversation that does more than it must: keeps what statements are run
+    with (its first argument), digests replies (the second); None: nobody can.
     """
 
     conversation: Callable[[], Conversation]
     shaping: Callable[[], Shaping]
-    keeping: Callable[[], Conversation] | None = None
+    attentive: Callable[[bool, bool], Conversation] | None = None
 
 
 class StatementShapes:
@@ -56,9 +57,13 @@ READERS: dict[str, Reader] = {
     "postgres": Reader(
         PostgresConversation,
         StatementShapes,
-        keeping=lambda: PostgresConversation(keep_parameters=True),
+        lambda keeps, digests: PostgresConversation(keep_parameters=keeps, digest_replies=digests),
     ),
-    "valkey": Reader(RedisConversation, lambda: ShapeSet(key_shape, ":/|.#{}", "*")),
+    "valkey": Reader(
+        RedisConversation,
+        lambda: ShapeSet(key_shape, ":/|.#{}", "*"),
+        lambda keeps, digests: RedisConversation(digest_replies=digests),
+    ),
     "nats": Reader(NatsConversation, lambda: ShapeSet(subject_shape, ".", "*")),
     "http": Reader(HttpConversation, lambda: ShapeSet(path_shape, "/", "{}")),
 }

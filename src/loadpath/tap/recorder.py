@@ -17,7 +17,7 @@ CONNECTIONS_PER_BLOCK = 20_000
 NAMES_MAX = 4_000
 OTHER = "(other)"
 
-EXCHANGE = struct.Struct("<HIIHQdddQQdHHBBB")
+EXCHANGE = struct.Struct("<HIIHQdddQQdHHBBBQ")
 EXCHANGE_FIELDS = (
     ("tap", "u2"),
     ("connection", "u4"),
@@ -35,6 +35,7 @@ EXCHANGE_FIELDS = (
     ("transaction", "u1"),
     ("pushed", "?"),
     ("ended", "?"),
+    ("digest", "u8"),
 )
 """The fields of `EXCHANGE`, as numpy names them."""
 
@@ -172,6 +173,7 @@ class Recorder:
                 _TRANSACTION[exchange.transaction],
                 exchange.pushed,
                 exchange.ended,
+                exchange.digest & _64_BITS,
             )
             block.used += EXCHANGE.size
             if (

@@ -175,6 +175,7 @@ class _Files:
             "transaction": words(TRANSACTIONS)[rows["transaction"]],
             "pushed": rows["pushed"],
             "ended": rows["ended"],
+            "digest": np.where(rows["digest"] > 0, mixed(rows["digest"], digest), np.uint64(0)),
         }
 
     def _digest(self, text: str) -> int:

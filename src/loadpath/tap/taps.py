@@ -63,7 +63,8 @@ class Taps:
     everything the service does through it, which `died` tells from the service's own failures.
 
     With `keep_parameters` the process keeps, in its memory, some of what statements are run with:
-    `statements` fetches that.
+    `statements` fetches that. With `digest_replies` exchanges are recorded with a digest of what
+    came back.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Taps:
         spawn: Spawn,
         stderr_fd: int | None = None,
         keep_parameters: bool = False,
+        digest_replies: bool = False,
     ) -> None:
         self._keep_parameters = keep_parameters
+        self._digest_replies = digest_replies
         self._kinds = dict(kinds)
         self._link = Link("loadpath.tap", name="taps", spawn=spawn, stderr_fd=stderr_fd)
         self._asker = Asker(self._link, CODEC, "tap process", _gone)
@@ -107,6 +110,7 @@ class Taps:
                 self._kinds.get(name, ""),
                 Place(address.host, address.port),
                 keep_parameters=self._keep_parameters,
+                digest_replies=self._digest_replies,
             )
         )
         return msgspec.convert({"host": place.host, "port": place.port}, type(address))

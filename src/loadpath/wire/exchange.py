@@ -31,7 +31,9 @@ class Exchange:
     as it was on the wire: it may hold a user's values, so whoever keeps it turns it into its shape
     first. `parameters` is a hash of what the request was given besides `text` (0: nothing), equal
     for equal values within one process and meaningless outside of it. `bound` is None but where a
-    reader was asked to keep what statements are run with.
+    reader was asked to keep what statements are run with. `digest` is a hash of what came back, as
+    meaningless outside of one process: of the rows of a statement, of the whole reply of a Redis
+    command; 0 where the reader was not asked for it.
 
     `began_s` is when the first byte of the request was read, `first_byte_s` and `ended_s` the first
     and last of the reply, all on the clock of whoever feeds the conversation. `request_bytes` and
@@ -46,6 +48,7 @@ class Exchange:
     __slots__ = (
         "began_s",
         "bound",
+        "digest",
         "ended",
         "ended_s",
         "error",
@@ -66,6 +69,7 @@ class Exchange:
         self.text = text
         self.parameters = 0
         self.bound: Bound | None = None
+        self.digest = 0
         self.began_s = began_s
         self.first_byte_s = began_s
         self.ended_s = began_s

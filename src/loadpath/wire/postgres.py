@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from struct import Struct
 from typing import Final
+from zlib import crc32
 
 from loadpath.wire import postgres_messages as m
+from loadpath.wire.digest import sealed
 from loadpath.wire.exchange import Exchange, Transaction
 from loadpath.wire.postgres_requests import ENDS_IN_READY, Requests, Unit
 from loadpath.wire.postgres_startup import Startup
@@ -61,15 +63,20 @@ _SYNTAX_ERROR: Final = "42601"
 class PostgresConversation:
     """One connection of a client to PostgreSQL, from its first byte on. A `Conversation`.
 
-    With `keep_parameters` exchanges carry what statements were run with (`Exchange.bound`).
+    With `keep_parameters` exchanges carry what statements were run with (`Exchange.bound`), with
+    `digest_replies` a digest of the rows that came back.
     """
 
-    def __init__(self, *, keep_parameters: bool = False) -> None:
+    def __init__(self, *, keep_parameters: bool = False, digest_replies: bool = False) -> None:
         self.finished: list[Exchange] = []
         self.unread: str | None = None
         self._startup: Startup | None = Startup()
         self._sent = m.MessageStream(m.REQUESTS, "client", m.COPY_DATA)
-        self._received = m.MessageStream(m.REPLIES, "server", m.DATA_ROW)
+        self._received = m.MessageStream(
+            m.REPLIES, "server", m.DATA_ROW, digest_rows=digest_replies
+        )
+        self._digests = digest_replies
+        self._crc = self._row_bytes = 0  # of the rows of the statement that is being answered
         self._requests = Requests(keep_parameters=keep_parameters)
         self._pending = self._requests.pending
         self._transaction: Transaction = "none"
@@ -154,6 +161,8 @@ class PostgresConversation:
                     unit.answered = True
                     exchange.first_byte_s = began_s
                 exchange.reply_bytes += size
+                if self._digests and kind == m.DATA_ROW:
+                    self._digest(message)
                 trouble = self._reply(unit, exchange, message, at_s)
             if trouble is not None:
                 return self._give_up(trouble, at_s)
@@ -176,9 +185,10 @@ class PostgresConversation:
                 i += 1 + _LENGTH(data, i + 1)[0]
             elif description is not _MAY_DESCRIBE:
                 return False
+        rows_at = i
         while i < last and data[i] == m.DATA_ROW:
             length = _LENGTH(data, i + 1)[0]
-            if length < 6:
+            if not 6 <= length < m.KEPT_BYTES:
                 return False
             i += 1 + length
         if i >= last or data[i] != m.COMMAND_COMPLETE or state is None:
@@ -189,6 +199,8 @@ class PostgresConversation:
         exchange.rows, _ = tag_meaning(data[i + 5 : last - 1])
         exchange.first_byte_s = exchange.ended_s = at_s
         exchange.reply_bytes += last + 6
+        if self._digests:
+            exchange.digest = sealed(crc32(data[rows_at:i]), i - rows_at)
         exchange.transaction = self._transaction = state
         if unit.text_size:
             self._requests.pending_text -= unit.text_size
@@ -232,6 +244,22 @@ class PostgresConversation:
         else:
             return self._seldom(unit, step, kind)
         return None
+
+    def _digest(self, message: m.Message) -> None:
+        """Take a run of rows, or a long one of which only a digest is left."""
+        _, buffer, start, stop, size, _, rest = message
+        self._crc = crc32(buffer[start - 5 : stop], self._crc)
+        if rest:
+            self._crc = crc32(rest.to_bytes(8, "big"), self._crc)
+        self._row_bytes += size
+
+    def _sealed(self) -> int:
+        """The digest of the rows since the last statement."""
+        if not self._digests:
+            return 0
+        digest = sealed(self._crc, self._row_bytes)
+        self._crc = self._row_bytes = 0
+        return digest
 
     def _seldom(self, unit: Unit, step: str, kind: int) -> str | None:
         fits = True
@@ -289,6 +317,7 @@ class PostgresConversation:
             self._texts = split_statements(before.text)
             before.text = self._texts[0]
         before.transaction = self._transaction
+        before.digest = self._sealed()
         self.finished.append(before)
         self._complete = False
         self._completed += 1
@@ -398,6 +427,7 @@ class PostgresConversation:
         """The first unit under way is over."""
         exchange = unit.exchange
         exchange.transaction = self._transaction
+        exchange.digest = self._sealed()
         self._requests.pending_text -= unit.text_size
         if self._texts is not None and self._completed < len(self._texts):
             exchange.text = self._texts[self._completed]

@@ -146,13 +146,17 @@ class MessageStream:
     knows a whole piece at sight may leave it out.
     """
 
-    def __init__(self, limits: Limits, sender: str, rows: int) -> None:
-        """`rows` is the message that carries data by the thousand; nobody looks into it."""
+    def __init__(
+        self, limits: Limits, sender: str, rows: int, *, digest_rows: bool = False
+    ) -> None:
+        """`rows` is the message that carries data by the thousand; nobody looks into it. With
+        `digest_rows` one that is too long to be kept has a digest as its `rest`."""
         self.trouble: str | None = None
         self.between = True
         self._limits = limits
         self._sender = sender
         self._rows = rows
+        self._undigested = -1 if digest_rows else rows
         self._began_s = 0.0
         # The beginning of a message that is not whole yet, and what is still to come of one that
         # is too long to be kept.
@@ -254,8 +258,9 @@ class MessageStream:
         """Read on in a message too long to be kept. Returns as `_continue` does."""
         done = self._size - self._left
         taken = min(self._left, len(data) - start)
-        if self._held[0] != self._rows:
-            kept = max(0, min(KEPT_BYTES - done, taken))
+        if self._held[0] != self._undigested:
+            wanted = 5 if self._held[0] == self._rows else KEPT_BYTES
+            kept = max(0, min(wanted - done, taken))
             if done and kept:
                 self._held += data[start : start + kept]
             self._digest.update(memoryview(data)[start + kept : start + taken])

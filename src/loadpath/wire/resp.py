@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Final
+from zlib import crc32
 
+from loadpath.wire.digest import sealed
 from loadpath.wire.exchange import Exchange, Transaction
 from loadpath.wire.resp_commands import ARGUMENTS_KEPT, describe
 from loadpath.wire.resp_replies import (
@@ -57,14 +59,16 @@ class RedisConversation:
     more. Commands within a script cannot be seen. SUBSCRIBE ends with the last of its
     confirmations. Under CLIENT REPLY OFF and SKIP an exchange ends when it was sent.
     Pushed: verb `MESSAGE`, `PMESSAGE`, `SMESSAGE`, `INVALIDATE`, …, with the channel as text, and
-    `ERROR` for an error that answers nothing.
+    `ERROR` for an error that answers nothing. With `digest_replies` an exchange has a digest of
+    its reply, byte for byte: what a server keeps in no order may differ and say the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, digest_replies: bool = False) -> None:
         self.finished: list[Exchange] = []
         self.unread: str | None = None
         self._requests = RequestReader()
-        self._replies = ReplyReader()
+        self._digests = digest_replies
+        self._replies = ReplyReader(digests=digest_replies)
         self._pending: deque[Exchange] = deque()
         self._transaction: Transaction = "none"
         self._resp3 = False
@@ -108,6 +112,8 @@ class RedisConversation:
                 self._pending.popleft()
                 exchange.first_byte_s = exchange.ended_s = at_s
                 exchange.reply_bytes = len(data)
+                if self._digests:
+                    exchange.digest = sealed(crc32(data), len(data))
                 self.finished.append(exchange)
                 return
         try:
@@ -183,7 +189,7 @@ class RedisConversation:
         return silent
 
     def _replied(self, reply: Reply, at_s: float) -> None:
-        kind, beginning, words, _, _ = reply
+        kind, beginning, words, _, _, crc = reply
         pending = self._pending
         if kind == PUSH:
             if not self._is_confirmation(words):
@@ -212,6 +218,8 @@ class RedisConversation:
         pending.popleft()
         exchange.ended_s = at_s
         exchange.error = error
+        if self._digests:
+            exchange.digest = sealed(crc, reply.size_bytes)
         if verb in _TURNING:
             self._turn(verb, error)
         elif error is not None and self._transaction == "open":

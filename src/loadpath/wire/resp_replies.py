@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from loadpath.wire.unreadable import UnreadableError, shown, whole_number
 
@@ -35,13 +36,17 @@ _OF_ATTRIBUTE = 1 << 61  # is added: attributes stand before an element and are 
 
 
 class Reply(NamedTuple):
-    """A whole reply: its type, the beginning of its first line or string, its first elements."""
+    """A whole reply: its type, the beginning of its first line or string, its first elements.
+
+    `crc` is of its bytes, where that was asked for; else 0.
+    """
 
     kind: int
     beginning: bytes
     words: list[bytes]
     size_bytes: int
     first_byte_s: float
+    crc: int
 
 
 class ReplyReader:
@@ -52,6 +57,8 @@ class ReplyReader:
 
     __slots__ = (
         "_beginning",
+        "_crc",
+        "_digests",
         "_first_s",
         "_held",
         "_kind",
@@ -62,7 +69,8 @@ class ReplyReader:
         "between",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, digests: bool = False) -> None:
+        self._digests = digests
         self._held = b""
         self._open: list[int] = []
         self._begin(0.0)
@@ -71,7 +79,7 @@ class ReplyReader:
     def _begin(self, at_s: float) -> None:
         self.between = False
         self._first_s = at_s
-        self._size = 0
+        self._size = self._crc = 0
         self._skip = 0  # bytes to come of a long string, with its end of line
         self._kind = 0
         self._beginning = b""
@@ -92,10 +100,19 @@ class ReplyReader:
                 self._held = data[at:]
                 return
             self._size += after - at
+            if self._digests:
+                self._crc = crc32(data[at:after], self._crc)
             at = after
             if whole:
                 self.between = True
-                yield Reply(self._kind, self._beginning, self._words, self._size, self._first_s)
+                yield Reply(
+                    self._kind,
+                    self._beginning,
+                    self._words,
+                    self._size,
+                    self._first_s,
+                    self._crc,
+                )
 
     def _read(self, data: bytes, at: int) -> tuple[int, bool]:
         """One element, or the head of one: where it ends (−1: not here), whether all is whole."""

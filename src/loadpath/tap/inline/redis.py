@@ -105,7 +105,7 @@ class RedisCore:
 
     def replies(self, data: bytes) -> None:
         self._replies.add(data)
-        for kind, _, _, size, _ in self._told.feed(data, 0.0):
+        for kind, _, _, size, *_ in self._told.feed(data, 0.0):
             raw = self._replies.cut(size)
             due = self._due.popleft() if self._due and kind != PUSH else _PASS
             failed = kind in (ERROR, LONG_ERROR)
