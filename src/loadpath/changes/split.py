@@ -38,7 +38,7 @@ class Split(msgspec.Struct, frozen=True):
 
         def own(step: Step) -> tuple[Step, ...]:
             if isinstance(step, Serve) and step.station in stations:
-                return (Serve(self._own(step.station), step.work),)
+                return (msgspec.structs.replace(step, station=self._own(step.station)),)
             if isinstance(step, Acquire):
                 return (Acquire(self._own(step.pool), step.patience_s),)
             if isinstance(step, Release):

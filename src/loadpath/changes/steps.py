@@ -172,9 +172,9 @@ def count_calls(model: Model, part: str, steps: Iterable[Step]) -> int:
 def scaled(step: Step, factor: float) -> Step:
     """The step, taking so many times as long."""
     if isinstance(step, Serve):
-        return Serve(step.station, scaled_law(step.work, factor))
+        return msgspec.structs.replace(step, work=scaled_law(step.work, factor))
     if isinstance(step, Delay):
-        return Delay(scaled_law(step.time, factor), step.part)
+        return msgspec.structs.replace(step, time=scaled_law(step.time, factor))
     return step
 
 

@@ -47,7 +47,7 @@ async def read_wires(
     scale = min(1.0, KNEE_SHARE * knee_scale, RATE_MAX_PER_S / own_rate_per_s)
     with phase(session.emit, "what requests wait for", estimate_s(setup, duration_s, 1.0)) as now:
         try:
-            async with open_arm(session, setup, NAME, tapped=True) as arm:
+            async with open_arm(session, setup, NAME, tapped=True, digest_replies=True) as arm:
                 await arm.probe()
                 await arm.drive(
                     NAME,

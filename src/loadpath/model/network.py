@@ -12,6 +12,11 @@ from typing import Literal, TypeAlias
 import msgspec
 
 
+def call_name(dependency: str, shape: str) -> str:
+    """What tells the calls of a model apart."""
+    return f"{dependency} {shape}"
+
+
 class Law(msgspec.Struct, frozen=True, kw_only=True):
     """How long something takes: `mean_s` seconds, spread by `cv`, the coefficient of variation.
 
@@ -52,20 +57,26 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Serve(msgspec.Struct, frozen=True, tag=True):
-    """Takes that much CPU time of a station."""
+    """Takes that much CPU time of a station.
+
+    `call`: the call of a dependency that it is part of (`call_name`), or, at a station of the
+    service, that comes next; `""`: none.
+    """
 
     station: str
     work: Law
+    call: str = ""
 
 
 class Delay(msgspec.Struct, frozen=True, tag=True):
     """Time that passes without a queue and without a core: a network, a disk, an outside call.
 
-    `part` is whose time it is.
+    `part` is whose time it is, `call` the call that it is part of.
     """
 
     time: Law
     part: str = ""
+    call: str = ""
 
 
 class Acquire(msgspec.Struct, frozen=True, tag=True):

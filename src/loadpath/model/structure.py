@@ -23,6 +23,7 @@ from loadpath.model.network import (
     Serve,
     Spawn,
     Step,
+    call_name,
 )
 from loadpath.model.observations import Exchange, Observations, Path
 from loadpath.model.stations import ENGINE, SERVICE, Placed
@@ -146,8 +147,10 @@ def program(
         found = demands.get(station)
         return 0.0 if found is None else factor * found.work_s.get(operation, 0.0)
 
-    def serve(station: str, seconds: float) -> Serve:
-        return Serve(station, Law(kind="gamma" if cv > 0 else "constant", mean_s=seconds, cv=cv))
+    def serve(station: str, seconds: float, call: str = "") -> Serve:
+        return Serve(
+            station, Law(kind="gamma" if cv > 0 else "constant", mean_s=seconds, cv=cv), call
+        )
 
     calls = waited(path)
     gaps = [max(e.gap_s, GAP_MIN_S) * max(1, _whole(e)) for e in calls]
@@ -170,7 +173,11 @@ def program(
     for number, exchange in enumerate(calls):
         pool = pools.get(exchange.dependency)
         times, rest = _whole(exchange), _rest(exchange)
-        gap = serve(layout.main, own_s * gaps[number] / sum(gaps) / max(1, times))
+        gap = serve(
+            layout.main,
+            own_s * gaps[number] / sum(gaps) / max(1, times),
+            call_name(exchange.dependency, exchange.shape),
+        )
         steps.append(gap)
         station = layout.of_part.get(exchange.dependency)
         share = exchange.calls * exchange.time.mean_s / max(asked[exchange.dependency], 1e-12)
@@ -232,10 +239,11 @@ def _call(
     """Time on the wire as CPU of the dependency and what is none: its disk, its locks, the way."""
     steps: list[Step] = []
     rest_s = on_wire_s - work_s
+    name = call_name(exchange.dependency, exchange.shape)
     if rest_s > 0:
-        steps.append(Delay(_like(exchange, rest_s), exchange.dependency))
+        steps.append(Delay(_like(exchange, rest_s), exchange.dependency, name))
     if station is not None and work_s > 0:
-        steps.append(Serve(station, _like(exchange, work_s)))
+        steps.append(Serve(station, _like(exchange, work_s), name))
     return tuple(steps)
 
 

@@ -2,9 +2,9 @@
 
 Collected, in a recording named `cache`: the workload's own load, uncached, with what every reply
 said as a digest; the same nearer to the knee, where keys come again sooner; some of the requests
-asked again as somebody else and in other ways. What a model is fitted from is recorded before that,
-unless the run has it. Then, in full depth, a cache with the policy that came of it is put before
-the service, in arms that run in turn.
+asked again as somebody else and in other ways; then what its dependencies say, as digests. What a
+model is fitted from is recorded before that, unless the run has it. Last, in full depth, a cache
+with the policy that came of it is put before the service, in arms that run in turn.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from loadpath.experiment.caching.exposure import exposures
 from loadpath.experiment.caching.flushing import cold_of
 from loadpath.experiment.caching.outcome import OperationCache, judged
 from loadpath.experiment.caching.placed import placed
-from loadpath.experiment.caching.statements import repeated_statements
 from loadpath.experiment.caching.streams import Observed, observed
 from loadpath.experiment.depth import Depth
 from loadpath.experiment.knee import mix_of
 from loadpath.experiment.phase import phase
 from loadpath.experiment.scale import load_at
 from loadpath.experiment.session import Session
+from loadpath.questions import cache_statements
 from loadpath.questions.cache_gain import GAIN_MIN, Gains, foretold, read_gains, write_gains
 from loadpath.questions.cache_lines import (
     cold_lines,
     operation_lines,
     placed_lines,
-    statement_lines,
     writer_lines,
 )
 from loadpath.questions.cache_placing import put_in_place, scored
+from loadpath.questions.cache_statements import statement_lines
 from loadpath.questions.forecast import known_knee_per_s, own_rate_per_s
 from loadpath.questions.scores import Score
 from loadpath.questions.words import change
@@ -68,7 +68,7 @@ def estimate_s(setup: Setup, depth: Depth) -> float:
     own_s = start_s + WARMUP_S + (1 + BUSY_S) * depth.cached_s + VARIANTS_S
     if not depth.cached_rounds:
         return own_s + MODEL_S
-    own_s += modeling.estimate_s(setup) + 2 * MODEL_S
+    own_s += modeling.estimate_s(setup) + 2 * MODEL_S + cache_statements.estimate_s(setup, depth)
     if not is_full(depth):
         return own_s
     arm_s = start_s + 2 + depth.hold_s + depth.arm_ramp_s
@@ -107,9 +107,16 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
     if mix is not None:
         scale = max(1.0, BUSY_SHARE * known_knee_per_s(mix) / own_rate_per_s(mix))
     await _record(session, setup, depth, scale)
+    own = _own(session)
+    await cache_statements.read_replies(
+        session,
+        setup,
+        depth,
+        own_per_s=_rate_per_s(own, _today(own)),
+        knee_per_s=None if mix is None else known_knee_per_s(mix),
+    )
     with phase(session.emit, "what a cache gains, by a model", MODEL_S) as now:
         recordings = _opened(session)
-        own = next(r for r in recordings if r.name == NAME)
         wanted = {
             each.operation: each.point.ttl_s
             for each in _judged(own)
@@ -117,7 +124,7 @@ async def collect(session: Session, setup: Setup, depth: Depth) -> None:
         }
         gains = _gains(recordings, own, wanted, scale)
         write_gains(session.run.directory, gains)
-        now.result = gains.no_model or f"{len(gains.gains)} foretold"
+        now.result = gains.no_model or f"{len(gains.gains) + len(gains.statements)} foretold"
     if is_full(depth):
         seen, at = _replies(own, scale)
         await put_in_place(session, setup, depth, gains, seen, scale=at)
@@ -152,10 +159,11 @@ async def _record(session: Session, setup: Setup, depth: Depth, scale: float) ->
 def _gains(
     recordings: Sequence[Recording], own: Recording, ttls_s: dict[str, float], scale: float
 ) -> Gains:
-    if not ttls_s:
-        return Gains(no_model="no operation is worth asking about")
+    statements = cache_statements.wanted(recordings)
+    if not ttls_s and not statements:
+        return Gains(no_model="nothing is worth asking about")
     seen, at = _replies(own, scale)
-    return foretold(recordings, ttls_s, seen, scale=at)
+    return foretold(recordings, ttls_s, seen, statements, scale=at)
 
 
 def _replies(own: Recording, scale: float) -> tuple[Observed, float]:
@@ -177,8 +185,8 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     cold = cold_of(recordings, *_kept_streams(seen, gains if there is not None else Gains()))
     measured = scored(gains, there)
     state, claim = _conclude(found, measured)
-    statements = repeated_statements(recordings)
-    rest = (*cold_lines(cold), *writer_lines(seen), *statement_lines(statements))
+    statements = cache_statements.concluded(cache_statements.judged(recordings), gains)
+    rest = (*cold_lines(cold), *writer_lines(seen), *statement_lines(statements, gains))
     accused = any(each.accusations for each in found)
     lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
     return Answer(
@@ -313,6 +321,16 @@ def _today(own: Recording) -> int:
     index = _segment(own, TODAY)
     assert index is not None
     return index
+
+
+def _rate_per_s(own: Recording, index: int) -> float:
+    """The rate at which requests came in a segment."""
+    segment = own.segment(index)
+    return max(segment.arrivals, 1) / (segment.ended_s - segment.started_s)
+
+
+def _own(session: Session) -> Recording:
+    return next(r for r in _opened(session) if r.name == NAME)
 
 
 def _opened(session: Session) -> list[Recording]:

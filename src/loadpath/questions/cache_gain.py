@@ -16,12 +16,16 @@ from loadpath.changes import NotPredictedError
 from loadpath.changes.cache import Cache, declared_keys
 from loadpath.changes.hits import hit_ratio
 from loadpath.errors import InconclusiveError
+from loadpath.experiment.caching.asked import Asked
 from loadpath.experiment.caching.curve import ASKED_SHARE, hit_ratio_at
 from loadpath.experiment.caching.fronted import Kept, fronted
+from loadpath.experiment.caching.kept_calls import KeptCall
 from loadpath.experiment.caching.placing import Cost
 from loadpath.experiment.caching.streams import Observed
 from loadpath.experiment.observed import observations_of
 from loadpath.model.fit import fit
+from loadpath.model.network import Fitted
+from loadpath.model.observations import Observations
 from loadpath.model.predict import capacities
 from loadpath.questions.forecast import decode, encode, known_knee_per_s, own_rate_per_s
 from loadpath.recording import Recording
@@ -57,13 +61,28 @@ class PlacedGain(msgspec.Struct, frozen=True, kw_only=True):
     ratio: Interval
 
 
+class StatementGain(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeping a statement's rows inside the service for `ttl_s` does: `hit_ratio` of its calls
+    at the rate of the knee, and the capacity of the mix after ÷ before: `least` where the service
+    itself is spared nothing, `most` where a hit spares it all that it does before the call."""
+
+    dependency: str
+    shape: str
+    ttl_s: float
+    hit_ratio: float
+    least: Interval
+    most: Interval
+
+
 class Gains(msgspec.Struct, frozen=True, kw_only=True):
-    """Of each operation that might be cached; `no_model`: why nothing was foretold, or None.
+    """Of each operation and statement that might be cached; `no_model`: why nothing was foretold,
+    or None.
 
     `placed` is the prediction that putting a cache before the service is scored by.
     """
 
     gains: tuple[Gain, ...] = ()
+    statements: tuple[StatementGain, ...] = ()
     no_model: str | None = None
     placed: PlacedGain | None = None
 
@@ -71,14 +90,24 @@ class Gains(msgspec.Struct, frozen=True, kw_only=True):
         """That of an operation; None: it was not asked."""
         return next((each for each in self.gains if each.operation == operation), None)
 
+    def of_statement(self, dependency: str, shape: str) -> StatementGain | None:
+        """That of a statement; None: it was not asked, or no operation was seen to make it."""
+        alike = (e for e in self.statements if (e.dependency, e.shape) == (dependency, shape))
+        return next(alike, None)
+
 
 def foretold(
-    recordings: Sequence[Recording], ttls_s: Mapping[str, float], seen: Observed, *, scale: float
+    recordings: Sequence[Recording],
+    ttls_s: Mapping[str, float],
+    seen: Observed,
+    statements: Sequence[tuple[Asked, float]] = (),
+    *,
+    scale: float,
 ) -> Gains:
     """What each operation's cache with that TTL gains. Pure, deterministic by the seed.
 
     `seen` are the replies that hit ratios are taken from, recorded at `scale` times the workload's
-    own rate.
+    own rate; `statements` those that the service might keep, with their TTLs.
     """
     mix = next((r for r in recordings if r.name == "mix"), None)
     if mix is None:
@@ -93,7 +122,7 @@ def foretold(
     rates = dict.fromkeys(ttls_s, knee_per_s)
     found: dict[str, Gain] = {}
     hits = _Hits(mix.setup, seen, recorded_per_s)
-    for _ in range(PASSES):
+    for _ in range(PASSES if ttls_s else 0):
         changes = [
             Cache(
                 operation,
@@ -118,7 +147,38 @@ def foretold(
                 after=capacity.after,
                 ratio=capacity.ratio,
             )
-    return Gains(gains=tuple(found.values()))
+    inside = tuple(
+        gain
+        for each, ttl_s in statements
+        if (gain := _inside(fitted, observations, each, ttl_s, knee_per_s, mix.setup.seed))
+    )
+    return Gains(gains=tuple(found.values()), statements=inside)
+
+
+def _inside(
+    fitted: Fitted,
+    observations: Observations,
+    seen: Asked,
+    ttl_s: float,
+    knee_per_s: float,
+    seed: int,
+) -> StatementGain | None:
+    """What one statement's rows kept gain; None where no operation was seen to ask it alone."""
+    hits = hit_ratio_at(seen.stream, ttl_s, knee_per_s / seen.requests_per_s, seen.span_s)
+    hits *= 1 - seen.inside_writes
+    changes = [KeptCall(seen.dependency, seen.shape, hits, own) for own in (False, True)]
+    try:
+        least, most = capacities(fitted, changes, observations.objectives, seed=seed)
+    except NotPredictedError:
+        return None
+    return StatementGain(
+        dependency=seen.dependency,
+        shape=seen.shape,
+        ttl_s=ttl_s,
+        hit_ratio=hits,
+        least=least.ratio,
+        most=most.ratio,
+    )
 
 
 def foretold_placed(

@@ -7,17 +7,14 @@ from collections.abc import Sequence
 
 from loadpath import figures
 from loadpath.answer import Line
-from loadpath.caching.staleness import TtlPoint
 from loadpath.experiment.caching.flushing import Cold
 from loadpath.experiment.caching.outcome import OperationCache
 from loadpath.experiment.caching.placed import Placed
-from loadpath.experiment.caching.statements import Repeated
 from loadpath.experiment.caching.streams import Observed
 from loadpath.questions.cache_gain import Gain, Gains
+from loadpath.questions.cache_words import point_words, size
 from loadpath.questions.scores import Score
 from loadpath.questions.words import change
-
-LARGE_BYTES = 1 << 20
 
 
 def operation_lines(seen: OperationCache, gain: Gain | None) -> list[Line]:
@@ -37,17 +34,6 @@ def verdict_words(seen: OperationCache) -> str:
     if seen.verdict == "yes":
         return f"yes, {said}"
     return f"{seen.verdict}: {seen.why} ({said})"
-
-
-def point_words(point: TtlPoint) -> str:
-    """`10 s: 80 % hits, 0.3 % of them stale`."""
-    stale_ratio = point.staleness.share.value
-    stale = "none stale"
-    if math.isnan(stale_ratio):
-        stale = "whether stale is not known"
-    elif point.staleness.stale:
-        stale = f"{figures.share(stale_ratio)} of them stale"
-    return f"{point.ttl_s:g} s: {figures.share(point.hit_ratio)} hits, {stale}"
 
 
 def gain_words(gain: Gain | None) -> str:
@@ -89,7 +75,7 @@ def placed_lines(
         Line(
             "",
             f"the cache itself: {there.front_cpu_s * 1e6:.0f} µs of CPU a request "
-            f"({hit * 1e6:.0f} a hit, {passed * 1e6:.0f} one passed on), {_size(there.bytes)}",
+            f"({hit * 1e6:.0f} a hit, {passed * 1e6:.0f} one passed on), {size(there.bytes)}",
             f"{figures.share(there.origin_ratio)} of all requests still reach the service",
         )
     )
@@ -128,19 +114,6 @@ def cold_lines(cold: Cold | None) -> list[Line]:
     ]
 
 
-def statement_lines(statements: Sequence[Repeated]) -> list[Line]:
-    """What is asked of a database again and again: a cache inside the service would answer it."""
-    return [
-        Line(
-            "" if place else "inside it",
-            f"{each.dependency}, {each.shape}: {figures.share(each.hit_ratio)} of "
-            f"{figures.per_second(each.per_s)} were asked before within {each.ttl_s:g} s",
-            "whether the rows were the same is not known",
-        )
-        for place, each in enumerate(statements)
-    ]
-
-
 def _beside(seen: OperationCache) -> list[str]:
     said = []
     if seen.headers is not None and not seen.headers.shared:
@@ -152,9 +125,5 @@ def _beside(seen: OperationCache) -> list[str]:
             said.append(
                 f"dropped on the writes that change it, {figures.share(purged.share.value)} stale"
             )
-    said.append(f"{_size(seen.bytes)} kept at today's rate")
+    said.append(f"{size(seen.bytes)} kept at today's rate")
     return said
-
-
-def _size(count: int) -> str:
-    return f"{count / LARGE_BYTES:,.1f} MiB" if count >= LARGE_BYTES else f"{count / 1024:,.0f} KiB"
