@@ -14,8 +14,9 @@ def schema(kind: str) -> None:
     """Print the JSON Schema of KIND.
 
     `service` is loadpath.toml (the default), `results` what run, ask, what-if, decide and report
-    print with --json, `what-if` and `decide` the figures of such an answer in it, `check` what
-    `loadpath check --json` prints, `access-log` what `loadpath ask cache --log FILE --json` does.
+    print with --json, `what-if`, `decide`, `growth`, `cache` and `cache-statement` the figures of
+    such an answer in it, `check` what `loadpath check --json` prints, `access-log` what
+    `loadpath ask cache --log FILE --json` does.
 
     Editors complete and check loadpath.toml by it: save it beside the file and name it in the
     file's first line, as in `#:schema ./loadpath.schema.json`.

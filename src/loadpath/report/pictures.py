@@ -10,8 +10,10 @@ from loadpath.answer import Answer
 from loadpath.experiment.assess import Assessment
 from loadpath.experiment.attribution.short import short_shape
 from loadpath.experiment.caching.outcome import OperationCache
+from loadpath.experiment.caching.statements import StatementCache
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.mixknee import LoadPoint
+from loadpath.questions.cache_statements import HITS_SHOWN
 from loadpath.questions.growth_figures import Growth, StatementGrowth
 from loadpath.recording import Run
 from loadpath.recording.files import replace_with
@@ -42,6 +44,10 @@ def write_pictures(answers: Sequence[Answer], run: Run) -> list[Path]:
             if curves is not None:
                 name = f"cache-{number:02d}-{_slug(cached.operation)}"
                 written.append(_write(run, name, curves))
+        for number, kept in enumerate(_statements(answer), start=1):
+            curves = _of_statement(kept)
+            if curves is not None:
+                written.append(_write(run, f"cache-statement-{number:02d}", curves))
         written += _growth_pictures(answer, run)
         for number, outcome in enumerate(answer.figures.get("faults", ()), start=1):
             assert isinstance(outcome, Outcome)
@@ -84,6 +90,26 @@ def _of_cache(answer: Answer, cached: OperationCache) -> str | None:
         cached.points,
         chosen_ttl_s=None if cached.point is None else cached.point.ttl_s,
         allowed=cached.allowed,
+    )
+
+
+def _statements(answer: Answer) -> list[StatementCache]:
+    """What might be kept inside the service, what would answer most first."""
+    kept: Sequence[StatementCache] = answer.figures.get("statements", ())
+    return [each for each in kept if each.verdict == "yes" or each.most_hits >= HITS_SHOWN][
+        :STATEMENTS_MAX
+    ]
+
+
+def _of_statement(kept: StatementCache) -> str | None:
+    """The same of a statement whose rows the service might keep."""
+    said = kept.verdict if not kept.why else f"{kept.verdict}: {kept.why}"
+    return render_cache_picture(
+        f"{kept.dependency}: {short_shape(kept.shape, 60)}",
+        said,
+        kept.points,
+        chosen_ttl_s=None if kept.point is None else kept.point.ttl_s,
+        allowed=kept.allowed,
     )
 
 

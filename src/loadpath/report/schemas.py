@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from loadpath.experiment.caching.outcome import OperationCache
+from loadpath.experiment.caching.statements import StatementCache
 from loadpath.questions.decide import Decided
 from loadpath.questions.growth_figures import Growth
 from loadpath.questions.what_if import WhatIf
@@ -21,6 +22,10 @@ _KINDS: dict[str, tuple[type, str]] = {
     "service": (ServiceFile, "The service file of Loadpath: loadpath.toml"),
     "check": (CheckDocument, "What loadpath check prints with --json"),
     "cache": (OperationCache, "Each of figures.caches that loadpath ask cache prints with --json"),
+    "cache-statement": (
+        StatementCache,
+        "Each of figures.statements that loadpath ask cache prints with --json",
+    ),
     "what-if": (WhatIf, "figures.what_if of an answer that loadpath what-if prints with --json"),
     "decide": (Decided, "Each of figures.decisions that loadpath decide prints with --json"),
     "access-log": (
