@@ -1,11 +1,14 @@
 """A statement kept inside the service, in a model: its calls are not made where one is found. Pure.
 
 What of its own code the service is spared is not seen from outside, so it is told in two ways: none
-of it, and all that it does between the reply before and this call.
+of it, and all that it does between the reply before and this call. Where a connection is taken for
+this call, and besides it only for what a driver says to begin and to tidy up, the second goes
+without the connection and all of that.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -24,6 +27,11 @@ from loadpath.model.network import (
     Spawn,
     Step,
     call_name,
+)
+
+_TIDYING = re.compile(
+    r"BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|SHOW|RESET|DISCARD|DEALLOCATE|CLOSE|UNLISTEN"
+    r"|SELECT pg_\w+\(\)$"
 )
 
 
@@ -57,6 +65,14 @@ class KeptCall(msgspec.Struct, frozen=True):
         at = 0
         while at < len(steps):
             step = steps[at]
+            lease = self._lease(steps, at, name, own) if self.with_own else 0
+            if lease:
+                spared = list(steps[at : at + lease])
+                if made and isinstance(before := made[-1], Serve) and before.call:
+                    spared.insert(0, made.pop())
+                made.append(Maybe(1 - self.hit_ratio, tuple(spared)))
+                at += lease
+                continue
             if not _is_part(step, name, own):
                 made.append(self._inside(step, name, own))
                 at += 1
@@ -71,9 +87,26 @@ class KeptCall(msgspec.Struct, frozen=True):
                 end += 1
             if self.with_own and made and _is_before(made[-1], name, own):
                 call.insert(0, made.pop())
+            elif self.with_own and len(made) > 1 and _is_before(made[-2], name, own):
+                # The connection that is taken in between is needed for more than this call.
+                made[-2] = Maybe(1 - self.hit_ratio, (made[-2],))
             made.append(Maybe(1 - self.hit_ratio, tuple(call)))
             at = end
         return tuple(made)
+
+    def _lease(self, steps: Sequence[Step], at: int, name: str, own: frozenset[str]) -> int:
+        """How many steps a connection, taken at `at`, is held for this call alone; else 0."""
+        taken = steps[at]
+        if not isinstance(taken, Acquire):
+            return 0
+        given = (n for n in range(at + 1, len(steps)) if _is_lease(taken, steps[n]))
+        end = next(given, 0)
+        made = leaves(steps[at + 1 : end])
+        calls = {s.call for s in made if isinstance(s, Serve | Delay) and s.call}
+        others = (each.removeprefix(f"{self.dependency} ") for each in calls - {name})
+        if name in calls and all(_TIDYING.match(each) for each in others):
+            return end + 1 - at
+        return 0
 
     def _inside(self, step: Step, name: str, own: frozenset[str]) -> Step:
         if isinstance(step, Maybe):

@@ -87,6 +87,24 @@ def test_a_connection_that_others_need_as_well_stays_taken() -> None:
     assert found.held_s["connections"] == pytest.approx(2e-3)
 
 
+@pytest.mark.parametrize(
+    ("text", "spared"), [("SELECT pg_advisory_unlock_all()", True), ("SELECT x FROM other", False)]
+)
+def test_at_most_the_whole_lease_is_spared_where_it_is_for_this_call(
+    text: str, spared: bool
+) -> None:
+    other = call_name("database", text)
+    lease = (Acquire("connections"), *CALL, OWN, Serve("backend", Law(mean_s=1e-3), other))
+    steps = (BEFORE, *lease, Release("connections"), OWN)
+    least = demands(kept(*steps, hits=1.0))
+    assert least.cpu_s == pytest.approx({"loop": 4e-3, "backend": 1e-3})
+    most = demands(kept(*steps, hits=1.0, with_own=True))
+    if spared:
+        assert most.cpu_s == pytest.approx({"loop": 1e-3, "backend": 0.0})
+    else:
+        assert most.cpu_s == pytest.approx({"loop": 2e-3, "backend": 1e-3})
+
+
 def test_what_nobody_asks_cannot_be_kept() -> None:
     with pytest.raises(NotPredictedError, match="no operation was seen to ask database SELECT"):
         kept(OWN, OTHER)
