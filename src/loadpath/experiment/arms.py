@@ -18,6 +18,9 @@ from loadpath.recording import Recording, SegmentRecord
 from loadpath.stats.compare import Comparison, compare, judge_ratio
 from loadpath.stats.factors import widened
 
+ROUNDS_ENOUGH = 3
+"""So many tell how far rounds scatter; two hardly do."""
+
 
 class ArmPair(msgspec.Struct, frozen=True):
     """One round: where the baseline and the treatment missed the objective (1/s).
@@ -103,15 +106,11 @@ def _see(recording: Recording, segment: SegmentRecord) -> ArmSeen:
 def compare_arms(pairs: Sequence[ArmPair], *, shifted: bool = False) -> Comparison | None:
     """Treatment against baseline; None when there is not one whole round that tells.
 
-    Disturbed rounds are left out unless fewer than two are clean. Those that were disturbed little
-    then count, and the interval allows for what either arm may have lost; with fewer than two of
-    these as well all do, and `too_disturbed` says so. `shifted`: the ramps of each round began a
-    part of a window later than those of the one before.
+    `telling_rounds` says which of them count; of disturbed ones the interval allows for what either
+    arm may have lost. `shifted`: the ramps of each round began a part of a window later than those
+    of the one before.
     """
-    telling = [pair for pair in pairs if not pair.unmissed]
-    clean = [pair for pair in telling if pair.disturbed is None]
-    bounded = [pair for pair in telling if _is_bounded(pair)]
-    chosen = clean if len(clean) >= 2 else bounded if len(bounded) >= 2 else telling
+    chosen = telling_rounds(pairs)
     if not chosen:
         return None
     found = compare(
@@ -121,10 +120,28 @@ def compare_arms(pairs: Sequence[ArmPair], *, shifted: bool = False) -> Comparis
     )
     read = _read_to(max(pair.step for pair in chosen), len(chosen) if shifted else 1)
     ratio = widened(found.ratio, 1 / read, read)
-    if chosen is bounded:
+    if any(pair.disturbed is not None for pair in chosen) and all(map(_is_bounded, chosen)):
         lost = max(lost_at_most(pair.taken_cores) for pair in chosen)
         ratio = widened(ratio, 1 / lost, lost)
     return Comparison(ratio, judge_ratio(ratio, higher_is_better=True), found.rounds)
+
+
+def telling_rounds(pairs: Sequence[ArmPair]) -> list[ArmPair]:
+    """The rounds that a comparison goes by, those left out in which neither arm missed.
+
+    The clean ones, where there are three: the interval of two is as wide as chance may be without
+    anything to tell it by (Student's t with one degree of freedom is 12.7). Else, with those that
+    were disturbed little, three of them; else two of the one kind or of the other; else all, and
+    `too_disturbed` says so.
+    """
+    telling = [pair for pair in pairs if not pair.unmissed]
+    clean = [pair for pair in telling if pair.disturbed is None]
+    bounded = [pair for pair in telling if _is_bounded(pair)]
+    for enough in (ROUNDS_ENOUGH, 2):
+        for chosen in (clean, bounded):
+            if len(chosen) >= enough:
+                return chosen
+    return telling
 
 
 def _read_to(step: float, phases: int) -> float:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from loadpath.answer import Check, Interval
-from loadpath.experiment.arms import ArmPair, arm_rounds, compare_arms
+from loadpath.experiment.arms import ArmPair, arm_rounds, compare_arms, telling_rounds
 from loadpath.experiment.assess import Responses, responses
 from loadpath.experiment.demand import OURS, demand_in
 from loadpath.experiment.holds import disturbance
@@ -110,8 +110,8 @@ def measure(recordings: Sequence[Recording], treatment: str = "B") -> Measuremen
     holds = _holds(recordings, treatment, {number for number, _ in chosen})
     if not holds:
         return None
-    compared = compare_arms([pair for _, pair in chosen], shifted=True)
-    telling = [pair for _, pair in chosen if not pair.unmissed]
+    compared = compare_arms(list(pairs.values()), shifted=True)
+    telling = telling_rounds(list(pairs.values()))
     capacity = None
     if compared is not None:
         capacity = Pair(

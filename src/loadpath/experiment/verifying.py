@@ -95,13 +95,26 @@ def exactly(depth: VerifyDepth, rounds: int | None) -> VerifyDepth:
 def round_s(depth: VerifyDepth, arms: int, loads: Loads) -> float:
     """About how long a round takes, at most: a ramp ends where the objective is missed."""
     holds_s = len(loads.rates_per_s) * depth.hold_s
-    return arms * (START_S + depth.warmup_s + holds_s + ramp_duration_s(depth, loads))
+    ramp_s = ramp_duration_s(depth.ramp_s, loads.ramp_per_s)
+    return arms * (START_S + depth.warmup_s + holds_s + ramp_s)
 
 
-def ramp_duration_s(depth: VerifyDepth, loads: Loads) -> float:
-    """How long a ramp takes to its end: the wider, the longer, so that all rise as fast."""
-    low, high = loads.ramp_per_s
-    return depth.ramp_s * math.log(high / low) / math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
+def ramp_duration_s(ramp_s: float, ramp_per_s: tuple[float, float]) -> float:
+    """How long a ramp takes to its end: the wider, the longer, so that all rise as fast. `ramp_s`
+    is how long one over `RAMP_SPAN` takes."""
+    low, high = ramp_per_s
+    return ramp_s * math.log(high / low) / math.log(RAMP_SPAN[1] / RAMP_SPAN[0])
+
+
+def shifted(ramp_per_s: tuple[float, float], duration_s: float, number: int) -> tuple[float, float]:
+    """From and to where a ramp of that round goes.
+
+    It is judged in windows. Were they the same in every round, so would be the error of their
+    width; begun a part of a window later each time, the rounds average it out.
+    """
+    low, high = ramp_per_s
+    shift = math.exp(math.log(high / low) * RAMP_WINDOW_S / duration_s * (number * GOLDEN % 1))
+    return low * shift, high * shift
 
 
 def more_load(before: Setup, after: Setup) -> float:
@@ -183,14 +196,11 @@ async def _measure(
             label=str(index),
         )
         reasons += [disturbance(arm.recording(), segment), unsteady(arm.recording(), segment)]
-    low, high = loads.ramp_per_s
-    duration_s = ramp_duration_s(depth, loads)
-    # A ramp is judged in windows. Were they the same in every round, so would be the error of
-    # their width; begun a part of a window later each time, the rounds average it out.
-    shift = math.exp(math.log(high / low) * RAMP_WINDOW_S / duration_s * (number * GOLDEN % 1))
+    duration_s = ramp_duration_s(depth.ramp_s, loads.ramp_per_s)
+    low, high = shifted(loads.ramp_per_s, duration_s, number)
     ramp = await arm.drive(
         RAMP,
-        OpenLoad(rate_per_s=low * shift, end_rate_per_s=high * shift, process=process),
+        OpenLoad(rate_per_s=low, end_rate_per_s=high, process=process),
         duration_s=duration_s,
         weights=mix,
         stop_when=missed_now(loosest_limit_s(workload)),

@@ -141,6 +141,23 @@ class TestComparing:
         assert (verdict := compare_arms(small)) is not None
         assert verdict.verdict is Verdict.CANNOT_TELL
 
+    def test_three_rounds_of_which_one_was_disturbed_little_tell_more_than_two(self) -> None:
+        """Two rounds 16 % apart have an interval from a half to four times."""
+        two = self.pairs(1.36, 1.59)
+        wide = compare_arms(two)
+        assert wide is not None
+        assert wide.ratio.high / wide.ratio.low > 5
+        (third,) = self.pairs(1.45)
+        little = msgspec.structs.replace(
+            third, disturbed="other processes took 0.05 cores", taken_cores=0.05
+        )
+        found = compare_arms([*two, little])
+        assert found is not None
+        assert found.rounds == 3
+        assert found.ratio.high / found.ratio.low < 2
+        much = msgspec.structs.replace(little, taken_cores=0.4)
+        assert compare_arms([*two, much]) == wide
+
     def test_no_rounds_are_no_comparison(self) -> None:
         assert compare_arms([]) is None
 

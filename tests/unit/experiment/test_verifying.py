@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from loadpath.experiment.knee import RAMP_WINDOW_S
 from loadpath.experiment.verifying import (
     VerifyDepth,
     alike,
@@ -16,6 +17,7 @@ from loadpath.experiment.verifying import (
     more_load,
     ramp_duration_s,
     round_s,
+    shifted,
     shortened_to,
 )
 from loadpath.spec import ClosedArrivals, OpenArrivals
@@ -32,8 +34,19 @@ def test_a_ramp_begins_below_both_knees_and_ends_beyond_both() -> None:
 def test_a_wider_ramp_takes_longer_and_rises_as_fast() -> None:
     depth = VerifyDepth()
     narrow, wide = loads_around((60.0,), 200.0, ()), loads_around((60.0,), 200.0, (3.0,))
-    assert ramp_duration_s(depth, narrow) == pytest.approx(depth.ramp_s)
-    assert ramp_duration_s(depth, wide) > 1.5 * depth.ramp_s
+    assert ramp_duration_s(depth.ramp_s, narrow.ramp_per_s) == pytest.approx(depth.ramp_s)
+    assert ramp_duration_s(depth.ramp_s, wide.ramp_per_s) > 1.5 * depth.ramp_s
+
+
+def test_every_round_ramps_from_within_the_first_window_of_the_others() -> None:
+    rates = (100.0, 400.0)
+    window = 4 ** (RAMP_WINDOW_S / 10)
+    begun = [shifted(rates, 10.0, number) for number in range(6)]
+    assert begun[0] == rates
+    assert len({low for low, _ in begun}) == 6
+    for low, high in begun:
+        assert 100 <= low < 100 * window
+        assert high / low == pytest.approx(4)
 
 
 @given(left_s=st.floats(0, 1000), arms=st.integers(2, 8), rates=st.integers(1, 3))

@@ -19,6 +19,7 @@ from loadpath.experiment.knee import loosest_limit_s, missed_now, mix_of
 from loadpath.experiment.measured import HOLD, RAMP
 from loadpath.experiment.phase import phase
 from loadpath.experiment.session import Session
+from loadpath.experiment.verifying import ramp_duration_s, shifted
 from loadpath.recording import SegmentRecord
 from loadpath.spec import Setup
 from loadpath.spec.keeping import KeepRule
@@ -43,7 +44,7 @@ class Cost(msgspec.Struct, frozen=True):
 
 class Placing(msgspec.Struct, frozen=True, kw_only=True):
     """How it is measured: at `own_per_s` once it has been warm for `warm_s`, then ramped from and
-    to `ramp_per_s`."""
+    to `ramp_per_s`, as steeply as other changes are (`ramp_s`: see `ramp_duration_s`)."""
 
     own_per_s: float
     warm_s: float
@@ -55,8 +56,9 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def round_s(self) -> float:
-        """About how long a round of both arms takes."""
-        each_s = START_S + WARMUP_S + self.hold_s + self.ramp_s
+        """About how long a round of both arms takes, at most: a ramp ends where it is missed."""
+        ramp_s = ramp_duration_s(self.ramp_s, self.ramp_per_s)
+        each_s = START_S + WARMUP_S + self.hold_s + ramp_s
         return 2 * each_s + self.warm_s
 
 
@@ -143,11 +145,12 @@ async def _measure(arm: Arm, placing: Placing, letter: str, number: int) -> str 
     if letter == "B" and number == 0:
         await flush_under_load(arm, placing.own_per_s)
         await arm.drive("warmup", own, duration_s=warm_s, weights=mix)
-    low, high = placing.ramp_per_s
+    duration_s = ramp_duration_s(placing.ramp_s, placing.ramp_per_s)
+    low, high = shifted(placing.ramp_per_s, duration_s, number)
     ramp = await arm.drive(
         RAMP,
         OpenLoad(rate_per_s=low, end_rate_per_s=high),
-        duration_s=placing.ramp_s,
+        duration_s=duration_s,
         weights=mix,
         stop_when=missed_now(loosest_limit_s(arm.setup.workload)),
     )
