@@ -72,7 +72,7 @@ class Driver:
             self.state,
             RequestWriter(self.workload.host, keep_alive=plan.workload.keep_alive),
             self.sessions,
-            f"{'https' if secure else 'http'}://{self.workload.host}",
+            f"{'https' if secure or plan.relayed_tls else 'http'}://{self.workload.host}",
         )
         self.address = resolve(plan.host, plan.port)
         self._control = control

@@ -55,6 +55,7 @@ class EnginePlan(msgspec.Struct, frozen=True, kw_only=True):
     `salt` keys the digests in the column `key`, so that they tell nothing outside of this run. A
     request sent more than `late_after_s` after it was due, with a connection free, counts as the
     engine's fault (None: 1 ms with the `us` timer, 4 ms with `ms`). `tls` None: plain HTTP.
+    `relayed_tls`: to a relay that speaks TLS with the service, whose own addresses are `https`.
     `processes` share one schedule and the connections. `audit`: measure how long replies wait in
     the kernel before the engine reads them, which costs it some CPU.
     """
@@ -69,6 +70,7 @@ class EnginePlan(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_s: float = 5.0
     late_after_s: float | None = None
     tls: Tls | None = None
+    relayed_tls: bool = False
     processes: int = 1
     audit: bool = False
 

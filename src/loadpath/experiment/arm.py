@@ -393,7 +393,8 @@ async def _front(session: Session, setup: Setup, address: Address) -> AsyncItera
     if setup.kept is None:
         yield None
         return
-    async with Front(address.host, address.port, setup.kept, spawn=session.guard.spawn) as front:
+    spawn, tls = session.guard.spawn, setup.service.tls
+    async with Front(address.host, address.port, setup.kept, spawn=spawn, tls=tls) as front:
         yield front
 
 
@@ -462,7 +463,8 @@ async def open_arm(
                 workload=setup.workload,
                 seed=setup.seed,
                 connections_max=setup.workload.connections_max,
-                tls=setup.service.tls,
+                tls=setup.service.tls if cache is None else None,
+                relayed_tls=cache is not None and setup.service.tls is not None,
                 audit=session.audit,
             )
             async with Engine(

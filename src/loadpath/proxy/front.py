@@ -18,6 +18,7 @@ from loadpath.proxy.plan import (
     Sample,
     Told,
 )
+from loadpath.spec import Tls
 from loadpath.spec.keeping import KeepRule
 
 SIZE_BYTES = 64 * 1024 * 1024
@@ -25,7 +26,8 @@ SIZE_BYTES = 64 * 1024 * 1024
 
 class Front:
     """A cache before the service at `host`:`port`, that keeps what `rules` say; without any it
-    passes everything on. Leaving the context ends it, and every connection through it.
+    passes everything on. With `tls` it speaks TLS to the service; whoever asks it speaks plain HTTP
+    all the same. Leaving the context ends it, and every connection through it.
 
     Raises `LoadpathError` from any method when its process is gone.
     """
@@ -38,8 +40,9 @@ class Front:
         *,
         spawn: Spawn,
         size_bytes: int = SIZE_BYTES,
+        tls: Tls | None = None,
     ) -> None:
-        self._begin = Begin(host, port, tuple(rules), size_bytes)
+        self._begin = Begin(host, port, tuple(rules), size_bytes, tls)
         self._link = Link("loadpath.proxy", name="cache", spawn=spawn, stderr_fd=None)
         self._asker = Asker(self._link, CODEC, "cache before the service", _gone)
         self.port = 0

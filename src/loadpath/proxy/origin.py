@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
+from loadpath.spec import Tls
+from loadpath.spec.tls import client_context
 from loadpath.wire.reply import FramingError, ReplyReader
 
 IDEMPOTENT = (b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE")
@@ -96,10 +98,15 @@ class Origin(asyncio.Protocol):
 
 
 class Origins:
-    """Every connection to the service. `failed` counts those that could not be opened."""
+    """Every connection to the service. `failed` counts those that could not be opened.
 
-    def __init__(self, host: str, port: int) -> None:
+    Raises `ConfigurationError` when the certificates to trust cannot be read.
+    """
+
+    def __init__(self, host: str, port: int, tls: Tls | None = None) -> None:
         self._host, self._port = host, port
+        self._context = None if tls is None else client_context(tls)
+        self._name = None if tls is None else tls.name
         self._idle: list[Origin] = []
         self._opening: set[asyncio.Task[None]] = set()
         self.failed = 0
@@ -125,7 +132,13 @@ class Origins:
     async def _open(self, request: bytes, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
         try:
-            _, origin = await loop.create_connection(lambda: Origin(self), self._host, self._port)
+            _, origin = await loop.create_connection(
+                lambda: Origin(self),
+                self._host,
+                self._port,
+                ssl=self._context,
+                server_hostname=self._name,
+            )
         except OSError:
             self.failed += 1
             sink.lost()

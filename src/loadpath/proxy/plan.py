@@ -8,17 +8,19 @@ import msgspec
 
 from loadpath.control.codec import Codec
 from loadpath.control.failure import Failed
+from loadpath.spec import Tls
 from loadpath.spec.keeping import KeepRule
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """Listen, and keep for the service at `host`:`port` what `rules` say, in `size_bytes` at most;
-    answered by `Begun`."""
+    """Listen, and keep for the service at `host`:`port`, which speaks TLS as `tls` says (None: it
+    does not), what `rules` say, in `size_bytes` at most; answered by `Begun`."""
 
     host: str
     port: int
     rules: tuple[KeepRule, ...]
     size_bytes: int
+    tls: Tls | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, tag=True):

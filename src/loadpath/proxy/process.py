@@ -62,7 +62,8 @@ class Process:
         return Told(self._cache.counts(used.ru_utime + used.ru_stime))
 
     async def _begin(self, begin: Begin) -> Answer:
-        cache = self._cache = Cache(begin.rules, Origins(begin.host, begin.port), begin.size_bytes)
+        origins = Origins(begin.host, begin.port, begin.tls)
+        cache = self._cache = Cache(begin.rules, origins, begin.size_bytes)
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 lambda: Client(cache), "127.0.0.1", 0, backlog=BACKLOG

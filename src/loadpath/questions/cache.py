@@ -36,6 +36,7 @@ from loadpath.questions.cache_lines import (
     cold_lines,
     operation_lines,
     placed_lines,
+    unplaced_lines,
     writer_lines,
 )
 from loadpath.questions.cache_placing import put_in_place, scored
@@ -188,12 +189,14 @@ def judge(recordings: Sequence[Recording]) -> Answer:
     statements = cache_statements.concluded(cache_statements.judged(recordings), gains)
     rest = (*cold_lines(cold), *writer_lines(seen), *statement_lines(statements, gains))
     accused = any(each.accusations for each in found)
+    flows = {each.name for each in own.setup.workload.operations if each.request is None}
+    there_lines = (*placed_lines(found, gains, there, measured), *unplaced_lines(found, flows))
     lines = [line for each in found for line in operation_lines(each, gains.of(each.operation))]
     return Answer(
         question=NAME,
         state=state,
         claim=claim,
-        lines=(*lines, *placed_lines(found, gains, there, measured), *rest),
+        lines=(*lines, *there_lines, *rest),
         figures={
             "caches": found,
             "gains": gains,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loadpath import figures
 from loadpath.answer import Line
@@ -41,6 +41,16 @@ def gain_words(gain: Gain | None) -> str:
     if gain is None:
         return ""
     return f"capacity {change(gain.ratio)} foretold, {figures.share(gain.hit_ratio)} hits there"
+
+
+def unplaced_lines(found: Sequence[OperationCache], flows: Collection[str]) -> list[Line]:
+    """Which of those to be kept are never put behind a cache here, and why."""
+    said = "it is a flow, and which of its requests a rule would keep is not known beforehand"
+    return [
+        Line("not in its place", f"{each.operation}: {said}")
+        for each in found
+        if each.verdict == "yes" and each.operation in flows
+    ]
 
 
 def placed_lines(

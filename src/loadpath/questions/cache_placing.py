@@ -82,12 +82,8 @@ def _rules(
     kept: list[Gain] = []
     for each in worth:
         operation = next(o for o in setup.workload.operations if o.name == each.operation)
-        why = None
         if operation.request is None:
             why = "it is a flow, and which of its requests would be kept is not known"
-        elif setup.service.tls is not None:
-            why = "the service speaks TLS, which Loadpath's cache does not"
-        if operation.request is None or why is not None:
             message = f"{each.operation} is not put behind a cache: {why}"
             session.emit(Warned(at_s=time.time(), message=message))
             continue

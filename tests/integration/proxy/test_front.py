@@ -7,14 +7,19 @@ import contextlib
 import os
 import re
 import signal
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from loadpath.deploy import Guard
 from loadpath.errors import LoadpathError
 from loadpath.proxy import Front, RuleCounts
+from loadpath.spec import Tls
 from loadpath.spec.keeping import KeepRule
+
+LOCALHOST = Path(__file__).parents[1] / "certificates" / "localhost.pem"
 
 
 class Service:
@@ -59,11 +64,18 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def fronted(*rules: KeepRule) -> AsyncIterator[tuple[Front, Service]]:
+async def fronted(*rules: KeepRule, tls: Tls | None = None) -> AsyncIterator[tuple[Front, Service]]:
     service = Service()
-    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
+    context = None
+    if tls is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(LOCALHOST)
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
-    async with Guard() as guard, Front("127.0.0.1", port, rules, spawn=guard.spawn) as front:
+    async with (
+        Guard() as guard,
+        Front("127.0.0.1", port, rules, spawn=guard.spawn, tls=tls) as front,
+    ):
         yield front, service
     server.close()
 
@@ -165,6 +177,33 @@ def test_a_sample_of_the_hits_is_compared_with_what_the_service_says() -> None:
                 await ask(front, "/kept")
             seen = await compared(front, 4)
             assert (seen.hits, seen.sampled, seen.stale) == (8, 4, 2)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("tls", [Tls(), Tls(ca=LOCALHOST)])
+def test_a_service_that_speaks_tls_is_asked_over_tls(tls: Tls) -> None:
+    async def test() -> None:
+        async with fronted(rule("/kept"), tls=tls) as (front, service):
+            first, again = await ask(front, "/kept"), await ask(front, "/kept")
+            assert first[2] == again[2] == "answer 1"
+            assert (await ask(front, "/other"))[2] == "answer 2"
+            await front.sample(1)
+            await ask(front, "/kept")
+            await compared(front, 1)
+            assert service.connections == 1
+
+    asyncio.run(test())
+
+
+def test_a_certificate_that_is_not_accepted_is_a_failure_and_no_reply() -> None:
+    async def test() -> None:
+        wrong = Tls(ca=LOCALHOST, name="shop.example")
+        async with fronted(rule("/kept"), tls=wrong) as (front, service):
+            with pytest.raises(asyncio.IncompleteReadError):
+                await ask(front, "/kept")
+            assert (await front.counts()).failed == 1
+            assert service.asked == []
 
     asyncio.run(test())
 
