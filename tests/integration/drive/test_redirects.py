@@ -128,3 +128,12 @@ def it(state):
     assert driven.result.first_errors["it"].startswith("redirect: ")
     assert words in driven.result.first_errors["it"]
     assert "hunter2" not in driven.result.first_errors["it"]
+
+
+def test_behind_a_relay_that_speaks_tls_the_services_own_address_is_https(
+    service: Any, drive: Any, operation: Any
+) -> None:
+    its_own = operation(f"/redirect/302?https://127.0.0.1:{service.port}/ok", follow=1)
+    driven = drive(service.port, its_own, relayed_tls=True)
+    assert driven.result.first_errors == {}
+    assert driven.steps(0)["status"] == [302, 200]
