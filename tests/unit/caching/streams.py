@@ -102,3 +102,74 @@ def plain_lru(stream: Stream, capacity: int, weight: list[int], ttl_s: float) ->
                 cache.popitem(last=False)
             cache[key] = i
     return source
+
+
+class _Draws:
+    """splitmix64 (Steele, Lea & Flood 2014), in Python's whole numbers."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def __call__(self) -> float:
+        mask = (1 << 64) - 1
+        self._state = (self._state + 0x9E3779B97F4A7C15) & mask
+        z = self._state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        return ((z ^ (z >> 31)) >> 11) / (1 << 53)
+
+
+def plain_lfu(
+    stream: Stream, capacity: int, weight: list[int], ttl_s: float, seed: int
+) -> list[int]:
+    """`bounded.replay_lfu`, with dictionaries and lists; for streams whose answers take no time."""
+    keeps = storable(stream)
+    draw = _Draws(seed)
+    fetched: dict[int, int] = {}
+    counters: dict[int, tuple[int, int]] = {}  # how often, and in which minute it was touched last
+    resident: list[int] = []
+    pool: list[tuple[int, int]] = []  # idleness and key, the most idle last
+    source = []
+
+    def drop(key: int) -> None:
+        del fetched[key]
+        resident[resident.index(key)] = resident[-1]
+        resident.pop()
+
+    def count_of(key: int, minute: int) -> int:
+        count, touched = counters[key]
+        return max(0, count - (minute - touched))
+
+    def victim(minute: int) -> int:
+        while True:
+            for _ in range(min(5, len(resident))):
+                key = resident[int(draw() * len(resident))]
+                idle = 255 - count_of(key, minute)
+                at = sum(other < idle for other, _ in pool)
+                if at or len(pool) < 16:
+                    pool.insert(at, (idle, key))
+                    del pool[: len(pool) - 16]
+            while pool:
+                _, key = pool.pop()
+                if key in fetched:
+                    return key
+
+    for i, key in enumerate(stream.key.tolist()):
+        now = float(stream.at_s[i])
+        minute = int(now / 60)
+        for j in sorted(fetched.values()):
+            if stream.at_s[j] + ttl_s <= now:
+                drop(int(stream.key[j]))
+        source.append(fetched.get(key, -1))
+        if key in fetched:
+            count = count_of(key, minute)
+            if count < 255 and draw() < 1 / (max(0, count - 5) * 10 + 1):
+                count += 1
+            counters[key] = count, minute
+        elif keeps[i] and weight[i] <= capacity:
+            while sum(weight[j] for j in fetched.values()) + weight[i] > capacity:
+                drop(victim(minute))
+            fetched[key] = i
+            counters[key] = 5, minute
+            resident.append(key)
+    return source

@@ -14,7 +14,7 @@ from loadpath.caching.replay import hits_by_ttl, peak_entries, replay, savings_b
 from loadpath.caching.sizes import hits_by_size, stack_distances
 from loadpath.caching.stream import Stream, make_changes, make_stream, storable
 
-from .streams import plain_lru, plain_replay, streams
+from .streams import plain_lfu, plain_lru, plain_replay, streams
 
 TTLS = (0.0, 0.5, 1.0, 2.5, 7.0, math.inf)
 
@@ -156,6 +156,31 @@ def test_an_lfu_keeps_to_its_size_and_to_its_ttl(
     assert (stream.at_s[hit] < ready_s + ttl_s).all()
     if entries >= len(np.unique(stream.key)):
         assert served.source.tolist() == unbounded.source.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    streams(takes_time=False),
+    st.integers(0, 200),
+    st.sampled_from([100.0, 400.0, math.inf]),
+    st.integers(0, 9),
+    st.booleans(),
+)
+def test_an_lfu_does_what_a_plain_one_does(
+    stream: Stream, size: int, ttl_s: float, seed: int, in_bytes: bool
+) -> None:
+    """Over minutes, so that counters decay."""
+    slow = make_stream(
+        stream.at_s * 40, stream.key, status=stream.status, body_bytes=stream.body_bytes
+    )
+    if in_bytes:
+        served = replay_lfu(slow, size_bytes=size, overhead_bytes=5, ttl_s=ttl_s, seed=seed)
+        weight = (slow.body_bytes + 5).tolist()
+    else:
+        size //= 15
+        served = replay_lfu(slow, entries=size, ttl_s=ttl_s, seed=seed)
+        weight = [1] * len(slow)
+    assert served.source.tolist() == plain_lfu(slow, size, weight, ttl_s, seed)
 
 
 def test_an_lfu_withstands_a_scan_that_empties_an_lru() -> None:
