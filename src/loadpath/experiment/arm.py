@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from loadpath import __version__
 from loadpath.deploy import Address, Deployment, Snapshot
-from loadpath.deploy.deployment import Wrap
 from loadpath.drive import (
     ClosedLoad,
     EffectsCounted,
@@ -32,6 +31,7 @@ from loadpath.experiment.caching.kept import FRONT, kept_between
 from loadpath.experiment.engines import engine_processes
 from loadpath.experiment.logins import telling_logins
 from loadpath.experiment.session import Session
+from loadpath.experiment.tapped import open_taps, wrapping
 from loadpath.experiment.visits import first_visits, visit_rows, visits
 from loadpath.meter import Meter, PostgresActivity, describe_machine, fixed_work_s
 from loadpath.proxy import Front
@@ -47,7 +47,6 @@ from loadpath.recording import (
 from loadpath.spec import Setup
 from loadpath.statements.record import GrowthRecord
 from loadpath.tap import Taps, Window
-from loadpath.tap.orders import Delay
 
 StopRule = Callable[[SegmentProgress], bool]
 
@@ -357,38 +356,6 @@ def _database_activity(deployment: Deployment) -> list[PostgresActivity]:
 
 
 @asynccontextmanager
-async def _taps(
-    session: Session, setup: Setup, *, tapped: bool, keep_parameters: bool, digest_replies: bool
-) -> AsyncIterator[Taps | None]:
-    if not tapped and not setup.delays:
-        yield None
-        return
-    # Without their kinds nobody reads what passes: such a relay costs a third less.
-    kinds = {d.name: d.kind if tapped else "" for d in setup.service.dependencies}
-    async with Taps(
-        kinds,
-        spawn=session.guard.spawn,
-        keep_parameters=tapped and keep_parameters,
-        digest_replies=tapped and digest_replies,
-    ) as taps:
-        yield taps
-
-
-def _wrap(taps: Taps, setup: Setup, *, tapped: bool) -> Wrap:
-    """Stands relays where the setup wants them, or everywhere, holding back what it says."""
-
-    async def wrap(name: str, address: Address) -> Address:
-        if not tapped and name not in setup.delays:
-            return address
-        place = await taps.wrap(name, address)
-        if delay_s := setup.delays.get(name, 0.0):
-            await taps.order(name, Delay(delay_s=delay_s, direction="replies"))
-        return place
-
-    return wrap
-
-
-@asynccontextmanager
 async def _front(session: Session, setup: Setup, address: Address) -> AsyncIterator[Front | None]:
     if setup.kept is None:
         yield None
@@ -430,7 +397,7 @@ async def open_arm(
     )
     with writer, session.telling(writer.append_event):
         async with (
-            _taps(
+            open_taps(
                 session,
                 setup,
                 tapped=tapped,
@@ -442,7 +409,7 @@ async def open_arm(
                 snapshot=snapshot,
                 guard=session.guard,
                 emit=session.emit,
-                wrap=None if taps is None else _wrap(taps, setup, tapped=tapped),
+                wrap=None if taps is None else wrapping(taps, setup, tapped=tapped),
             ) as deployment,
             AsyncExitStack() as stack,
         ):
