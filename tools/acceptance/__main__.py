@@ -21,6 +21,7 @@ import flawed
 import grown
 import known
 import logs
+import messaging
 import page
 import shortener
 import steps
@@ -56,6 +57,10 @@ STEPS: dict[str, tuple[str, Step]] = {
     ),
     "plans": ("no list of the shortener reads a whole table, 1,000,000 links", shortener.plans),
     "schema": ("Schemathesis finds no fault in the shortener's API", shortener.schema),
+    "matrix-schema": (
+        "Schemathesis finds no fault in the messaging server's API",
+        messaging.schema,
+    ),
     "grows": (
         "the shortener without its index on visits: growth finds it; with it, nothing",
         shortener.grows,

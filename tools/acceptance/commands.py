@@ -39,6 +39,14 @@ def timed(command: list[str], folder: Path, *, at_most_s: float = float("inf")) 
     return f"{took_s:.0f} s"
 
 
+def tests(clone: Path, system: str, *files: str, **more: str) -> str:
+    """Run these tests of a system with these settings; how long it took, in words."""
+    began_s = time.monotonic()
+    pytest = str(clone / ".venv/bin/pytest")
+    run([pytest, "-q", *(f"{system}/tests/{file}" for file in files)], clone, **more)
+    return f"{time.monotonic() - began_s:.0f} s"
+
+
 def loadpath(clone: Path, *words: str) -> str:
     """Run the clone's loadpath; every ending that is a whole answer will do."""
     done = subprocess.run(

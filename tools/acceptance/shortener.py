@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-from commands import Broken, loadpath, run
+from commands import Broken, loadpath, run, tests
 
+SYSTEM = "systems/shortener"
 LINKS = 1_000_000
 EXAMPLES = 100
 
 
 def plans(clone: Path) -> str:
     """EXPLAIN of every list query with a million links: no sequential scan."""
-    return _test(clone, "test_shortener_plans.py", SHORTENER_PLAN_LINKS=str(LINKS))
+    return tests(clone, SYSTEM, "test_shortener_plans.py", SHORTENER_PLAN_LINKS=str(LINKS))
 
 
 def schema(clone: Path) -> str:
     """Schemathesis with many made-up requests for each operation."""
-    return _test(clone, "test_shortener_openapi.py", SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES))
-
-
-def _test(clone: Path, *files: str, **more: str) -> str:
-    began_s = time.monotonic()
-    pytest = str(clone / ".venv/bin/pytest")
-    run([pytest, "-q", *(f"systems/shortener/tests/{file}" for file in files)], clone, **more)
-    return f"{time.monotonic() - began_s:.0f} s"
+    return tests(
+        clone, SYSTEM, "test_shortener_openapi.py", SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES)
+    )
 
 
 def kills(clone: Path, times: int) -> str:
     """SIGKILL, that often each: the service, a worker, the consumer, NATS, PostgreSQL, Valkey."""
-    return _test(
+    return tests(
         clone,
+        SYSTEM,
         "test_shortener_crash.py",
         "test_shortener_counts.py",
         SHORTENER_KILLS=str(times),

@@ -37,3 +37,10 @@ def messaging(starter: Starter) -> Iterator[Messaging]:
     """One service with every default, shared by tests that keep to users of their own."""
     with starter() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def proving(starter: Starter) -> Iterator[Messaging]:
+    """One service for tests that send much, and wrong, and ask at once for what they sent."""
+    with starter(RECEIPTS="sync", LOGIN_FAILURES_MAX="0") as running:
+        yield running

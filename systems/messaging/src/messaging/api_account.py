@@ -70,6 +70,13 @@ def _text(body: dict[str, Any], key: str) -> str | None:
     return value
 
 
+def _flag(body: dict[str, Any], key: str, *, default: bool = False) -> bool:
+    value = body.get(key, default)
+    if not isinstance(value, bool):
+        raise bad_json(f"{key}: expected true or false")
+    return value
+
+
 def _password(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
     if not isinstance(value, str):
@@ -83,7 +90,7 @@ def _password(body: dict[str, Any], key: str) -> str:
 
 async def _signed_in(service: Service, account: Account, body: dict[str, Any]) -> Reply:
     device_id = _text(body, "device_id")
-    refresh = body.get("refresh_token") is True
+    refresh = _flag(body, "refresh_token")
     device_id, tokens = await service.accounts.sign_in(
         account, device_id, _text(body, "initial_device_display_name"), refresh=refresh
     )
@@ -107,7 +114,7 @@ async def register(service: Service, request: Request) -> Reply:
     if settings.registration == "closed":
         raise forbidden("Registration is closed.")
     body = await request.object()
-    name = _text(body, "username")
+    name, no_login = _text(body, "username"), _flag(body, "inhibit_login")
     if name is None:
         name = f"user-{secrets.token_hex(6)}"
     user_id = user_id_of(name, settings.server_name)
@@ -123,7 +130,7 @@ async def register(service: Service, request: Request) -> Reply:
         interactive.given(body, interactive.DUMMY)
     digest = await service.passwords.hash(_password(body, "password"))
     account = await service.accounts.create(user_id, digest)
-    if body.get("inhibit_login") is True:
+    if no_login:
         return reply_json({"user_id": user_id, "home_server": settings.server_name})
     return await _signed_in(service, account, body)
 
@@ -214,11 +221,10 @@ async def change_password(service: Service, request: Request) -> Reply:
     """A new password, after the old one."""
     body = await request.object()
     new = _password(body, "new_password")
+    end_others = _flag(body, "logout_devices", default=True)
     await _confirmed(service, request, body)
     digest = await service.passwords.hash(new)
-    await service.accounts.change_password(
-        request.session, digest, end_others=body.get("logout_devices", True) is not False
-    )
+    await service.accounts.change_password(request.session, digest, end_others=end_others)
     return EMPTY
 
 
@@ -332,7 +338,8 @@ async def set_profile(service: Service, request: Request) -> Reply:
     columns = {"displayname": "display_name", "avatar_url": "avatar_url"}
     if field not in columns:
         raise invalid_param("Expected displayname or avatar_url.")
-    value = _text(await request.object(), field) or None
+    body = await request.object()
+    value = {key: _text(body, key) for key in columns}[field] or None
     session = request.session
     await service.database.fetch(
         f"UPDATE account SET {columns[field]} = $2 WHERE no = $1", session.user_no, value
@@ -353,7 +360,9 @@ async def search_users(service: Service, request: Request) -> Reply:
     if term is None:
         raise MatrixError(400, "M_MISSING_PARAM", "search_term is missing.")
     limit = body.get("limit", 10)
-    limit = min(50, max(1, limit)) if type(limit) is int else 10
+    if type(limit) is not int:
+        raise bad_json("limit: expected a whole number")
+    limit = min(50, max(1, limit))
     start = term.lower().lstrip("@").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     rows = await service.database.fetch(
         "SELECT user_id, display_name, avatar_url FROM account"

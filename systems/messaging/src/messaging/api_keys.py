@@ -21,7 +21,9 @@ _USERS_MAX = 1_000
 
 
 def _named_keys(body: dict[str, Any], name: str) -> list[tuple[str, str, bytes]]:
-    given = body.get(name) or {}
+    given = body.get(name)
+    if given is None:
+        return []
     if not isinstance(given, dict):
         raise bad_json(f"{name}: expected an object")
     if len(given) > _KEYS_MAX:

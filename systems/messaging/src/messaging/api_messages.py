@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
+from messaging.api_rooms import reason_of
 from messaging.appending import Message
 from messaging.authorization import may_redact
 from messaging.changing import tried_again
-from messaging.errors import bad_json, forbidden, invalid_param, not_found
+from messaging.errors import forbidden, invalid_param, not_found
 from messaging.events import (
     Event,
     check_type,
@@ -133,9 +134,7 @@ async def redact(service: Service, request: Request) -> Reply:
     """Take away what an event says."""
     room_id, event_id, txn = request.args
     body = await request.object(optional=True)
-    reason = body.get("reason")
-    if not isinstance(reason, str | None):
-        raise bad_json("reason: expected a text")
+    reason = reason_of(body)
     session = request.session
     room_no = await service.rooms.number(room_id)
     if room_no is None:

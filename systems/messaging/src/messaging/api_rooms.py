@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -17,7 +18,7 @@ from messaging.rooms import decoded
 from messaging.service import Route, Service
 from messaging.visibility import Stretch
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "reason_of"]
 
 _CLIENT = "/_matrix/client/v3"
 _ALIAS = re.compile(r"#[^\s:#\0]{1,200}:[A-Za-z0-9.\-:]{1,200}")
@@ -46,12 +47,21 @@ async def _room_of(service: Service, text: str) -> tuple[str, int]:
     return text, await service.rooms.existing(text)
 
 
+def reason_of(body: Mapping[str, Any]) -> str | None:
+    """Why, if somebody says so. Raises M_BAD_JSON."""
+    reason = body.get("reason")
+    if not isinstance(reason, str | None):
+        raise bad_json("reason: expected a text")
+    return reason
+
+
 async def join(service: Service, request: Request) -> Reply:
     """Join a room by its id or alias."""
     body = await request.object(optional=True)
+    reason = reason_of(body)
     room_id, room_no = await _room_of(service, request.args[0])
     user_id = request.session.user_id
-    await service.memberships.set(room_no, user_id, user_id, "join", reason=body.get("reason"))
+    await service.memberships.set(room_no, user_id, user_id, "join", reason=reason)
     return reply_json({"room_id": room_id})
 
 
@@ -61,7 +71,7 @@ def _moving(membership: str, *of: str, own: bool = False) -> Any:
     async def move(service: Service, request: Request) -> Reply:
         body = await request.object(optional=True)
         user_id = request.session.user_id
-        target = user_id if own else body.get("user_id")
+        target, reason = user_id if own else body.get("user_id"), reason_of(body)
         if not is_user_id(target):
             raise (
                 bad_json("user_id: expected a user id")
@@ -72,7 +82,7 @@ def _moving(membership: str, *of: str, own: bool = False) -> Any:
         if room_no is None or (target == user_id and not own):
             raise forbidden("You are not in this room, or mean yourself.")
         await service.memberships.set(
-            room_no, user_id, str(target), membership, reason=body.get("reason"), of=of
+            room_no, user_id, str(target), membership, reason=reason, of=of
         )
         return EMPTY
 

@@ -50,7 +50,7 @@ async def sync(service: Service, request: Request) -> Reply:
         since,
         wanted,
         timeout_s=request.integer("timeout", 0) / 1000,
-        full_state=query.get("full_state") == "true",
+        full_state=request.flag("full_state"),
     )
     return Reply(body)
 

@@ -96,7 +96,7 @@ async def _answer(service: Service, routes: Router[Route], scope: Any, receive: 
 
 
 def _failure(error: MatrixError) -> Reply:
-    return Reply(error.body(), error.status)
+    return Reply(error.body(), error.status, error.headers)
 
 
 def _header(scope: Any, wanted: bytes) -> str | None:

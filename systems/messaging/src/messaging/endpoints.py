@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from systems_common.health import examine
 
-from messaging import api_account, api_directory, api_keys, api_messages, api_rooms, api_sync
+from messaging import (
+    __version__,
+    api_account,
+    api_directory,
+    api_keys,
+    api_messages,
+    api_rooms,
+    api_sync,
+)
+from messaging.described import SHAPES
 from messaging.http import Reply, Request, reply_json
+from messaging.openapi import openapi
 from messaging.routing import Router
 from messaging.service import Route, Service
 
-__all__ = ["router"]
+__all__ = ["ROUTES", "router"]
 
 
 async def _health(service: Service, request: Request) -> Reply:
+    """Whether what the service needs answers."""
     health = await examine(service.checks)
     answer = {
         "status": "pass" if health.passes else "fail",
@@ -23,20 +34,29 @@ async def _health(service: Service, request: Request) -> Reply:
 
 
 async def _live(service: Service, request: Request) -> Reply:
+    """Whether the process answers."""
     return reply_json({"status": "pass"})
 
 
-_HEALTH = [
+async def _described(service: Service, request: Request) -> Reply:
+    """Every endpoint, as an OpenAPI document."""
+    return _DOCUMENT
+
+
+_MODULES = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys)
+ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", _health, public=True),
     Route("GET", "/health/live", _live, public=True),
     Route("GET", "/health/ready", _health, public=True),
-]
+    Route("GET", "/openapi.json", _described, public=True),
+    *(route for module in _MODULES for route in module.ROUTES),
+)
+_DOCUMENT = reply_json(openapi(ROUTES, SHAPES, version=__version__))
 
 
 def router() -> Router[Route]:
-    """Every endpoint there is."""
+    """Finds every endpoint there is."""
     found: Router[Route] = Router()
-    modules = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys)
-    for route in (route for routes in (_HEALTH, *(m.ROUTES for m in modules)) for route in routes):
+    for route in ROUTES:
         found.add(route.method, route.pattern, route)
     return found

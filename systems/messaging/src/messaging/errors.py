@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ __all__ = [
     "forbidden",
     "invalid_param",
     "missing_param",
+    "not_allowed",
     "not_found",
     "too_large",
     "unavailable",
@@ -20,7 +22,10 @@ __all__ = [
 
 
 class MatrixError(Exception):
-    """An expected failure of a request. `extra` are further members of the answer."""
+    """An expected failure of a request. `extra` are further members of the answer; `headers` go
+    with it."""
+
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __init__(self, status: int, code: str, text: str, **extra: Any) -> None:
         super().__init__(text)
@@ -75,3 +80,10 @@ def unavailable() -> MatrixError:
 def unrecognized() -> MatrixError:
     """There is no such endpoint here."""
     return MatrixError(404, "M_UNRECOGNIZED", "Unrecognized request")
+
+
+def not_allowed(methods: Iterable[str]) -> MatrixError:
+    """The path is known, with these other methods."""
+    error = MatrixError(405, "M_UNRECOGNIZED", "Unrecognized request")
+    error.headers = ((b"allow", ", ".join(sorted(methods)).encode()),)
+    return error

@@ -93,12 +93,19 @@ class Request:
     def integer(self, name: str, default: int, *, least: int = 0, most: int = 2**53) -> int:
         """A whole number of the query, brought between `least` and `most`."""
         text = self.query.get(name)
-        if not text:
+        if text is None:
             return default
         try:
             return min(most, max(least, int(text)))
         except ValueError:
             raise invalid_param(f"{name}: expected a whole number") from None
+
+    def flag(self, name: str) -> bool:
+        """A `true` or `false` of the query; not given is false."""
+        text = self.query.get(name, "false")
+        if text not in ("true", "false"):
+            raise invalid_param(f"{name}: expected true or false")
+        return text == "true"
 
     async def body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
         """The whole body. Raises `MatrixError` when it is too large."""
@@ -136,7 +143,7 @@ class Request:
 
 def parse_object(body: bytes, *, optional: bool = False) -> dict[str, Any]:
     """A JSON object. Raises M_NOT_JSON or M_BAD_JSON."""
-    if optional and not body.strip():
+    if optional and not body:
         return {}
     try:
         parsed = _decode(body)

@@ -39,7 +39,7 @@ class Memberships:
         target: str,
         membership: str,
         *,
-        reason: Any = None,
+        reason: str | None = None,
         of: Collection[str] = (),
     ) -> None:
         """Make it the target's membership; `of`: what it has to be now. Raises `MatrixError`."""
@@ -49,7 +49,7 @@ class Memberships:
             if account is None:
                 raise not_found(f"There is no user {target} here.")
             content |= profile_of(account)
-        if isinstance(reason, str):
+        if reason is not None:
             content["reason"] = reason
         await self._set(room_no, sender, target, content, of)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from messaging.errors import MatrixError, invalid_param, unrecognized
+from messaging.errors import invalid_param, not_allowed, unrecognized
 
 __all__ = ["Router"]
 
@@ -57,7 +57,7 @@ class Router(Generic[H]):
         if handler is None:
             if not node.handlers:
                 raise unrecognized()
-            raise MatrixError(405, "M_UNRECOGNIZED", "Unrecognized request")
+            raise not_allowed(node.handlers)
         return handler, [_decoded(segment) for segment in given]
 
     def routes(self) -> list[tuple[str, str]]:

@@ -1,0 +1,21 @@
+"""The promises about the messaging server, by its tests with larger numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commands import tests
+
+SYSTEM = "systems/messaging"
+EXAMPLES = 100
+
+
+def schema(clone: Path) -> str:
+    """Schemathesis with many made-up requests for each operation, and at every bound."""
+    return tests(
+        clone,
+        SYSTEM,
+        "test_messaging_openapi.py",
+        MESSAGING_SCHEMA_EXAMPLES=str(EXAMPLES),
+        MESSAGING_SCHEMA_PHASES="coverage,fuzzing",
+    )
