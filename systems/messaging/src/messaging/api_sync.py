@@ -87,9 +87,11 @@ async def receipt(service: Service, request: Request) -> Reply:
 async def read_markers(service: Service, request: Request) -> Reply:
     """Several marks of how far the user read."""
     body = await request.object()
-    for kind in _RECEIPTS:
-        if (event_id := body.get(kind)) is not None:
-            await _mark_read(service, request.session, request.args[0], kind, event_id, "")
+    given = {kind: body[kind] for kind in _RECEIPTS if body.get(kind) is not None}
+    if not given:
+        await service.rooms.inside(request.args[0], request.session.user_id)
+    for kind, event_id in given.items():
+        await _mark_read(service, request.session, request.args[0], kind, event_id, "")
     return EMPTY
 
 

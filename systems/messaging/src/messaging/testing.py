@@ -21,8 +21,11 @@ from systems_common.testing import (
     valkey_server,
 )
 
+from messaging.sessions import digest_of, new_token
+
 __all__ = [
     "PASSWORD",
+    "SERVER_NAME",
     "Messaging",
     "User",
     "command",
@@ -113,6 +116,35 @@ class Messaging(msgspec.Struct, frozen=True):
         )
         assert reply.status_code == 200, reply.text
         return self._user(reply.json())
+
+    def users(self, count: int, *, devices: int = 1) -> list[list[User]]:
+        """New users, each with so many devices, made by SQL: signing up costs a scrypt each time.
+
+        They have no password.
+        """
+        names = [f"@sql{next(_numbers)}:{SERVER_NAME}" for _ in range(count)]
+        given = [(name, f"D{n}", new_token("sql")) for name in names for n in range(devices)]
+        self.sql(
+            """WITH given AS (
+                   SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+                   WITH ORDINALITY AS g(user_id, device_id, digest, n)
+               ), users AS (
+                   INSERT INTO account (user_id, password_digest)
+                   SELECT DISTINCT user_id, '' FROM given RETURNING no, user_id
+               ), device AS (
+                   INSERT INTO device (user_no, device_id)
+                   SELECT u.no, g.device_id FROM given AS g JOIN users AS u USING (user_id)
+                   RETURNING no, user_no, device_id
+               )
+               INSERT INTO access_token (digest, device_no)
+               SELECT g.digest, d.no FROM given AS g JOIN users AS u USING (user_id)
+               JOIN device AS d ON (d.user_no, d.device_id) = (u.no, g.device_id)""",
+            [name for name, _, _ in given],
+            [device for _, device, _ in given],
+            [digest_of(token) for _, _, token in given],
+        )
+        made = [User(self.client, name, token, device) for name, device, token in given]
+        return [made[n : n + devices] for n in range(0, len(made), devices)]
 
     def login(self, user: User, **body: Any) -> User:
         """Another device of a user."""
