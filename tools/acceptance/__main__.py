@@ -61,6 +61,10 @@ STEPS: dict[str, tuple[str, Step]] = {
         "Schemathesis finds no fault in the messaging server's API",
         messaging.schema,
     ),
+    "matrix-model": (
+        f"{messaging.CONVERSATIONS:,} random conversations, told as a reference model says",
+        messaging.model,
+    ),
     "grows": (
         "the shortener without its index on visits: growth finds it; with it, nothing",
         shortener.grows,

@@ -8,6 +8,7 @@ from commands import tests
 
 SYSTEM = "systems/messaging"
 EXAMPLES = 100
+CONVERSATIONS = 1_000
 
 
 def schema(clone: Path) -> str:
@@ -18,4 +19,15 @@ def schema(clone: Path) -> str:
         "test_messaging_openapi.py",
         MESSAGING_SCHEMA_EXAMPLES=str(EXAMPLES),
         MESSAGING_SCHEMA_PHASES="coverage,fuzzing",
+    )
+
+
+def model(clone: Path) -> str:
+    """Random conversations: what every client is told is what the reference model says."""
+    return tests(
+        clone,
+        SYSTEM,
+        "test_messaging_model.py",
+        MESSAGING_MODEL_EXAMPLES=str(CONVERSATIONS),
+        MESSAGING_MODEL_VARIANTS="all",
     )

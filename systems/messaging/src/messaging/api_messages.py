@@ -94,6 +94,9 @@ async def _redact(
         )
         if sent is not None:
             return int(sent)
+        standing = await standing_in(connection, room_no, session.user_id, session.user_id)
+        if standing.membership != "join":
+            raise forbidden("You are not in this room.")
         row = await connection.fetchrow(
             "SELECT sender, type, content, redacted_by FROM event WHERE room_no = $1 AND seq = $2",
             room_no,
@@ -101,10 +104,7 @@ async def _redact(
         )
         if row is None:
             raise not_found("There is no such event in this room.")
-        standing = await standing_in(connection, room_no, session.user_id, session.user_id)
-        if standing.membership == "join" and not may_redact(
-            session.user_id, row["sender"], standing
-        ):
+        if not may_redact(session.user_id, row["sender"], standing):
             raise forbidden("You may not redact other users' events.")
         if row["type"] == "m.room.create":
             raise forbidden("The event that made the room stays.")
@@ -138,9 +138,6 @@ async def redact(service: Service, request: Request) -> Reply:
     session = request.session
     room_no = await service.rooms.number(room_id)
     if room_no is None:
-        raise forbidden("You are not in this room.")
-    rights = await service.rooms.rights(room_no, session.user_id)
-    if rights.membership != "join":
         raise forbidden("You are not in this room.")
     target = seq_of_event(room_id, event_id)
     content = {} if reason is None else {"reason": reason}

@@ -74,6 +74,8 @@ WITH asked AS MATERIALIZED (
 )
 SELECT n, seq FROM known
 UNION ALL SELECT n, seq FROM fresh"""
+_SENT = """
+SELECT seq FROM event WHERE (device_no, room_no, txn, type) = ($1, $2, $3, $4)"""
 _TELL = """
 SELECT a.n, a.seq, pg_notify('room_moved', ($1::bigint[])[a.n]::text) AS told
 FROM ({}) AS a"""
@@ -146,6 +148,8 @@ class Appender:
                 )
             except MatrixError:
                 if is_fresh:
+                    if (sent := await self._sent(message)) is not None:
+                        return sent
                     raise
                 # Refused by what is remembered is not refused yet: that may be out of date.
                 rights = None
@@ -156,6 +160,14 @@ class Appender:
             # The room's state has changed since the rights were read.
             rights = None
         raise unavailable()
+
+    async def _sent(self, message: Message) -> int | None:
+        """The number of the same send, if it was there before: then its answer was lost, and what
+        has become of the sender since then does not matter."""
+        found: int | None = await self._database.fetchval(
+            _SENT, message.device_no, message.room_no, message.txn, message.type
+        )
+        return found
 
     async def _append(self, messages: list[Message]) -> list[int | None]:
         result = await self._insert(messages)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from messaging.events import Event, event_json
+from messaging.events import Event, event_json, redacted_content
 from messaging.mentions import ROOM
 
 __all__ = ["EventItem", "Mark", "ReceiptItem", "RoomFeed", "UserFeed", "Waiter"]
@@ -30,6 +30,16 @@ class EventItem:
         self.event = event
         self.tail = tail
         self._encoded: bytes | None = None
+
+    def redact(self, by: int) -> None:
+        """The event of that number takes away what this one says."""
+        event = self.event
+        if event.redacted_by is None:
+            content = redacted_content(event.type, msgspec.json.decode(event.content))
+            self.event = msgspec.structs.replace(
+                event, content=content, redacted_by=by, relates_to=None
+            )
+            self._encoded = None
 
     def encoded(self, room_id: str, device_no: int) -> bytes:
         """As the client of that device sees it."""
@@ -143,6 +153,11 @@ class RoomFeed:
         self.seq, self.counted = max(self.seq, event.seq), max(self.counted, event.counted)
         if len(self.events) > _ITEMS_MAX:
             self.complete_from = max(self.complete_from, self.events.popleft().tail)
+        if event.redacts is not None:
+            for item in self.events:
+                if item.event.seq == event.redacts:
+                    item.redact(event.seq)
+            self.members.clear()
         if event.state_key is not None and event.type == "m.room.member":
             self.members.pop(event.state_key, None)
         for user in mentions:

@@ -35,6 +35,7 @@ from messaging.sync_sql import (
     UNREAD_STORED,
     WAS_IN,
 )
+from messaging.visibility import Stretch
 
 __all__ = ["Batch", "SyncReader"]
 
@@ -111,6 +112,7 @@ class _Read:
         self._unread_sql = unread_sql
         self._lazy = wanted.room.state.lazy_load_members
         self._came: set[str] = set()
+        self._gaps: set[int] = set()
 
     async def run(self, snapshot: Snapshot) -> Batch:
         fetch = self._connection.fetch
@@ -211,7 +213,7 @@ class _Read:
             first = events[0].seq if events else row["seq"] + 1
             room["timeline"] = {
                 "events": self._shown(events, room_id, self._wanted.room.timeline),
-                "limited": limited,
+                "limited": limited or no in self._gaps,
                 "prev_batch": f"t{first - 1}",
             }
             state = states.get(no, [])
@@ -240,11 +242,27 @@ class _Read:
         found = await self._connection.fetch(
             WAS_IN, changed, self._session.user_id, self._since.text
         )
-        return {
+        fresh = {
             row["no"]
             for row in found
             if row["content"] is None or decoded(row["content"]).get("membership") != "join"
         }
+        # Who left and came back in between may have missed what is not theirs to see. They are told
+        # as if they had only just come, with a gap behind it.
+        turns = await self._turns([no for no in changed if no not in fresh])
+        self._gaps = {
+            no for no, rows in turns.items() if self._went(rows) and len(stretches_of(rows)) > 1
+        }
+        return fresh | self._gaps
+
+    def _went(self, turns: Iterable[Any]) -> bool:
+        """Whether the user was out of the room for a time since then."""
+        return any(
+            row["type"] == "m.room.member"
+            and not self._since.sees(row["xid"])
+            and decoded(row["content"]).get("membership") != "join"
+            for row in turns
+        )
 
     async def _timelines(
         self, rows: Sequence[Any], fresh: set[int]
@@ -252,7 +270,9 @@ class _Read:
         if not rows:
             return {}
         limit = self._wanted.room.timeline.bounded_limit
-        firsts = await self._first_seen([r["room_no"] for r in rows if r["room_no"] in fresh])
+        allowed = await self._allowed([r["room_no"] for r in rows if r["room_no"] in fresh])
+        # Who has just come sees the newest stretch of those they may see, up to now.
+        firsts = {no: found[-1][0] if found else _LAST for no, found in allowed.items()}
         bounds = [(row["room_no"], firsts.get(row["room_no"], 0), _LAST) for row in rows]
         return await self._latest(bounds, fresh, limit)
 
@@ -266,20 +286,20 @@ class _Read:
             event = Event(*row)
             if event.room_no in fresh or not self._since.sees(event.xid):
                 by_room[event.room_no].append(event)
-        return {no: (by_room[no][:limit][::-1], len(by_room[no]) > limit) for no in numbers}
+        return {no: (by_room[no][:limit][::-1], len(by_room[no]) > limit) for no in set(numbers)}
 
-    async def _first_seen(self, room_nos: list[int]) -> dict[int, int]:
-        """The first event of the newest stretch that may be seen in each."""
-        if not room_nos:
-            return {}
-        turns: dict[int, list[Any]] = defaultdict(list)
-        for row in await self._connection.fetch(TURNS, room_nos, self._session.user_id):
-            turns[row["room_no"]].append(row)
-        found = {}
-        for no in room_nos:
-            allowed = stretches_of(turns[no])
-            found[no] = allowed[-1][0] if allowed else _LAST
-        return found
+    async def _allowed(self, room_nos: list[int]) -> dict[int, tuple[Stretch, ...]]:
+        """The events of each that the user may see."""
+        turns = await self._turns(room_nos)
+        return {no: stretches_of(rows) for no, rows in turns.items()}
+
+    async def _turns(self, room_nos: list[int]) -> dict[int, list[Any]]:
+        """The state events of each that decide what the user may see."""
+        turns: dict[int, list[Any]] = {no: [] for no in room_nos}
+        if room_nos:
+            for row in await self._connection.fetch(TURNS, room_nos, self._session.user_id):
+                turns[row["room_no"]].append(row)
+        return turns
 
     async def _states(
         self,
@@ -408,9 +428,14 @@ class _Read:
         new = [row for row in rows if not self._since.sees(row["member_xid"])]
         if not new:
             return {}
-        # Only up to the event that ended it, and only from rooms that the user was in.
-        firsts = await self._first_seen([row["room_no"] for row in new])
-        bounds = [(r["room_no"], firsts[r["room_no"]], r["member_seq"]) for r in new]
+        # Only up to the event that ended it, and only from rooms that the user was in: perhaps
+        # several times, if somebody was put out, invited again and declined.
+        allowed = await self._allowed([row["room_no"] for row in new])
+        bounds = [
+            (row["room_no"], first, min(last, row["member_seq"]))
+            for row in new
+            for first, last in allowed[row["room_no"]] or ((_LAST, _LAST),)
+        ]
         limit = self._wanted.room.timeline.bounded_limit
         fresh = {row["room_no"] for row in new} if self._is_initial else set()
         timelines = await self._latest(bounds, fresh, limit)

@@ -44,7 +44,7 @@ CROSS JOIN LATERAL (
     ORDER BY seq DESC LIMIT $4
 ) AS e ORDER BY e.room_no, e.seq DESC"""
 TURNS = """
-SELECT room_no, seq, type, content FROM event
+SELECT room_no, seq, xid::text::bigint AS xid, type, content FROM event
 WHERE room_no = ANY($1::bigint[]) AND ((type = 'm.room.history_visibility' AND state_key = '')
                      OR (type = 'm.room.member' AND state_key = $2))
 ORDER BY seq"""
