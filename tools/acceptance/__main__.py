@@ -61,6 +61,10 @@ STEPS: dict[str, tuple[str, Step]] = {
         "Schemathesis finds no fault in the messaging server's API",
         messaging.schema,
     ),
+    "matrix-plans": (
+        f"no statement of the messaging server reads a whole table, {messaging.EVENTS:,} events",
+        messaging.plans,
+    ),
     "matrix-model": (
         f"{messaging.CONVERSATIONS:,} random conversations, told as a reference model says",
         messaging.model,

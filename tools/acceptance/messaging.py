@@ -9,6 +9,7 @@ from commands import tests
 SYSTEM = "systems/messaging"
 EXAMPLES = 100
 CONVERSATIONS = 1_000
+EVENTS = 5_000_000
 
 
 def schema(clone: Path) -> str:
@@ -31,3 +32,8 @@ def model(clone: Path) -> str:
         MESSAGING_MODEL_EXAMPLES=str(CONVERSATIONS),
         MESSAGING_MODEL_VARIANTS="all",
     )
+
+
+def plans(clone: Path) -> str:
+    """How PostgreSQL runs every statement with millions of events: no sequential scan."""
+    return tests(clone, SYSTEM, "test_messaging_plans.py", MESSAGING_PLAN_EVENTS=str(EVENTS))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 from messaging.described import SHAPES
-from messaging.described.schemas import Shape
+from messaging.described.schemas import name_of
 from messaging.endpoints import ROUTES
 from messaging.openapi import pattern_of
 from messaging.testing import SERVER_NAME, Messaging, User
@@ -145,14 +145,6 @@ BODIES: dict[str, Any] = {
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/state/{eventType}": {"topic": "another"},
 }
-
-
-def name_of(shape: Shape) -> str:
-    """As the tables have it."""
-    path = shape.path.removeprefix("/_matrix/client/v3")
-    return f"{shape.method} {path.replace('/_matrix/client/v1', '/v1')}"
-
-
 BY_NAME = {name_of(shape): shape for shape in SHAPES}
 _OPEN = {(route.method, route.pattern) for route in ROUTES if route.public}
 PUBLIC = {name for name, one in BY_NAME.items() if (one.method, pattern_of(one.path)) in _OPEN}

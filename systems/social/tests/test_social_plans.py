@@ -15,6 +15,7 @@ from social.people import LISTS
 from social.testing import migrated_database, on_database
 from social.visibility import READABLE
 from systems_common.testing import EmbeddedServer
+from systems_common.testing.plans import outline, rows_read
 
 STATUSES, ACCOUNTS = 100_000, 4_000
 VIEWER = 7
@@ -102,27 +103,6 @@ def filled(postgres: EmbeddedServer) -> str:
 
     on_database(url, fill)
     return url
-
-
-def rows_read(plan: dict[str, Any]) -> float:
-    """Rows that the scans of a plan looked at, passed on or not."""
-    mine = 0.0
-    if "Scan" in plan["Node Type"] and plan["Node Type"] != "CTE Scan":
-        removed = plan.get("Rows Removed by Filter", 0) + plan.get(
-            "Rows Removed by Index Recheck", 0
-        )
-        mine = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
-    return mine + sum(map(rows_read, plan.get("Plans", [])))
-
-
-def outline(plan: dict[str, Any], depth: int = 0) -> str:
-    """The nodes of a plan, a line each."""
-    line = (
-        f"{' ' * depth}{plan['Node Type']} {plan.get('Index Name', plan.get('Relation Name', ''))}"
-        f" rows {plan['Actual Rows']} × {plan['Actual Loops']},"
-        f" removed {plan.get('Rows Removed by Filter', 0)}\n"
-    )
-    return line + "".join(outline(part, depth + 1) for part in plan.get("Plans", []))
 
 
 @pytest.mark.parametrize("name", READS)

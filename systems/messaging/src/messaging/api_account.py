@@ -26,6 +26,18 @@ _TEXT_MAX = 1_000
 _CLIENT = "/_matrix/client/v3"
 
 
+# Each half in the order of an index, so that neither reads more than it shows.
+_USERS_FOUND = """
+SELECT user_id, display_name, avatar_url FROM (
+    (SELECT user_id, display_name, avatar_url FROM account
+     WHERE user_id COLLATE "C" LIKE '@' || $1 || '%' ORDER BY user_id COLLATE "C" LIMIT $2)
+    UNION
+    (SELECT user_id, display_name, avatar_url FROM account
+     WHERE lower(display_name) COLLATE "C" LIKE $1 || '%'
+     ORDER BY lower(display_name) COLLATE "C" LIMIT $2)
+) AS found ORDER BY user_id LIMIT $2"""
+
+
 async def versions(service: Service, request: Request) -> Reply:
     """The versions of the specification that are spoken."""
     return reply_json({"versions": [*_VERSIONS, "v1.11"], "unstable_features": {}})
@@ -364,13 +376,7 @@ async def search_users(service: Service, request: Request) -> Reply:
         raise bad_json("limit: expected a whole number")
     limit = min(50, max(1, limit))
     start = term.lower().lstrip("@").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    rows = await service.database.fetch(
-        "SELECT user_id, display_name, avatar_url FROM account"
-        " WHERE user_id LIKE '@' || $1 || '%' OR lower(display_name) LIKE $1 || '%'"
-        " ORDER BY user_id LIMIT $2",
-        start,
-        limit + 1,
-    )
+    rows = await service.database.fetch(_USERS_FOUND, start, limit + 1)
     results = [
         {
             key: value

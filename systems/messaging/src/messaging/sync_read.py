@@ -356,7 +356,9 @@ class _Read:
         if not room_nos:
             return {}
         found: dict[int, list[Any]] = defaultdict(list)
-        for row in await self._connection.fetch(RECEIPTS, room_nos, self._since.text):
+        since = self._since
+        rows = await self._connection.fetch(RECEIPTS, room_nos, str(since.xmin), since.text)
+        for row in rows:
             if row["type"] != "m.read.private" or row["user_id"] == self._session.user_id:
                 found[row["room_no"]].append(row)
         return dict(found)

@@ -67,7 +67,8 @@ WHERE s.room_no = ANY($1::bigint[])
         WHERE m.room_no = s.room_no AND m.user_id = $3))))"""
 RECEIPTS = """
 SELECT room_no, user_id, type, thread, seq, ts FROM receipt
-WHERE room_no = ANY($1::bigint[]) AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)"""
+WHERE room_no = ANY($1::bigint[]) AND xid >= $2::text::xid8
+  AND NOT pg_visible_in_snapshot(xid, $3::text::pg_snapshot)"""
 ACCOUNT_DATA = """
 SELECT room_no, type, content FROM account_data
 WHERE user_no = $1 AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)

@@ -28,6 +28,7 @@ __all__ = [
     "at_least",
     "list_of",
     "map_of",
+    "name_of",
     "nullable",
     "obj",
     "one_of",
@@ -59,6 +60,12 @@ class Shape(msgspec.Struct, frozen=True):
     errors: tuple[int, ...] = ()
     media: str = "application/json"
     failing: Schema | None = None
+
+
+def name_of(shape: Shape) -> str:
+    """The method and the path, in short."""
+    path = shape.path.removeprefix(CLIENT).replace(V1, "/v1")
+    return f"{shape.method} {path}"
 
 
 STRING: Schema = {"type": "string"}
