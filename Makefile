@@ -8,9 +8,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell pwd | cksum | cut -d' ' -f1)
 # The Express service of the tests; node and npm come from a Python wheel.
 EXPRESS := tests/e2e/apps/express_todo
-# Shlink's own SDK, which the shortener's tests drive.
-SDK := systems/shortener/tests/sdk
-NODE_STAMPS := $(EXPRESS)/node_modules/.installed $(SDK)/node_modules/.installed
+# SDKs of others for the API that a system speaks, which its tests drive.
+SDKS := systems/messaging/tests/sdk systems/shortener/tests/sdk
+NODE_STAMPS := $(patsubst %,%/node_modules/.installed,$(EXPRESS) $(SDKS))
 TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener
 
@@ -75,6 +75,6 @@ lock: $(STAMP) ## resolve the dependencies again and write requirements.lock (UP
 	@PATH="$(BIN):$$PATH" $(BIN)/python tools/lock.py $(UPGRADE)
 
 clean: ## remove .venv/ and every cache; keeps .loadpath/, where the recordings are
-	rm -rf $(VENV) $(EXPRESS)/node_modules $(SDK)/node_modules .bench
+	rm -rf $(VENV) $(patsubst %,%/node_modules,$(EXPRESS) $(SDKS)) .bench
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.loadpath/*' -type d -prune -exec rm -rf {} +

