@@ -288,7 +288,9 @@ async def delete_devices(service: Service, request: Request) -> Reply:
     """End several devices, after the password."""
     body = await request.object()
     named = body.get("devices")
-    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+    if not isinstance(named, list) or not all(
+        isinstance(one, str) and "\0" not in one for one in named
+    ):
         raise bad_json("devices: expected a list of device ids")
     await _confirmed(service, request, body)
     await service.accounts.delete_devices(request.session.user_no, named)

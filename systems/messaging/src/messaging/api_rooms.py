@@ -69,7 +69,7 @@ def _moving(membership: str, *of: str, own: bool = False) -> Any:
     """The handler that gives somebody a membership; `of`: what it has to be before."""
 
     async def move(service: Service, request: Request) -> Reply:
-        body = await request.object(optional=True)
+        body = await request.object(optional=own)
         user_id = request.session.user_id
         target, reason = user_id if own else body.get("user_id"), reason_of(body)
         if not is_user_id(target):

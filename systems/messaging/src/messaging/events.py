@@ -88,7 +88,9 @@ def maybe_seq_of_event(room_id: str, event_id: object) -> int | None:
 
 
 def check_type(kind: str, state_key: str | None = None) -> None:
-    """Raises when a type or state key is empty or longer than 255 bytes."""
+    """Raises when a type or state key is longer than 255 bytes or has a NUL, or a type is empty."""
+    if "\0" in kind or "\0" in (state_key or ""):
+        raise invalid_param("A type and a state key have no NUL.")
     if not kind or len(kind.encode("utf-8", "replace")) > _KEY_BYTES_MAX:
         raise invalid_param("An event type has 1 to 255 bytes.")
     if state_key is not None and len(state_key.encode("utf-8", "replace")) > _KEY_BYTES_MAX:

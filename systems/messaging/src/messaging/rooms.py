@@ -90,7 +90,8 @@ class Rooms:
     async def number(self, room_id: str) -> int | None:
         """The number of a room, None when there is no such room."""
         found = self._numbers.get(room_id)
-        if found is None:
+        # PostgreSQL takes no text with a NUL, so there is no such room.
+        if found is None and "\0" not in room_id:
             found = await self._database.fetchval("SELECT no FROM room WHERE room_id = $1", room_id)
             if found is not None:
                 self._numbers[room_id] = found
