@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from social.api.search import FOUND
-from social.api.timelines import PUBLIC, TAG
+from social.api.timelines import PUBLIC, TAG, WITH_MEDIA
 from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql
 from social.notices import COLUMNS, SOURCE
 from social.pages import paged
@@ -32,8 +32,8 @@ INSERT INTO follow (id, account_id, target_id)
     SELECT 1000000 + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
 INSERT INTO follow_request (id, account_id, target_id)
     SELECT n, n, 7 FROM generate_series(1000, 1100) AS n;
-INSERT INTO status (id, account_id, visibility, text)
-    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END
+INSERT INTO status (id, account_id, visibility, text, has_media)
+    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
     FROM generate_series(1, {STATUSES}) AS n;
 INSERT INTO status (id, account_id, visibility, reblog_of_id)
     SELECT 1000000 + n, n, 0, 5 FROM generate_series(1, 200) AS n;
@@ -75,6 +75,12 @@ PEOPLE = {
 }
 READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "account": (statuses_sql("FROM status AS s WHERE s.account_id = $5 AND $1 > 0"), (9,), MIDDLE),
+    "account media": (
+        statuses_sql(f"FROM status AS s WHERE s.account_id = $5 AND $1 > 0 {WITH_MEDIA}"),
+        (9,),
+        MIDDLE,
+    ),
+    "public media": (statuses_sql(f"{PUBLIC} {WITH_MEDIA} AND {READABLE}"), (), MIDDLE),
     "public": (statuses_sql(f"{PUBLIC} AND {READABLE}"), (), MIDDLE),
     "tag": (statuses_sql(f"{TAG} AND {READABLE}", "t.status_id"), ("often", [], []), MIDDLE),
     "favourites": (of_table("favourite"), (), 1 << 40),

@@ -10,8 +10,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from systems_common import logs
 from systems_common.batching import OverloadedError
+from systems_common.blobs import BlobStoreError, Spool
 from systems_common.clients import client_address
 from systems_common.database import DatabaseUnavailableError
 from systems_common.limits import Verdict
@@ -20,12 +22,13 @@ from systems_common.settings import SettingsError
 from social import __version__
 from social.api import ENDPOINTS
 from social.entities import encode, timestamp
-from social.errors import ApiError, forbidden, unauthorized, unavailable
+from social.errors import ApiError, forbidden, no_room, unauthorized, unavailable
 from social.service import NotMigratedError, Service, open_service
 from social.settings import Settings, read_settings
 from social.tokens import Token, allows
 from social.web.parameters import BODY_BYTES_MAX, convert, parse
 from social.web.routing import Answer, Call, Empty, Endpoint, Router
+from social.web.uploads import read_form
 
 __all__ = ["app", "create_app"]
 
@@ -79,21 +82,40 @@ def create_app(settings: Settings) -> Asgi:
             await live(receive, send)
         elif scope["type"] == "http" and service is not None:
             answer = await respond(service, router, scope, receive)
+            content = answer.content
+            size = len(answer.body) if content is None else content.size
             headers = [
                 (b"content-type", answer.content_type.encode()),
-                (b"content-length", b"%d" % len(answer.body)),
+                (b"content-length", b"%d" % size),
                 *_CORS,
                 *answer.headers,
             ]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             body = b"" if scope["method"] == "HEAD" else answer.body
+            if content is not None:
+                async with contextlib.aclosing(content.parts) as parts:
+                    if scope["method"] != "HEAD":
+                        async for part in parts:
+                            message = {"type": "http.response.body", "body": part}
+                            await send({**message, "more_body": True})
             await send({"type": "http.response.body", "body": body})
 
     return dispatch
 
 
 async def respond(service: Service, router: Router, scope: Any, receive: Any) -> Answer:
-    """The answer to one request, whatever happens."""
+    """The answer to one request, whatever happens; files that it carried are gone afterwards."""
+    async with contextlib.AsyncExitStack() as stack:
+        return await _respond(service, router, scope, receive, stack)
+
+
+async def _respond(
+    service: Service,
+    router: Router,
+    scope: Any,
+    receive: Any,
+    stack: contextlib.AsyncExitStack,
+) -> Answer:
     limits: tuple[tuple[bytes, bytes], ...] = ()
     try:
         method: str = scope["method"]
@@ -104,19 +126,33 @@ async def respond(service: Service, router: Router, scope: Any, receive: Any) ->
         token = await _token(service, headers)
         _authorize(endpoint, token)
         limits = await _limit(service, endpoint, scope, token)
-        body = b"" if method in ("GET", "HEAD") else await _body(headers, receive)
+        files: dict[str, Spool] = {}
+        body: bytes | list[tuple[str, str]] = b""
+        if endpoint.files and headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
+            form = await read_form(
+                receive,
+                headers,
+                stack,
+                lambda: service.media.blobs,
+                wanted=endpoint.files,
+                file_bytes_max=service.settings.media_bytes_max,
+            )
+            body, files = form.pairs, form.files
+        elif method not in ("GET", "HEAD"):
+            body = await _body(headers, receive)
         query: bytes = scope["query_string"]
         params: Any = _EMPTY
         if endpoint.params is not Empty:
             kind = headers.get(b"content-type", b"").decode("latin-1")
             params = convert(parse(query, body, kind), endpoint.params)
         call = Call(service, token, varying, headers, scope["path"], query.decode("latin-1"))
+        call.files = files
         found = await endpoint.handler(call, params)
         answer = found if isinstance(found, Answer) else Answer(encode(found))
     except Exception as error:  # noqa: BLE001 - each becomes an answer; what is unexpected is logged
         answer = _failed(error, scope)
     if limits:
-        answer = Answer(answer.body, answer.status, answer.content_type, (*answer.headers, *limits))
+        answer = msgspec.structs.replace(answer, headers=(*answer.headers, *limits))
     return answer
 
 
@@ -194,6 +230,9 @@ async def _body(headers: dict[bytes, bytes], receive: Any) -> bytes:
 def _failed(error: Exception, scope: Any) -> Answer:
     if isinstance(error, DatabaseUnavailableError | OverloadedError):
         error = unavailable()
+    if isinstance(error, BlobStoreError):
+        log.error("pictures cannot be stored or read", extra={"error": str(error)})
+        error = no_room() if error.is_full else unavailable()
     if not isinstance(error, ApiError):
         log.error(
             "a request failed",

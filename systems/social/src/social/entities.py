@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 from systems_common.ids import time_of_id_s
@@ -14,6 +15,7 @@ __all__ = [
     "CredentialAccount",
     "Field",
     "Marker",
+    "MediaAttachment",
     "Mention",
     "Notification",
     "Relationship",
@@ -136,6 +138,21 @@ class Tag(msgspec.Struct, frozen=True):
     url: str
 
 
+class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture."""
+
+    id: str
+    type: str = "image"
+    url: str
+    preview_url: str
+    remote_url: None = None
+    preview_remote_url: None = None
+    text_url: None = None
+    meta: dict[str, Any]
+    description: str | None
+    blurhash: str
+
+
 class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What of a status changes only when it is edited."""
 
@@ -154,7 +171,7 @@ class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     application: Application | None
     mentions: list[Mention]
     tags: list[Tag]
-    media_attachments: list[None] = []
+    media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
     card: None = None
     poll: None = None
@@ -177,7 +194,7 @@ class StatusEdit(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     account: msgspec.Raw
     poll: None = None
-    media_attachments: list[None] = []
+    media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
 
 

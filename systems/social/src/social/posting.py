@@ -13,6 +13,7 @@ from systems_common.database import Database, transaction
 from systems_common.ids import IdGenerator, time_of_id_s
 
 from social.errors import invalid, not_found
+from social.media import MediaEdit, attach, new_version
 from social.text import hashtags_of, mentions_of
 
 __all__ = ["TEXT_MAX", "Draft", "Posting", "Written"]
@@ -58,6 +59,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The status and who wrote it; both were read for the author."""
     app_id: int | None = None
     idempotency_key: str | None = None
+    media: tuple[int, ...] = ()
+    media_edits: dict[int, MediaEdit] = {}
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -113,7 +116,7 @@ class Posting:
             draft.idempotency_key,
             told,
         )
-        if await self._insert(arguments):
+        if await self._insert(arguments, draft):
             return Written(identifier, fresh=True)
         before = await self._database.fetchval(
             "SELECT id FROM status WHERE account_id = $1 AND idempotency_key = $2",
@@ -126,8 +129,15 @@ class Posting:
         return Written(before, fresh=False)
 
     @tried_again
-    async def _insert(self, arguments: tuple[Any, ...]) -> bool:
-        return await self._database.fetchrow(_INSERT, *arguments) is not None
+    async def _insert(self, arguments: tuple[Any, ...], draft: Draft) -> bool:
+        if not draft.media:
+            return await self._database.fetchrow(_INSERT, *arguments) is not None
+        identifier, author = arguments[:2]
+        async with transaction(self._database) as connection:
+            if await connection.fetchrow(_INSERT, *arguments) is None:
+                return False
+            await attach(connection, author, identifier, draft.media)
+        return True
 
     async def _named(self, text: str) -> tuple[list[str], list[int]]:
         """Names and ids of the accounts that a text mentions."""
@@ -184,6 +194,10 @@ class Posting:
                 names,
                 tags,
             )
+            if before["has_media"] or draft.media:
+                await new_version(
+                    connection, author, status, before["version"], draft.media, draft.media_edits
+                )
             await connection.execute(
                 "DELETE FROM mention WHERE status_id = $1 AND account_id <> ALL($2::bigint[])",
                 status,
@@ -287,9 +301,9 @@ class Posting:
         )
         return found
 
-    def check(self, text: str, spoiler: str) -> None:
-        """Raises a 422 for a text that is empty or too long."""
-        if not text.strip():
+    def check(self, text: str, spoiler: str, *, alone: bool = True) -> None:
+        """Raises a 422 for a text that is too long, or empty where it stands alone."""
+        if alone and not text.strip():
             raise invalid("Text can't be blank")
         if len(text) + len(spoiler) > TEXT_MAX:
             raise invalid(f"Text character limit of {TEXT_MAX} exceeded")

@@ -12,6 +12,7 @@ import asyncpg
 from glide import GlideClient
 from systems_common import valkey
 from systems_common.background import background
+from systems_common.blobs import Blobs, blobs_of
 from systems_common.broker import Broker
 from systems_common.clients import networks_of
 from systems_common.consumer import PullConsumer
@@ -26,6 +27,7 @@ from social.accounts import Accounts
 from social.fanout import DURABLE, STREAM, Fanout, prepare_stream
 from social.homes import Homes
 from social.marks import Marks
+from social.media import Media
 from social.notices import Notices
 from social.people import People
 from social.posting import Posting
@@ -59,6 +61,7 @@ class Service:
         cache: GlideClient | None,
         fanout: Fanout | None,
         homes: Homes | None,
+        blobs: Blobs,
         checks: Mapping[str, Check],
     ) -> None:
         self.settings = settings
@@ -71,13 +74,27 @@ class Service:
         stored = settings.counters == "stored"
         self.tokens = Tokens(database)
         self.passwords = Passwords()
+        media_url = settings.media_url or f"{self.base_url}/media"
+        self.media = Media(
+            database,
+            ids,
+            blobs,
+            url=media_url,
+            pixels_max=settings.media_pixels_max,
+            unused_s=settings.media_unused_s,
+        )
         self.accounts = Accounts(
-            database, base_url=self.base_url, host=self.host, counters=settings.counters
+            database,
+            base_url=self.base_url,
+            media_url=media_url,
+            host=self.host,
+            counters=settings.counters,
         )
         self.reader = Reader(
             database,
             self.accounts,
             base_url=self.base_url,
+            media_url=media_url,
             host=self.host,
             counters=settings.counters,
         )
@@ -158,7 +175,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                     )
             stack.push_async_callback(fanout.drain)
 
-        service = Service(settings, database, ids, cache, fanout, homes, checks)
+        blobs = blobs_of(settings.media_place)
+        if not settings.media_store:
+            log.info("MEDIA_STORE is not set: pictures go to a temporary folder")
+        checks["media"] = Check(blobs.check, needed=False)
+
+        service = Service(settings, database, ids, cache, fanout, homes, blobs, checks)
+        if settings.roles != "web":
+            await stack.enter_async_context(background("media", service.media.sweep))
         await stack.enter_async_context(
             background(
                 "revocations",

@@ -16,6 +16,7 @@ from systems_common.database import Database
 
 from social.accounts import Accounts
 from social.entities import Application, Mention, StaticStatus, Tag, encode, time_of, timestamp
+from social.media import attachment
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
 
@@ -56,11 +57,15 @@ _STATICS = """
 SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_to_account_id,
        s.visibility, s.text, s.spoiler, s.sensitive, s.language, s.mentioned, s.mentioned_names,
        s.tags, extract(epoch FROM s.edited_at)::float8 AS edited_s, p.name AS app_name,
-       p.website AS app_website
+       p.website AS app_website,
+       CASE WHEN s.has_media THEN (
+           SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
+           WHERE m.status_id = s.id AND m.place IS NOT NULL) END AS media
 FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
 WHERE s.id = ANY($1::bigint[])"""
 
 _BOOL = (b"false", b"true")
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -105,11 +110,19 @@ class Reader:
     """Reads statuses for a viewer; everything that shows a status asks it."""
 
     def __init__(
-        self, database: Database, accounts: Accounts, *, base_url: str, host: str, counters: str
+        self,
+        database: Database,
+        accounts: Accounts,
+        *,
+        base_url: str,
+        media_url: str,
+        host: str,
+        counters: str,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._base_url = base_url
+        self._media_url = media_url
         self._host = host
         self._counters = counters
         self._by_ids = self.rows_sql(BY_IDS)
@@ -209,12 +222,14 @@ class Reader:
 
     def remember(self, row: Any) -> None:
         """Render a row with the columns of `_STATICS` and keep it."""
-        status = static_status(row, base_url=self._base_url, host=self._host)
+        status = static_status(
+            row, base_url=self._base_url, media_url=self._media_url, host=self._host
+        )
         self._known[row["id"]] = _Static(row["version"], status)
         self._known.move_to_end(row["id"])
 
 
-def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
+def static_status(row: Any, *, base_url: str, media_url: str, host: str) -> StaticStatus:
     """The unchanging part of a status from its row."""
     identifier = str(row["id"])
     names = {name.lower(): name for name in row["mentioned_names"]}
@@ -238,6 +253,7 @@ def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
             Mention(str(account), name, name, f"{base_url}/@{name}")
             for account, name in zip(row["mentioned"], row["mentioned_names"], strict=True)
         ],
+        media_attachments=[attachment(one, media_url) for one in _decode(row["media"] or "[]")],
         tags=[Tag(tag, f"{base_url}/tags/{tag}") for tag in row["tags"]],
     )
 

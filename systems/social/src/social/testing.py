@@ -18,6 +18,7 @@ from systems_common.testing import (
     nats_server,
     new_database,
     on_database,
+    private_folder,
     valkey_server,
 )
 
@@ -179,8 +180,12 @@ def start_social(
         "DB_POOL": "5",
         "FANOUT_ACK_WAIT_S": "1",
     }
-    with nats_server() as nats, valkey_server() as valkey:
-        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+    with (
+        nats_server() as nats,
+        valkey_server() as valkey,
+        private_folder("systems-media-") as media,
+    ):
+        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url, "MEDIA_STORE": str(media)}
         with (
             granian_service("social.app:app", {**settings, **env}, workers=workers) as process,
             httpx.Client(base_url=process.url, timeout=20.0) as client,

@@ -5,6 +5,7 @@ from social.api import (
     apps,
     instance,
     lists,
+    media,
     notifications,
     oauth,
     search,
@@ -26,6 +27,7 @@ _DESCRIBED = [
         timelines,
         notifications,
         lists,
+        media,
         search,
     )
     for endpoint in group.endpoints.all

@@ -6,10 +6,12 @@ from importlib.resources import files
 from typing import Any
 
 from systems_common.health import examine
+from systems_common.images import IMAGE_TYPES
 
 from social import __version__
 from social.entities import encode
 from social.errors import not_found
+from social.media import ATTACHED_MAX, DESCRIPTION_MAX
 from social.posting import TEXT_MAX
 from social.visibility import NAMES
 from social.web.routing import Answer, Call, Empty, Endpoints
@@ -30,13 +32,14 @@ def _configuration(call: Call) -> dict[str, Any]:
         "accounts": {"max_featured_tags": 0, "max_pinned_statuses": 5},
         "statuses": {
             "max_characters": TEXT_MAX,
-            "max_media_attachments": 0,
+            "max_media_attachments": ATTACHED_MAX,
             "characters_reserved_per_url": 23,
         },
         "media_attachments": {
-            "supported_mime_types": [],
-            "image_size_limit": 0,
-            "image_matrix_limit": 0,
+            "supported_mime_types": list(IMAGE_TYPES),
+            "description_limit": DESCRIPTION_MAX,
+            "image_size_limit": call.service.settings.media_bytes_max,
+            "image_matrix_limit": call.service.settings.media_pixels_max,
             "video_size_limit": 0,
             "video_frame_rate_limit": 0,
             "video_matrix_limit": 0,

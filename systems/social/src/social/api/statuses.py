@@ -10,6 +10,7 @@ import msgspec
 from social.api.parts import accounts_answer, json_list, readable
 from social.entities import Context, StatusEdit, StatusSource, time_of, timestamp
 from social.errors import invalid, not_found
+from social.media import ATTACHED_MAX, MediaEdit, attachment
 from social.pages import PageQuery, page_of
 from social.posting import Draft
 from social.statuses import Shown
@@ -35,9 +36,15 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     spoiler_text: str | None = None
     visibility: str | None = None
     language: Annotated[str, msgspec.Meta(max_length=10)] | None = None
-    media_ids: list[str] | None = None
+    media_ids: list[str] = []
     poll: dict[str, Any] | None = None
     scheduled_at: str | None = None
+
+
+class AttachedEdit(MediaEdit, frozen=True, kw_only=True):
+    """What is to be said of a picture of a status from now on."""
+
+    id: str
 
 
 class EditedStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,16 +54,22 @@ class EditedStatus(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool | None = None
     spoiler_text: str | None = None
     language: Annotated[str, msgspec.Meta(max_length=10)] | None = None
-    media_ids: list[str] | None = None
+    media_ids: list[str] = []
+    media_attributes: list[AttachedEdit] | dict[str, AttachedEdit] = []
     poll: dict[str, Any] | None = None
 
 
 def _check_parts(asked: NewStatus | EditedStatus) -> None:
     # Said rather than silently left out of what is posted.
-    if asked.media_ids:
-        raise invalid("This server takes no media")
     if asked.poll:
         raise invalid("This server takes no polls")
+
+
+def _media_of(asked: NewStatus | EditedStatus) -> tuple[int, ...]:
+    media = tuple(id_of(one) for one in dict.fromkeys(asked.media_ids))
+    if len(media) > ATTACHED_MAX:
+        raise invalid(f"Cannot attach more than {ATTACHED_MAX} files")
+    return media
 
 
 @endpoints.add("POST", "/api/v1/statuses", NewStatus, who="user", scope="write:statuses")
@@ -68,7 +81,8 @@ async def create(call: Call, asked: NewStatus) -> Answer:
     if asked.scheduled_at:
         raise invalid("This server does not schedule posts")
     spoiler = (asked.spoiler_text or "").strip()
-    service.posting.check(asked.status, spoiler)
+    media = _media_of(asked)
+    service.posting.check(asked.status, spoiler, alone=not media)
     key = call.headers.get(b"idempotency-key", b"").decode("latin-1")
     if len(key) > _KEY_MAX:
         raise invalid(f"Idempotency-Key is too long (maximum is {_KEY_MAX} characters)")
@@ -90,6 +104,7 @@ async def create(call: Call, asked: NewStatus) -> Answer:
             in_reply_to=reply,
             app_id=token.app_id,
             idempotency_key=key or None,
+            media=media,
         ),
     )
     # Sent again, the one before may have died between its commit and this.
@@ -149,13 +164,18 @@ async def edit(call: Call, asked: EditedStatus) -> Answer:
         "SELECT sensitive, language FROM status WHERE id = $1", call.id
     )
     spoiler = (asked.spoiler_text or "").strip()
-    call.service.posting.check(asked.status, spoiler)
+    media, given = _media_of(asked), asked.media_attributes
+    call.service.posting.check(asked.status, spoiler, alone=not media)
     draft = Draft(
         text=asked.status,
         spoiler=spoiler,
         sensitive=(before[0] if asked.sensitive is None else asked.sensitive) or bool(spoiler),
         visibility=0,
         language=asked.language or before[1],
+        media=media,
+        media_edits={
+            id_of(one.id): one for one in (given.values() if isinstance(given, dict) else given)
+        },
     )
     await call.service.posting.edit(call.me, call.id, draft)
     return Answer((await readable(call, call.id)).body)
@@ -228,11 +248,14 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
     service, (original, author, _wanted) = call.service, shown.original
     rows = await service.database.fetch(
         """SELECT text, spoiler, sensitive, mentioned_names, version,
-                  extract(epoch FROM written_at)::float8 AS written_s
+                  extract(epoch FROM written_at)::float8 AS written_s, media
            FROM status_edit WHERE status_id = $1
            UNION ALL
            SELECT text, spoiler, sensitive, mentioned_names, version,
-                  extract(epoch FROM edited_at)::float8 FROM status WHERE id = $1
+                  extract(epoch FROM edited_at)::float8,
+                  (SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
+                   WHERE m.status_id = $1 AND m.place IS NOT NULL)
+           FROM status WHERE id = $1
            ORDER BY version""",
         original,
     )
@@ -248,6 +271,10 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
                 sensitive=row["sensitive"],
                 created_at=time_of(original) if written_s is None else timestamp(written_s),
                 account=msgspec.Raw(account),
+                media_attachments=[
+                    attachment(one, service.media.url)
+                    for one in msgspec.json.decode(row["media"] or "[]")
+                ],
             )
 
     return list(versions())

@@ -28,11 +28,17 @@ S = TypeVar("S", bound=msgspec.Struct)
 _decode = msgspec.json.Decoder().decode
 
 
-def parse(query: bytes, body: bytes, content_type: str) -> dict[str, Any]:
-    """Everything sent, the body over the query. Raises `ApiError` when it cannot be read."""
+def parse(query: bytes, body: bytes | list[tuple[str, str]], content_type: str) -> dict[str, Any]:
+    """Everything sent, the body over the query. Raises `ApiError` when it cannot be read.
+
+    A form that carried files has been read already, into pairs.
+    """
     found: dict[str, Any] = {}
     if query:
         found = unfold(_pairs(query))
+    if isinstance(body, list):
+        found.update(unfold(body))
+        return found
     if not body:
         return found
     kind, _, rest = content_type.partition(";")
@@ -71,7 +77,7 @@ def _parts(body: bytes, options: str) -> list[tuple[str, str]]:
         parts = multipart.MultipartParser(
             BytesIO(body), boundary, memory_limit=BODY_BYTES_MAX, disk_limit=0
         )
-        # A file has no place in any form there is; its part is passed over.
+        # A file has no place in this form (web/uploads.py has those); its part is passed over.
         return [(part.name, part.value) for part in parts if part.filename is None]
     except (multipart.MultipartError, UnicodeDecodeError) as error:
         raise ApiError(400, f"Expected a multipart form: {error}") from error
