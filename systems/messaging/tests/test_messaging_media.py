@@ -17,7 +17,6 @@ import nio
 import pytest
 from messaging.testing import SERVER_NAME, Messaging, User
 from PIL import Image
-from systems_common.testing import s3_server
 from systems_common.testing.pictures import SECRET, animation, bomb, encoded, gradient, photo
 
 V1 = "/_matrix/client/v1/media"
@@ -282,16 +281,3 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(messaging: Messaging) -> No
     assert "full" in failed.json()["error"]
     assert stored(messaging) == before
     assert get(user, f"download/{uploaded(user, body)}").content == body
-
-
-def test_files_in_a_bucket(starter: Any) -> None:
-    with s3_server() as bucket, starter(MEDIA_STORE=bucket.url) as messaging:
-        user = messaging.user()
-        body = encoded(gradient(900, 900), "PNG")
-        path = uploaded(user, body, filename="a.png")
-        assert get(user, f"download/{path}").content == body
-        small = get(user, f"thumbnail/{path}", width=96, height=96)
-        assert Image.open(io.BytesIO(small.content)).size == (96, 96)
-        bucket.kill()
-        assert get(user, f"download/{path}").status_code == 503
-        assert post(user, b"x").status_code == 503

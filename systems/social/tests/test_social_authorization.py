@@ -40,11 +40,13 @@ OPEN = {
     "GET /api/v1/statuses/{id}/history",
     "GET /api/v1/statuses/{id}/favourited_by",
     "GET /api/v1/statuses/{id}/reblogged_by",
+    "GET /api/v1/polls/{id}",
     "GET /api/v1/timelines/public",
     "GET /api/v1/timelines/tag/{hashtag}",
 }
 # With a token, any will do.
 ANY_SCOPE = {name for name in OPEN if "/api/v1/a" not in name and "statuses" not in name} - {
+    "GET /api/v1/polls/{id}",
     "GET /api/v1/timelines/public",
     "GET /api/v1/timelines/tag/{hashtag}",
 } | {"POST /api/v1/apps", "GET /api/v1/apps/verify_credentials"}
@@ -112,7 +114,10 @@ def test_every_endpoint_lets_in_whom_it_should(social: Social) -> None:
         assert (found["wrong scope"] == 403) == (name not in ANY_SCOPE), (name, found)
         if endpoint.who == "user":
             assert found["app"] == 422, (name, found)
-        if any(f"/{kind}/{{id}}" in name for kind in ("statuses", "notifications", "lists")):
+        if any(
+            f"/{kind}/{{id}}" in name
+            for kind in ("statuses", "notifications", "lists", "media", "polls")
+        ):
             assert found["other user"] == 404, (name, found)
             assert found["anonymous"] in (401, 404), (name, found)
     assert owner.get(f"/statuses/{post}")["edited_at"] is None

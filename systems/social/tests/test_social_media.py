@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,14 @@ import pytest
 from mastodon import Mastodon, MastodonAPIError
 from PIL import Image
 from social.testing import Social, Starter, User
-from systems_common.testing import EmbeddedServer, s3_server, wait_until
+from systems_common.testing import (
+    EmbeddedServer,
+    free_port,
+    kill_tree,
+    s3_server,
+    spawn,
+    wait_until,
+)
 from systems_common.testing.pictures import SECRET, animation, bomb, encoded, gradient, photo
 
 LIMIT = 400_000
@@ -338,3 +346,59 @@ def test_pictures_in_a_bucket_and_a_bucket_that_is_not_there(
         health = social.client.get("/health")
         assert health.status_code == 200
         assert health.json()["checks"]["media"] != "pass"
+
+
+def test_nginx_reads_the_files_itself(starter: Starter, tmp_path: Path) -> None:
+    """The example of deploy/, on other ports and with another folder."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed here")
+    example = (Path(__file__).parents[1] / "deploy" / "nginx.conf").read_text()
+    with starter(MEDIA_ACCEL="/pictures") as social:
+        port = free_port()
+        for before, after in (
+            ("127.0.0.1:8000", f"127.0.0.1:{social.process.port}"),
+            ("listen 80;", f"listen 127.0.0.1:{port};"),
+            ("    listen [::]:80;\n", ""),
+            ("/var/lib/social/media", social.settings["MEDIA_STORE"]),
+        ):
+            assert before in example
+            example = example.replace(before, after)
+        folders = "".join(
+            f"{kind}_temp_path {tmp_path}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        whole = tmp_path / "nginx.conf"
+        whole.write_text(
+            f"daemon off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
+            f"http {{\naccess_log off;\n{folders}{example}\n}}\n"
+        )
+        argv = [program, "-p", str(tmp_path), "-c", str(whole), "-e", str(tmp_path / "error.log")]
+        nginx = spawn(argv, log=tmp_path / "log", cwd=tmp_path)
+        try:
+            user = social.user()
+            url = f"http://127.0.0.1:{port}"
+            front = httpx.Client(base_url=url, headers=user.client.headers, timeout=20.0)
+            wait_until(lambda: _answers(front), timeout_s=10.0, what="nginx to answer")
+            body = encoded(gradient(700, 700), "PNG")
+            media = front.post("/api/v2/media", files={"file": ("a.png", body, "image/png")}).json()
+            path = media["url"].removeprefix("https://social.example")
+            reply = front.get(path)
+            assert Image.open(io.BytesIO(reply.content)).size == (700, 700)
+            assert reply.headers["content-type"] == "image/png"
+            assert "immutable" in reply.headers["cache-control"]
+            assert reply.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert reply.headers["x-content-type-options"] == "nosniff"
+            # The service itself sent nothing of it, and nobody else gets there.
+            assert social.client.get(path).content == b""
+            name = path.rpartition("/")[2]
+            assert front.get(f"/pictures/{name[:2]}/{name}").status_code == 404
+        finally:
+            kill_tree(nginx)
+
+
+def _answers(front: httpx.Client) -> bool:
+    try:
+        return front.get("/api/v1/instance").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -18,6 +18,9 @@ __all__ = [
     "MediaAttachment",
     "Mention",
     "Notification",
+    "Poll",
+    "PollEdit",
+    "PollOption",
     "Relationship",
     "Role",
     "Source",
@@ -153,6 +156,34 @@ class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
     blurhash: str
 
 
+class PollOption(msgspec.Struct, frozen=True):
+    """What one may vote for; how many have, unless that is hidden until the end."""
+
+    title: str
+    votes_count: int | None
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll; the last two for who has signed in."""
+
+    id: str
+    expires_at: str
+    expired: bool
+    multiple: bool
+    votes_count: int
+    voters_count: int
+    options: list[PollOption]
+    emojis: list[None] = []
+    voted: bool | msgspec.UnsetType = msgspec.UNSET
+    own_votes: list[int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class PollEdit(msgspec.Struct, frozen=True):
+    """What an earlier version of a status asked."""
+
+    options: list[dict[str, str]]
+
+
 class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What of a status changes only when it is edited."""
 
@@ -174,7 +205,6 @@ class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
     card: None = None
-    poll: None = None
 
 
 class StatusSource(msgspec.Struct, frozen=True):
@@ -193,7 +223,7 @@ class StatusEdit(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool
     created_at: str
     account: msgspec.Raw
-    poll: None = None
+    poll: PollEdit | None = None
     media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
 

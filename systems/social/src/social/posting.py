@@ -14,6 +14,7 @@ from systems_common.ids import IdGenerator, time_of_id_s
 
 from social.errors import invalid, not_found
 from social.media import MediaEdit, attach, new_version
+from social.polls import NewPoll, ask, ask_anew
 from social.text import hashtags_of, mentions_of
 
 __all__ = ["TEXT_MAX", "Draft", "Posting", "Written"]
@@ -61,6 +62,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     media: tuple[int, ...] = ()
     media_edits: dict[int, MediaEdit] = {}
+    poll: NewPoll | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -130,13 +132,15 @@ class Posting:
 
     @tried_again
     async def _insert(self, arguments: tuple[Any, ...], draft: Draft) -> bool:
-        if not draft.media:
+        if not draft.media and draft.poll is None:
             return await self._database.fetchrow(_INSERT, *arguments) is not None
         identifier, author = arguments[:2]
         async with transaction(self._database) as connection:
             if await connection.fetchrow(_INSERT, *arguments) is None:
                 return False
             await attach(connection, author, identifier, draft.media)
+            if draft.poll is not None:
+                await ask(connection, identifier, draft.poll)
         return True
 
     async def _named(self, text: str) -> tuple[list[str], list[int]]:
@@ -194,6 +198,8 @@ class Posting:
                 names,
                 tags,
             )
+            if before["has_poll"] or draft.poll is not None:
+                await ask_anew(connection, status, before["version"], draft.poll)
             if before["has_media"] or draft.media:
                 await new_version(
                     connection, author, status, before["version"], draft.media, draft.media_edits

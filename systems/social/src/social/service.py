@@ -30,6 +30,7 @@ from social.marks import Marks
 from social.media import Media
 from social.notices import Notices
 from social.people import People
+from social.polls import Polls
 from social.posting import Posting
 from social.relationships import Relationships
 from social.settings import Settings
@@ -90,9 +91,11 @@ class Service:
             host=self.host,
             counters=settings.counters,
         )
+        self.polls = Polls(database)
         self.reader = Reader(
             database,
             self.accounts,
+            self.polls,
             base_url=self.base_url,
             media_url=media_url,
             host=self.host,
@@ -183,6 +186,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         service = Service(settings, database, ids, cache, fanout, homes, blobs, checks)
         if settings.roles != "web":
             await stack.enter_async_context(background("media", service.media.sweep))
+            await stack.enter_async_context(background("polls", service.polls.tell))
         await stack.enter_async_context(
             background(
                 "revocations",

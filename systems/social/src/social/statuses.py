@@ -17,6 +17,7 @@ from systems_common.database import Database
 from social.accounts import Accounts
 from social.entities import Application, Mention, StaticStatus, Tag, encode, time_of, timestamp
 from social.media import attachment
+from social.polls import Polls
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
 
@@ -60,7 +61,8 @@ SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_t
        p.website AS app_website,
        CASE WHEN s.has_media THEN (
            SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
-           WHERE m.status_id = s.id AND m.place IS NOT NULL) END AS media
+           WHERE m.status_id = s.id AND m.place IS NOT NULL) END AS media,
+       s.has_poll
 FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
 WHERE s.id = ANY($1::bigint[])"""
 
@@ -89,20 +91,24 @@ class Shown(msgspec.Struct, frozen=True):
 class _Static:
     """The unchanging part of a status, encoded, and joined with what its author was last."""
 
-    __slots__ = ("_account", "_body", "_joined", "status", "version")
+    __slots__ = ("_account", "_body", "_joined", "has_poll", "status", "version")
 
-    def __init__(self, version: int, status: StaticStatus) -> None:
+    def __init__(self, version: int, status: StaticStatus, *, has_poll: bool) -> None:
         self.version = version
+        self.has_poll = has_poll
         self.status = status
         self._body = encode(status)[:-1]
         self._account = b""
         self._joined = b""
 
-    def with_account(self, account: bytes) -> bytes:
-        """Both, encoded; joined anew only if the account is another object than the last time."""
+    def with_account(self, account: bytes, poll: bytes | None = None) -> bytes:
+        """Both, encoded; joined anew only if the account is another object than the last time, or
+        there is a poll."""
+        if poll is not None:
+            return b'%s,"account":%s,"poll":%s' % (self._body, account, poll)
         if self._account is not account:
             self._account = account
-            self._joined = b'%s,"account":%s' % (self._body, account)
+            self._joined = b'%s,"account":%s,"poll":null' % (self._body, account)
         return self._joined
 
 
@@ -113,6 +119,7 @@ class Reader:
         self,
         database: Database,
         accounts: Accounts,
+        polls: Polls,
         *,
         base_url: str,
         media_url: str,
@@ -121,6 +128,7 @@ class Reader:
     ) -> None:
         self._database = database
         self._accounts = accounts
+        self._polls = polls
         self._base_url = base_url
         self._media_url = media_url
         self._host = host
@@ -161,6 +169,12 @@ class Reader:
                     stale.append(row[0])
         if stale:
             await self._read_statics(stale)
+        asking = [
+            row[0]
+            for row in readable
+            if (static := known.get(row[0])) is not None and static.has_poll
+        ]
+        polls = await self._polls.read(viewer, asking)
         found: dict[int, Shown] = {}
         originals: dict[int, tuple[Any, bytes]] = {}
         shares = []
@@ -174,7 +188,9 @@ class Reader:
             if static is None or account is None:
                 # Deleted since the statement that found it.
                 continue
-            body = _whole(static.with_account(account), mine, viewer, b"null")
+            body = _whole(
+                static.with_account(account, polls.get(identifier)), mine, viewer, b"null"
+            )
             originals[identifier] = (row, body)
             if listed:
                 found[identifier] = Shown(
@@ -186,7 +202,7 @@ class Reader:
             if shared not in originals or account is None:
                 continue
             original, inner = originals[shared]
-            joined = b'%s,"account":%s' % (
+            joined = b'%s,"account":%s,"poll":null' % (
                 self._shared(identifier, known[shared].status),
                 account,
             )
@@ -225,7 +241,7 @@ class Reader:
         status = static_status(
             row, base_url=self._base_url, media_url=self._media_url, host=self._host
         )
-        self._known[row["id"]] = _Static(row["version"], status)
+        self._known[row["id"]] = _Static(row["version"], status, has_poll=row["has_poll"])
         self._known.move_to_end(row["id"])
 
 

@@ -23,6 +23,7 @@ from systems_common.testing import (
 )
 
 from social.counting import DRIFT
+from social.polls import RECOUNT
 from social.tokens import digest_of
 
 __all__ = [
@@ -152,6 +153,7 @@ class Social(msgspec.Struct, frozen=True):
     def assert_no_drift(self) -> None:
         """Every stored counter equals a recount."""
         assert self.sql(DRIFT) == []
+        assert self.sql(RECOUNT) == []
 
 
 def migrated_database(server_url: str) -> str:

@@ -8,6 +8,7 @@ from social.api import (
     media,
     notifications,
     oauth,
+    polls,
     search,
     statuses,
     timelines,
@@ -28,6 +29,7 @@ _DESCRIBED = [
         notifications,
         lists,
         media,
+        polls,
         search,
     )
     for endpoint in group.endpoints.all

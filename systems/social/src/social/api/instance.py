@@ -12,6 +12,7 @@ from social import __version__
 from social.entities import encode
 from social.errors import not_found
 from social.media import ATTACHED_MAX, DESCRIPTION_MAX
+from social.polls import EXPIRES_IN_MAX_S, EXPIRES_IN_MIN_S, OPTION_MAX, OPTIONS_MAX
 from social.posting import TEXT_MAX
 from social.visibility import NAMES
 from social.web.routing import Answer, Call, Empty, Endpoints
@@ -45,10 +46,10 @@ def _configuration(call: Call) -> dict[str, Any]:
             "video_matrix_limit": 0,
         },
         "polls": {
-            "max_options": 0,
-            "max_characters_per_option": 0,
-            "min_expiration": 0,
-            "max_expiration": 0,
+            "max_options": OPTIONS_MAX,
+            "max_characters_per_option": OPTION_MAX,
+            "min_expiration": EXPIRES_IN_MIN_S,
+            "max_expiration": EXPIRES_IN_MAX_S,
         },
         "translation": {"enabled": False},
     }
