@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import resource
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import nio
 import pytest
 from messaging.testing import SERVER_NAME, Messaging, User
 from PIL import Image
+from systems_common.testing import wait_until
 from systems_common.testing.pictures import SECRET, animation, bomb, encoded, gradient, photo
 
 V1 = "/_matrix/client/v1/media"
@@ -260,6 +262,27 @@ def test_too_large_a_file_is_never_read_whole(served: Messaging) -> None:
         assert code_of(reply) == (413, "M_TOO_LARGE")
     assert peak_bytes(served) - before < 30_000_000
     assert stored(served) == files
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 400000", "Transfer-Encoding: chunked"])
+def test_a_body_that_ends_too_early_is_no_file(served: Messaging, framing: str) -> None:
+    user = served.user()
+    before = stored(served)
+    part = b"x" * 300_000
+    if "chunked" in framing:
+        part = b"%x\r\n%s\r\n" % (len(part), part)
+    with socket.create_connection(("127.0.0.1", served.process.port)) as connection:
+        connection.sendall(
+            f"POST {V3}/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
+            f"{framing}\r\n\r\n".encode()
+            + part
+        )
+        wait_until(lambda: stored(served) != before, timeout_s=10.0, what="the file to begin")
+    wait_until(lambda: stored(served) == before, timeout_s=10.0, what="the half file to go")
+    found = served.sql(
+        "SELECT 1 FROM media JOIN account ON no = user_no WHERE user_id = $1", user.user_id
+    )
+    assert found == []
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_file(messaging: Messaging) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import resource
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +182,20 @@ def test_too_large_a_file_is_never_read_whole(served: Social) -> None:
         assert reply.status_code == 413
     assert peak_bytes(served) - before < 30_000_000
     uploaded(user)
+
+
+def test_a_form_that_ends_too_early_is_no_picture(social: Social) -> None:
+    user = social.user()
+    before = stored(social)
+    head = (
+        f"POST /api/v2/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", social.process.port)) as connection:
+        connection.sendall(head.encode() + b"".join(endless(300_000)))
+        wait_until(lambda: stored(social) != before, timeout_s=10.0, what="the file to begin")
+    wait_until(lambda: stored(social) == before, timeout_s=10.0, what="the half file to go")
+    assert social.sql("SELECT 1 FROM media WHERE account_id = $1", user.number) == []
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_file(social: Social) -> None:
