@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
+import threading
 
 import pytest
 from PIL import Image
 from systems_common.animations import BrokenAnimationError, stripped
-from systems_common.images import ImageRefusedError, cropped, prepared, scaled, sniffed
+from systems_common.batching import OverloadedError
+from systems_common.images import Drawing, ImageRefusedError, cropped, prepared, scaled, sniffed
 from systems_common.testing.pictures import (
     SECRET,
     animation,
@@ -208,3 +211,27 @@ def test_a_thumbnail_fits_or_fills_and_never_grows(
             found = work(sent, *box, pixels_max=PIXELS_MAX)
             assert opened(found.body).size == (found.width, found.height) == expected
             assert SECRET not in found.body
+
+
+def test_few_pictures_are_drawn_at_once_and_not_all_may_wait() -> None:
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def work(number: int) -> int:
+        begun.release()
+        assert gate.wait(10)
+        return number
+
+    async def run() -> None:
+        drawing = Drawing(at_once=2, waiting_max=3)
+        tasks = [asyncio.create_task(drawing.do(work, n)) for n in range(6)]
+        refused = await asyncio.wait_for(asyncio.gather(tasks[5], return_exceptions=True), 10)
+        assert isinstance(refused[0], OverloadedError)
+        for _ in range(2):
+            assert await asyncio.to_thread(begun.acquire, timeout=10)
+        assert not begun.acquire(blocking=False)
+        gate.set()
+        assert await asyncio.gather(*tasks[:5]) == [0, 1, 2, 3, 4]
+        # And then there is room again.
+        assert await drawing.do(work, 7) == 7
+
+    asyncio.run(run())

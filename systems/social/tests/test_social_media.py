@@ -7,8 +7,10 @@ import os
 import resource
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +303,46 @@ def test_what_nothing_shows_is_cleared_away(served: Social) -> None:
         user.call("DELETE", f"/api/v1/statuses/{shown['id']}")
     served.sql("DELETE FROM media")
     wait_until(lambda: stored(served) == [], timeout_s=15.0, what="all files to go")
+
+
+def test_a_killed_service_leaves_no_row_without_files_and_no_file_without_a_name(
+    social: Social,
+) -> None:
+    users = [social.user() for _ in range(4)]
+    body = encoded(gradient(200, 200), "PNG")
+    over = threading.Event()
+
+    def work(user: User) -> list[str]:
+        done = []
+        while not over.is_set():
+            try:
+                reply = post(user, body)
+            except httpx.TransportError:
+                continue
+            if reply.status_code == 200:
+                done.append(reply.json()["url"])
+        return done
+
+    with ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(work, user) for user in users]
+        try:
+            for _ in range(2):
+                time.sleep(0.4)
+                social.process.kill()
+                social.process.start()
+        finally:
+            over.set()
+        acknowledged = [url for one in running for url in one.result(20)]
+    assert acknowledged
+    for url in acknowledged:
+        assert fetched(social, url).status_code == 200
+    named = {name for row in social.sql("SELECT name, preview_name FROM media") for name in row}
+    doomed = {row[0] for row in social.sql("SELECT name FROM doomed_blob")}
+    pictures = social.sql("SELECT avatar, header FROM account")
+    named |= {name for row in pictures for name in row if name is not None}
+    files = {one.name for one in stored(social) if one.parent.name != "incoming"}
+    assert named <= files
+    assert files - named <= doomed
 
 
 def test_an_account_has_pictures(served: Social) -> None:

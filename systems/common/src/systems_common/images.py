@@ -27,6 +27,7 @@ import msgspec
 from PIL import Image, ImageCms, ImageOps
 
 from systems_common.animations import BrokenAnimationError, stripped
+from systems_common.batching import OverloadedError
 
 __all__ = [
     "IMAGE_TYPES",
@@ -181,14 +182,28 @@ class Drawing:
     the social platform, "Pictures are drawn in threads", has the figures).
     """
 
-    def __init__(self, *, at_once: int = 2) -> None:
+    def __init__(self, *, at_once: int = 2, waiting_max: int = 64) -> None:
         # Each may hold a picture of `pixels_max` in memory, unpacked.
         self._turns = asyncio.Semaphore(at_once)
+        self._waiting = 0
+        self._waiting_max = waiting_max
 
     async def do(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The result of one of the functions above."""
-        async with self._turns:
+        """The result of one of the functions above.
+
+        Raises `OverloadedError` when too many pictures wait: each has its file on the disk.
+        """
+        if self._waiting >= self._waiting_max:
+            raise OverloadedError(f"{self._waiting_max} pictures wait already")
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             return await asyncio.to_thread(work, *args, **kwargs)
+        finally:
+            self._turns.release()
 
 
 @contextlib.contextmanager

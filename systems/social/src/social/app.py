@@ -128,7 +128,10 @@ async def _respond(
         limits = await _limit(service, endpoint, scope, token)
         files: dict[str, Spool] = {}
         body: bytes | list[tuple[str, str]] = b""
-        if endpoint.files and headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
+        if (
+            endpoint.files
+            and headers.get(b"content-type", b"")[:19].lower() == b"multipart/form-data"
+        ):
             form = await read_form(
                 receive,
                 headers,
