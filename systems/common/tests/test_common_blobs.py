@@ -99,6 +99,14 @@ def test_too_much_is_refused_while_it_arrives(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
+def test_other_users_may_open_a_file_they_know_and_list_none(tmp_path: Path) -> None:
+    name = new_name()
+    folder = tmp_path / "media"
+    asyncio.run(DiskBlobs(folder).put(name, b"x", "text/plain"))
+    modes = {one.name: one.stat().st_mode & 0o777 for one in (folder, *folder.rglob("*"))}
+    assert modes == {"media": 0o711, "incoming": 0o700, name[:2]: 0o711, name: 0o644}
+
+
 @pytest.mark.parametrize(
     "name",
     ["", "../../etc/passwd", "ab/cdefghij", "a" * 101, "abcdefgh.", "abcdefgh.SH", "ab\0cdefgh"],

@@ -24,6 +24,8 @@ __all__ = ["DiskBlobs"]
 
 _PART_BYTES = 256 * 1024
 _LEFT_BEHIND_S = 24 * 3600.0
+_ENTERED = 0o711
+"""Who knows a name may read the file, as a proxy does; nobody else may list the names."""
 
 
 class DiskBlobs:
@@ -128,7 +130,8 @@ class DiskBlobs:
         await in_thread(check)
 
     def _new(self) -> tuple[IO[bytes], Path]:
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=_ENTERED, parents=True, exist_ok=True)
+        self._incoming.mkdir(mode=0o700, exist_ok=True)
         number, path = tempfile.mkstemp(dir=self._incoming)
         return os.fdopen(number, "w+b"), Path(path)
 
@@ -146,7 +149,7 @@ def _move(file: IO[bytes], source: Path, target: Path, *, durable: bool) -> None
     # A proxy in front may read files itself, as another user.
     os.fchmod(file.fileno(), 0o644)
     is_new = not target.parent.exists()
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(mode=_ENTERED, exist_ok=True)
     source.replace(target)
     if durable:
         _sync_folder(target.parent)
