@@ -184,7 +184,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         checks["media"] = Check(blobs.check, needed=False)
 
         service = Service(settings, database, ids, cache, fanout, homes, blobs, checks)
-        if settings.roles != "web":
+        if settings.roles in ("all", "worker"):
             await stack.enter_async_context(background("media", service.media.sweep))
             await stack.enter_async_context(background("polls", service.polls.tell))
         await stack.enter_async_context(
