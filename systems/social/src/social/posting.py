@@ -13,6 +13,7 @@ from systems_common.database import Database, transaction
 from systems_common.ids import IdGenerator, time_of_id_s
 
 from social.errors import invalid, not_found
+from social.live.telling import TOLD_COLUMNS, Notice, Teller
 from social.media import MediaEdit, attach, new_version
 from social.polls import NewPoll, ask, ask_anew
 from social.text import hashtags_of, mentions_of
@@ -41,10 +42,11 @@ queued AS (
 SELECT a.version,
        CASE WHEN $14 AND $5 < 3 THEN count_account($2, 1, 0, 0) END,
        CASE WHEN $14 AND $3 IS NOT NULL AND $5 < 3 THEN count_status($3, 1, 0, 0) END,
-       (SELECT count(notify_account(of, $2, 0::smallint, made.id))
-        FROM unnest($17::bigint[]) AS of),
-       (SELECT count(notify_account(f.account_id, $2, 5::smallint, made.id)) FROM follow AS f
-        WHERE f.target_id = $2 AND f.notify AND $5 < 3)
+       (SELECT array_agg(ARRAY[of, notify_account(of, $2, 0::smallint, made.id)])
+        FROM unnest($17::bigint[]) AS of) AS mentioned,
+       (SELECT array_agg(ARRAY[f.account_id,
+                               notify_account(f.account_id, $2, 5::smallint, made.id)])
+        FROM follow AS f WHERE f.target_id = $2 AND f.notify AND $5 < 3) AS subscribed
 FROM made JOIN account AS a ON a.id = made.account_id"""
 
 
@@ -76,10 +78,18 @@ class Posting:
     """Writes to statuses. `stored`: counters are stored; `kept`: homes are kept in Valkey."""
 
     def __init__(
-        self, database: Database, ids: IdGenerator, *, host: str, stored: bool, kept: bool
+        self,
+        database: Database,
+        ids: IdGenerator,
+        teller: Teller,
+        *,
+        host: str,
+        stored: bool,
+        kept: bool,
     ) -> None:
         self._database = database
         self._ids = ids
+        self._teller = teller
         self._host = host
         self._stored = stored
         self._kept = kept
@@ -118,7 +128,10 @@ class Posting:
             draft.idempotency_key,
             told,
         )
-        if await self._insert(arguments, draft):
+        made = await self._insert(arguments, draft)
+        if made is not None:
+            self._teller.notices(_notices(made["mentioned"]))
+            self._teller.notices(_notices(made["subscribed"]))
             return Written(identifier, fresh=True)
         before = await self._database.fetchval(
             "SELECT id FROM status WHERE account_id = $1 AND idempotency_key = $2",
@@ -131,17 +144,18 @@ class Posting:
         return Written(before, fresh=False)
 
     @tried_again
-    async def _insert(self, arguments: tuple[Any, ...], draft: Draft) -> bool:
+    async def _insert(self, arguments: tuple[Any, ...], draft: Draft) -> Any:
         if not draft.media and draft.poll is None:
-            return await self._database.fetchrow(_INSERT, *arguments) is not None
+            return await self._database.fetchrow(_INSERT, *arguments)
         identifier, author = arguments[:2]
         async with transaction(self._database) as connection:
-            if await connection.fetchrow(_INSERT, *arguments) is None:
-                return False
+            made = await connection.fetchrow(_INSERT, *arguments)
+            if made is None:
+                return None
             await attach(connection, author, identifier, draft.media)
             if draft.poll is not None:
                 await ask(connection, identifier, draft.poll)
-        return True
+        return made
 
     async def _named(self, text: str) -> tuple[list[str], list[int]]:
         """Names and ids of the accounts that a text mentions."""
@@ -153,9 +167,13 @@ class Posting:
         )
         return [row["username"] for row in rows], [row["id"] for row in rows]
 
-    @tried_again
     async def edit(self, author: int, status: int, draft: Draft) -> None:
         """Replace the text of a status and keep the one before. Raises a 404."""
+        self._teller.notices(await self._edit(author, status, draft))
+        await self._teller.read_and_tell("status.update", [status])
+
+    @tried_again
+    async def _edit(self, author: int, status: int, draft: Draft) -> list[Notice]:
         names, accounts = await self._named(draft.text)
         tags = hashtags_of(draft.text)
         async with transaction(self._database) as connection:
@@ -223,18 +241,21 @@ class Posting:
                     tags,
                 )
             told = [one for one in accounts if one != author and one not in before["mentioned"]]
-            if told:
-                await connection.execute(
-                    """SELECT notify_account(of, $2, 0::smallint, $3)
-                       FROM unnest($1::bigint[]) AS of""",
-                    told,
-                    author,
-                    status,
-                )
+            found = await connection.fetchval(
+                """SELECT array_agg(ARRAY[of, notify_account(of, $2, 0::smallint, $3)])
+                   FROM unnest($1::bigint[]) AS of""",
+                told,
+                author,
+                status,
+            )
+        return _notices(found)
 
-    @tried_again
     async def delete(self, author: int, status: int) -> None:
         """Delete a status with all that refers to it. Raises a 404 when it is not the author's."""
+        self._teller.statuses("delete", await self._delete(author, status))
+
+    @tried_again
+    async def _delete(self, author: int, status: int) -> list[Any]:
         async with transaction(self._database) as connection:
             row = await connection.fetchrow(
                 """SELECT in_reply_to_id, reblog_of_id, visibility FROM status
@@ -248,9 +269,14 @@ class Posting:
             sharers = await connection.fetch(
                 "SELECT account_id FROM status WHERE reblog_of_id = $1 FOR UPDATE", status
             )
+            gone: list[Any] = await connection.fetch(
+                f"""SELECT {TOLD_COLUMNS} FROM status AS s
+                    WHERE (s.id = $1 OR s.reblog_of_id = $1) AND s.visibility < 3""",
+                status,
+            )
             await connection.execute("DELETE FROM status WHERE id = $1", status)
             if not self._stored:
-                return
+                return gone
             for sharer in sharers:
                 await connection.execute("SELECT count_account($1, -1, 0, 0)", sharer[0])
             if row["visibility"] < 3:
@@ -261,10 +287,19 @@ class Posting:
                     )
             if row["reblog_of_id"] is not None:
                 await connection.execute("SELECT count_status($1, 0, -1, 0)", row["reblog_of_id"])
+        return gone
 
-    @tried_again
     async def reblog(self, author: int, status: int, owner: int, visibility: int) -> Written:
         """Share a status, which was read for the author; a second time is the first one."""
+        written, notice = await self._reblog(author, status, owner, visibility)
+        if notice is not None:
+            self._teller.notices([(owner, notice)])
+        return written
+
+    @tried_again
+    async def _reblog(
+        self, author: int, status: int, owner: int, visibility: int
+    ) -> tuple[Written, int | None]:
         async with transaction(self._database) as connection:
             identifier = self._ids.next()
             made = await connection.fetchval(
@@ -285,20 +320,20 @@ class Posting:
                 )
                 if before is None:
                     raise not_found()
-                return Written(before, fresh=False)
+                return Written(before, fresh=False), None
             if self._stored:
                 await connection.execute(
                     "SELECT count_account($1, 1, 0, 0), count_status($2, 0, 1, 0)", author, status
                 )
             if self._kept:
                 await connection.execute("INSERT INTO fanout (status_id) VALUES ($1)", identifier)
-            await connection.execute(
+            notice = await connection.fetchval(
                 "SELECT notify_account($1, $2, 1::smallint, $3)",
                 owner,
                 author,
                 status,
             )
-        return Written(identifier, fresh=True)
+        return Written(identifier, fresh=True), notice
 
     async def reblog_of(self, author: int, status: int) -> int | None:
         """The share of a status by this account."""
@@ -313,6 +348,10 @@ class Posting:
             raise invalid("Text can't be blank")
         if len(text) + len(spoiler) > TEXT_MAX:
             raise invalid(f"Text character limit of {TEXT_MAX} exceeded")
+
+
+def _notices(pairs: list[list[int | None]] | None) -> list[Notice]:
+    return [(of, notice) for of, notice in pairs or () if of is not None and notice is not None]
 
 
 def draft_time(status: int) -> Any:

@@ -36,7 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: _Url = ""
     base_url: _HttpUrl = "http://localhost:8000"
     title: str = "Social"
-    roles: Literal["all", "web", "worker"] = "all"
+    streaming_url: Annotated[str, msgspec.Meta(pattern=r"^(wss?://[^/?#\s]+)?$")] = ""
+    roles: Literal["all", "web", "worker", "streaming"] = "all"
     db_pool: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     fanout: Literal["write", "read", "hybrid"] = "hybrid"
     fanout_threshold: Annotated[int, msgspec.Meta(ge=0)] = 2_000
@@ -62,6 +63,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def media_place(self) -> str:
         """Where pictures are: as set, or for trials a folder that all processes here share."""
         return self.media_store or temporary_folder("social-media", self.database_url)
+
+    @property
+    def streams_at(self) -> str:
+        """Where clients open streams: `ws://` or `wss://` and a host."""
+        return self.streaming_url or f"ws{self.base_url.removeprefix('http')}"
 
     @property
     def keeps_homes(self) -> bool:

@@ -43,6 +43,8 @@ looked_at AS (
     UNION ALL
     SELECT reblog_of_id, false FROM (SELECT DISTINCT reblog_of_id FROM chosen) AS shared
     WHERE reblog_of_id IS NOT NULL AND reblog_of_id NOT IN (SELECT id FROM chosen))
+"""
+_LOOK = """
 SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {readable}, {wanted},
        c.replies, c.reblogs, c.favourites,
        EXISTS (SELECT FROM favourite WHERE account_id = $1 AND status_id = s.id),
@@ -51,6 +53,20 @@ SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {read
        EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id),
        s.visibility
 FROM looked_at AS l JOIN status AS s USING (id) JOIN account AS a ON a.id = s.account_id {counts}"""
+
+# The same for pairs of a viewer and a status; the viewer stands before all else.
+_PAIRS = """
+WITH chosen AS MATERIALIZED (
+    SELECT x.viewer, s.id, s.reblog_of_id
+    FROM unnest($1::bigint[], $2::bigint[]) AS x (viewer, id) JOIN status AS s USING (id)),
+looked_at AS (
+    SELECT viewer, id, true AS listed FROM chosen
+    UNION ALL
+    SELECT viewer, reblog_of_id, false
+    FROM (SELECT DISTINCT viewer, reblog_of_id FROM chosen) AS shared
+    WHERE reblog_of_id IS NOT NULL
+      AND (viewer, reblog_of_id) NOT IN (SELECT viewer, id FROM chosen))
+"""
 
 BY_IDS = "SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = ANY($2::bigint[])"
 
@@ -134,13 +150,20 @@ class Reader:
         self._host = host
         self._counters = counters
         self._by_ids = self.rows_sql(BY_IDS)
+        self._by_pairs = self.pairs_sql()
         self._known: OrderedDict[int, _Static] = OrderedDict()
 
     def rows_sql(self, chosen: str) -> str:
         """The statement for what `chosen` selects, `id` and `reblog_of_id`; $1 is the viewer."""
-        return _ROWS.format(
+        return (_ROWS + _LOOK).format(
             chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters]
         )
+
+    def pairs_sql(self) -> str:
+        """The statement for pairs: $1 are their viewers, $2 the statuses, as many."""
+        look = _LOOK.format(readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters])
+        look = look.replace("$1", "l.viewer").replace("SELECT s.id", "SELECT l.viewer, s.id", 1)
+        return _PAIRS + look
 
     async def by_ids(self, viewer: int | None, ids: Sequence[int]) -> dict[int, Shown]:
         """Those of these statuses that the viewer may see, wanted in lists or not."""
@@ -152,6 +175,21 @@ class Reader:
     async def one(self, viewer: int | None, identifier: int) -> Shown | None:
         """One status; None when it is not there for this viewer."""
         return (await self.by_ids(viewer, [identifier])).get(identifier)
+
+    async def by_pairs(self, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Shown]:
+        """Of each viewer and status the status, where that viewer may see it."""
+        asked = list(pairs)
+        rows = await self._database.fetch(
+            self._by_pairs, [viewer for viewer, _ in asked], [status for _, status in asked]
+        )
+        of_viewers: dict[int, list[Any]] = {}
+        for row in rows:
+            of_viewers.setdefault(row[0], []).append(row[1:])
+        return {
+            (viewer, identifier): shown
+            for viewer, mine in of_viewers.items()
+            for identifier, shown in (await self.shown(mine, viewer)).items()
+        }
 
     async def shown(self, rows: Sequence[Any], viewer: int | None) -> dict[int, Shown]:
         """What a statement of `rows_sql` brought, as the viewer may see it; only what was chosen.

@@ -11,6 +11,7 @@ from social.api import (
     polls,
     search,
     statuses,
+    streaming,
     timelines,
 )
 from social.api.described import describing
@@ -31,6 +32,7 @@ _DESCRIBED = [
         media,
         polls,
         search,
+        streaming,
     )
     for endpoint in group.endpoints.all
 ]

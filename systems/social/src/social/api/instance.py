@@ -29,7 +29,7 @@ _ASSETS = files("social") / "assets"
 
 def _configuration(call: Call) -> dict[str, Any]:
     return {
-        "urls": {},
+        "urls": {"streaming": call.service.settings.streams_at},
         "accounts": {"max_featured_tags": 0, "max_pinned_statuses": 5},
         "statuses": {
             "max_characters": TEXT_MAX,
@@ -99,7 +99,7 @@ async def instance_v1(call: Call, _: Empty) -> dict[str, Any]:
         "description": "",
         "email": "",
         "version": API_VERSION,
-        "urls": {},
+        "urls": {"streaming_api": call.service.settings.streams_at},
         # As the database estimates them: counting would read every row.
         "stats": {"user_count": counted[0], "status_count": counted[1], "domain_count": 1},
         "thumbnail": f"{call.service.base_url}/assets/header.svg",

@@ -108,8 +108,8 @@ async def create(call: Call, asked: NewStatus) -> Answer:
         ),
     )
     # Sent again, the one before may have died between its commit and this.
-    if service.fanout is not None and visibility < DIRECT:
-        await service.fanout.hand_over(written.id)
+    if visibility < DIRECT:
+        await service.spread(written.id)
     return Answer((await readable(call, written.id)).body)
 
 
@@ -348,8 +348,7 @@ async def reblog(call: Call, asked: Share) -> Answer:
     visibility = max(min(visibility, PRIVATE), shown.visibility)
     service = call.service
     written = await service.posting.reblog(call.me, status, owner, visibility)
-    if service.fanout is not None:
-        await service.fanout.hand_over(written.id)
+    await service.spread(written.id)
     return await _again(call, written.id)
 
 

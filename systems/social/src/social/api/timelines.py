@@ -6,6 +6,7 @@ from social.api.parts import json_list, listed, statuses_answer
 from social.errors import invalid
 from social.pages import PageQuery, Paging, page_of, paged
 from social.text import hashtags_of
+from social.visibility import IN_PUBLIC
 from social.web.routing import Answer, Call, Endpoints
 
 __all__ = ["PUBLIC", "TAG", "WITH_MEDIA", "endpoints"]
@@ -29,9 +30,7 @@ class TagQuery(PublicQuery, frozen=True, kw_only=True):
     none: list[str] = []
 
 
-PUBLIC = """FROM status AS s
-WHERE s.visibility = 0 AND s.reblog_of_id IS NULL
-  AND (s.in_reply_to_account_id IS NULL OR s.in_reply_to_account_id = s.account_id)"""
+PUBLIC = f"FROM status AS s WHERE {IN_PUBLIC}"
 
 WITH_MEDIA = " AND s.has_media"
 
