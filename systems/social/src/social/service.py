@@ -26,6 +26,7 @@ from systems_common.stopping import told_to_stop
 
 from social.accounts import Accounts
 from social.fanout import DURABLE, STREAM, Fanout, prepare_stream
+from social.filters import Filters
 from social.homes import Homes
 from social.live.hub import Hub
 from social.live.rendering import Rendering
@@ -115,6 +116,7 @@ class Service:
         self.marks = Marks(database, ids, teller, stored=stored)
         self.relationships = Relationships(database, ids, fanout, teller, stored=stored)
         self.notices = Notices(database, self.accounts, self.reader, paging=settings.paging)
+        self.filters = Filters(database, ids, teller)
         self.hub = Hub(broker, database, Rendering(database, self.reader, self.notices))
         self.people = People(database, self.accounts, paging=settings.paging)
         self.trusted = networks_of(settings.trusted_proxies)

@@ -7,6 +7,7 @@ brings along, so it is never out of date and needs no word from other processes.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from systems_common.database import Database
 
 from social.accounts import Accounts
 from social.entities import Application, Mention, StaticStatus, Tag, encode, time_of, timestamp
+from social.filters import RuleBook
+from social.matching import NOTHING, Rules
 from social.media import attachment
 from social.polls import Polls
 from social.text import rendered
@@ -51,7 +54,7 @@ SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {read
        EXISTS (SELECT FROM status AS r WHERE r.account_id = $1 AND r.reblog_of_id = s.id),
        EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id),
        EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id),
-       s.visibility
+       s.visibility, (SELECT filters_version FROM account WHERE id = $1)
 FROM looked_at AS l JOIN status AS s USING (id) JOIN account AS a ON a.id = s.account_id {counts}"""
 
 # The same for pairs of a viewer and a status; the viewer stands before all else.
@@ -107,12 +110,14 @@ class Shown(msgspec.Struct, frozen=True):
 class _Static:
     """The unchanging part of a status, encoded, and joined with what its author was last."""
 
-    __slots__ = ("_account", "_body", "_joined", "has_poll", "status", "version")
+    __slots__ = ("_account", "_body", "_joined", "has_poll", "status", "text", "version")
 
-    def __init__(self, version: int, status: StaticStatus, *, has_poll: bool) -> None:
+    def __init__(self, version: int, status: StaticStatus, text: str, *, has_poll: bool) -> None:
         self.version = version
         self.has_poll = has_poll
         self.status = status
+        # What keywords of filters are looked for in.
+        self.text = text
         self._body = encode(status)[:-1]
         self._account = b""
         self._joined = b""
@@ -151,6 +156,7 @@ class Reader:
         self._counters = counters
         self._by_ids = self.rows_sql(BY_IDS)
         self._by_pairs = self.pairs_sql()
+        self._rule_book = RuleBook(database)
         self._known: OrderedDict[int, _Static] = OrderedDict()
 
     def rows_sql(self, chosen: str) -> str:
@@ -199,6 +205,16 @@ class Reader:
         readable = [row for row in rows if row[6]]
         accounts = await self._accounts.entities({row[2]: row[4] for row in readable})
         known = self._known
+        rules: Rules | None = None
+        if viewer is not None and readable and readable[0][16]:
+            rules = await self._rule_book.of(viewer, readable[0][16])
+        now_s = time.time()
+
+        def filtered(static: _Static, *ids: int) -> bytes:
+            if rules is None:
+                return NOTHING
+            return rules.results(static.version, static.text, ids, now_s)
+
         stale = []
         for row in readable:
             if row[5] is None:
@@ -217,7 +233,7 @@ class Reader:
         originals: dict[int, tuple[Any, bytes]] = {}
         shares = []
         for row in readable:
-            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility = row
+            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility, _ = row
             if shared is not None:
                 if listed:
                     shares.append(row)
@@ -227,7 +243,11 @@ class Reader:
                 # Deleted since the statement that found it.
                 continue
             body = _whole(
-                static.with_account(account, polls.get(identifier)), mine, viewer, b"null"
+                static.with_account(account, polls.get(identifier)),
+                mine,
+                viewer,
+                filtered(static, identifier),
+                b"null",
             )
             originals[identifier] = (row, body)
             if listed:
@@ -247,7 +267,13 @@ class Reader:
             found[identifier] = Shown(
                 identifier,
                 author,
-                _whole(joined, original[8:15], viewer, inner),
+                _whole(
+                    joined,
+                    original[8:15],
+                    viewer,
+                    filtered(known[shared], identifier, shared),
+                    inner,
+                ),
                 wanted and original[7],
                 original[15],
                 (shared, original[2], original[7]),
@@ -279,7 +305,8 @@ class Reader:
         status = static_status(
             row, base_url=self._base_url, media_url=self._media_url, host=self._host
         )
-        self._known[row["id"]] = _Static(row["version"], status, has_poll=row["has_poll"])
+        text = f"{row['spoiler']}\n\n{row['text']}"
+        self._known[row["id"]] = _Static(row["version"], status, text, has_poll=row["has_poll"])
         self._known.move_to_end(row["id"])
 
 
@@ -312,7 +339,9 @@ def static_status(row: Any, *, base_url: str, media_url: str, host: str) -> Stat
     )
 
 
-def _whole(static: bytes, mine: Sequence[Any], viewer: int | None, reblog: bytes) -> bytes:
+def _whole(
+    static: bytes, mine: Sequence[Any], viewer: int | None, filtered: bytes, reblog: bytes
+) -> bytes:
     """A status in full. `mine` are its three counts and what of it is the viewer's."""
     replies, reblogs, favourites, favourited, reblogged, bookmarked, pinned = mine
     # Sums over no rows are NULL.
@@ -329,13 +358,14 @@ def _whole(static: bytes, mine: Sequence[Any], viewer: int | None, reblog: bytes
         )  # fmt: skip
     return (
         b'%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d,"favourited":%s,'
-        b'"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,"filtered":[],"reblog":%s}'
+        b'"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,"filtered":%s,"reblog":%s}'
         % (
             *counts,
             _BOOL[favourited],
             _BOOL[reblogged],
             _BOOL[bookmarked],
             _BOOL[pinned],
+            filtered,
             reblog,
         )
     )

@@ -3,6 +3,8 @@
 from social.api import (
     accounts,
     apps,
+    filters,
+    filters_v1,
     instance,
     lists,
     media,
@@ -33,6 +35,8 @@ _DESCRIBED = [
         polls,
         search,
         streaming,
+        filters,
+        filters_v1,
     )
     for endpoint in group.endpoints.all
 ]

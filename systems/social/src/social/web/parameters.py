@@ -1,7 +1,8 @@
 """What a client sent, from query, form, multipart form and JSON, as one structure.
 
 Mastodon's clients mix them freely: lists are `types[]=mention` or `{"types": ["mention"]}`, objects
-`source[privacy]=private` or JSON, lists of objects `fields_attributes[0][name]=…`.
+`source[privacy]=private` or JSON, lists of objects `fields_attributes[0][name]=…` or
+`keywords_attributes[][keyword]=…`.
 """
 
 from __future__ import annotations
@@ -98,6 +99,12 @@ def unfold(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         into: Any = found
         for part, following in itertools.pairwise(path):
             empty: Any = [] if following == "" else {}
+            if isinstance(into, list):
+                # `a[][b]=1&a[][c]=2&a[][b]=3`: a member that comes again begins the next object.
+                if not into or not isinstance(into[-1], dict) or following in into[-1]:
+                    into.append({})
+                into = into[-1]
+                continue
             if not isinstance(into, dict):
                 break
             if not isinstance(into.get(part), type(empty)):
