@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from social import conversations
 from social.api.search import FOUND
 from social.api.timelines import PUBLIC, TAG, WITH_MEDIA
 from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql
@@ -44,6 +45,9 @@ INSERT INTO favourite (id, account_id, status_id)
 INSERT INTO bookmark SELECT * FROM favourite;
 INSERT INTO notification (id, account_id, sender_id, kind, status_id)
     SELECT n * 1000 + s, n, 1 + (n + s) % {ACCOUNTS}, 2, s
+    FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
+INSERT INTO conversation (id, account_id, thread_id, participants, last_status_id, unread)
+    SELECT n * 1000 + s, n, s, ARRAY[1 + (n + s) % {ACCOUNTS}], s, true
     FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
 INSERT INTO list (id, account_id, title) VALUES (1, 7, 'List');
 INSERT INTO list_member SELECT id, 1, 7, target_id FROM follow WHERE account_id = 7;
@@ -88,6 +92,17 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "notifications": (
         paged(COLUMNS, SOURCE, "n.id", rising=False, paging="keyset"),
         ([0, 1, 2, 3, 4, 5], None),
+        1 << 40,
+    ),
+    "conversations": (
+        paged(
+            conversations.COLUMNS,
+            conversations.SOURCE,
+            "c.last_status_id",
+            rising=False,
+            paging="keyset",
+        ),
+        (),
         1 << 40,
     ),
     "home": (home_ids_sql(FOLLOWED), (), MIDDLE),

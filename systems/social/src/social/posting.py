@@ -46,7 +46,9 @@ SELECT a.version,
         FROM unnest($17::bigint[]) AS of) AS mentioned,
        (SELECT array_agg(ARRAY[f.account_id,
                                notify_account(f.account_id, $2, 5::smallint, made.id)])
-        FROM follow AS f WHERE f.target_id = $2 AND f.notify AND $5 < 3) AS subscribed
+        FROM follow AS f WHERE f.target_id = $2 AND f.notify AND $5 < 3) AS subscribed,
+       CASE WHEN $5 = 3 THEN converse(made.id, $2, $10::bigint[], $10::bigint[] || $2, $3)
+       END AS conversations
 FROM made JOIN account AS a ON a.id = made.account_id"""
 
 
@@ -132,6 +134,7 @@ class Posting:
         if made is not None:
             self._teller.notices(_notices(made["mentioned"]))
             self._teller.notices(_notices(made["subscribed"]))
+            self._teller.conversations(made["conversations"] or ())
             return Written(identifier, fresh=True)
         before = await self._database.fetchval(
             "SELECT id FROM status WHERE account_id = $1 AND idempotency_key = $2",
@@ -169,11 +172,15 @@ class Posting:
 
     async def edit(self, author: int, status: int, draft: Draft) -> None:
         """Replace the text of a status and keep the one before. Raises a 404."""
-        self._teller.notices(await self._edit(author, status, draft))
+        notices, conversations = await self._edit(author, status, draft)
+        self._teller.notices(notices)
+        self._teller.conversations(conversations)
         await self._teller.read_and_tell("status.update", [status])
 
     @tried_again
-    async def _edit(self, author: int, status: int, draft: Draft) -> list[Notice]:
+    async def _edit(
+        self, author: int, status: int, draft: Draft
+    ) -> tuple[list[Notice], list[Notice]]:
         names, accounts = await self._named(draft.text)
         tags = hashtags_of(draft.text)
         async with transaction(self._database) as connection:
@@ -248,17 +255,26 @@ class Posting:
                 author,
                 status,
             )
-        return _notices(found)
+            conversations = None
+            if before["visibility"] == 3 and told:
+                conversations = await connection.fetchval(
+                    "SELECT converse($1, $2, $3::bigint[], $4::bigint[], $5)",
+                    *(status, author, accounts, told, before["in_reply_to_id"]),
+                )
+        return _notices(found), conversations or []
 
     async def delete(self, author: int, status: int) -> None:
         """Delete a status with all that refers to it. Raises a 404 when it is not the author's."""
-        self._teller.statuses("delete", await self._delete(author, status))
+        gone, people = await self._delete(author, status)
+        self._teller.statuses("delete", gone)
+        for person in people:
+            self._teller.account(person, "direct.delete", status)
 
     @tried_again
-    async def _delete(self, author: int, status: int) -> list[Any]:
+    async def _delete(self, author: int, status: int) -> tuple[list[Any], set[int]]:
         async with transaction(self._database) as connection:
             row = await connection.fetchrow(
-                """SELECT in_reply_to_id, reblog_of_id, visibility FROM status
+                """SELECT in_reply_to_id, reblog_of_id, visibility, mentioned FROM status
                    WHERE id = $1 AND account_id = $2 FOR UPDATE""",
                 status,
                 author,
@@ -274,9 +290,10 @@ class Posting:
                     WHERE (s.id = $1 OR s.reblog_of_id = $1) AND s.visibility < 3""",
                 status,
             )
+            people = {author, *row["mentioned"]} if row["visibility"] == 3 else set()
             await connection.execute("DELETE FROM status WHERE id = $1", status)
             if not self._stored:
-                return gone
+                return gone, people
             for sharer in sharers:
                 await connection.execute("SELECT count_account($1, -1, 0, 0)", sharer[0])
             if row["visibility"] < 3:
@@ -287,7 +304,7 @@ class Posting:
                     )
             if row["reblog_of_id"] is not None:
                 await connection.execute("SELECT count_status($1, 0, -1, 0)", row["reblog_of_id"])
-        return gone
+        return gone, people
 
     async def reblog(self, author: int, status: int, owner: int, visibility: int) -> Written:
         """Share a status, which was read for the author; a second time is the first one."""

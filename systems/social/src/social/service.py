@@ -25,6 +25,7 @@ from systems_common.passwords import Passwords
 from systems_common.stopping import told_to_stop
 
 from social.accounts import Accounts
+from social.conversations import Conversations
 from social.fanout import DURABLE, STREAM, Fanout, prepare_stream
 from social.filters import Filters
 from social.homes import Homes
@@ -116,8 +117,12 @@ class Service:
         self.marks = Marks(database, ids, teller, stored=stored)
         self.relationships = Relationships(database, ids, fanout, teller, stored=stored)
         self.notices = Notices(database, self.accounts, self.reader, paging=settings.paging)
+        self.conversations = Conversations(
+            database, self.accounts, self.reader, paging=settings.paging
+        )
         self.filters = Filters(database, ids, teller)
-        self.hub = Hub(broker, database, Rendering(database, self.reader, self.notices))
+        rendering = Rendering(database, self.reader, self.notices, self.conversations)
+        self.hub = Hub(broker, database, rendering)
         self.people = People(database, self.accounts, paging=settings.paging)
         self.trusted = networks_of(settings.trusted_proxies)
         self.limit = Limit(settings.rate_limit, RATE_WINDOW_S) if settings.rate_limit else None

@@ -3,6 +3,7 @@
 from social.api import (
     accounts,
     apps,
+    conversations,
     filters,
     filters_v1,
     instance,
@@ -37,6 +38,7 @@ _DESCRIBED = [
         streaming,
         filters,
         filters_v1,
+        conversations,
     )
     for endpoint in group.endpoints.all
 ]

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from systems_common.database import Database
 
+from social.conversations import Conversations
 from social.entities import encode
 from social.home_sql import LISTED_REPLIES
 from social.live.connections import Watch
@@ -59,10 +60,17 @@ class Asked(msgspec.Struct, frozen=True):
 class Rendering:
     """Reads what was told of, for those who are to see it."""
 
-    def __init__(self, database: Database, reader: Reader, notices: Notices) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reader: Reader,
+        notices: Notices,
+        conversations: Conversations,
+    ) -> None:
         self._database = database
         self._reader = reader
         self._notices = notices
+        self._conversations = conversations
 
     async def payloads(self, asked: Sequence[Asked]) -> list[bytes | None]:
         """The JSON of each, empty where the event has none; None when it is not to be shown.
@@ -95,6 +103,9 @@ class Rendering:
         if kind == "notification":
             notice = await self._notices.one(one.viewer, identifier)
             return None if notice is None else encode(notice)
+        if kind == "conversation":
+            conversation = await self._conversations.one(one.viewer, identifier)
+            return None if conversation is None else encode(conversation)
         return None
 
     async def _belonging(self, asked: Sequence[Asked]) -> list[int]:

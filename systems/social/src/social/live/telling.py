@@ -116,6 +116,11 @@ class Teller:
         for account, identifier in notices:
             self.account(account, "notification", identifier)
 
+    def conversations(self, pairs: Iterable[Notice]) -> None:
+        """Tell accounts of a conversation of their own."""
+        for account, identifier in pairs:
+            self.account(account, "conversation", identifier)
+
     def account(self, account: int, kind: str, identifier: int = 0) -> None:
         """Tell what concerns one account alone."""
         self._tell(of_account(account), Told(kind, identifier))
