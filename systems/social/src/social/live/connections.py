@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from social.live.streams import Stream, kinds_of
@@ -10,8 +11,10 @@ from social.tokens import Token
 
 __all__ = ["WAITING_BYTES_MAX", "Connection", "Outbox", "Watch"]
 
-WAITING_BYTES_MAX = 1 << 20
+WAITING_BYTES_MAX = 2 << 20
 """Of one connection. Who lets more wait does not read, and is left."""
+
+log = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -32,6 +35,7 @@ class Outbox:
         if self._bytes > WAITING_BYTES_MAX and self._waiting:
             self._waiting.clear()
             self.end("it is too slow")
+            log.warning("a reader of a stream is too slow and is left")
             return
         self._waiting.append(event)
         self._wakened.set()

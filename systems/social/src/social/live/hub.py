@@ -43,7 +43,8 @@ STREAMS_OF_A_CONNECTION_MAX = 50
 _AUTHORS_MAX = 20_000
 _HEARD_MAX = 20_000
 _GATHER_S = 0.005
-_AT_ONCE = 100
+# So many of the longest statuses are less than may wait for one client.
+_AT_ONCE = 50
 _TIDY_AFTER_S = 1.0
 _FLUSH_TIMEOUT_S = 2
 
@@ -253,6 +254,7 @@ class Hub:
             told = decode_told(message.data)
         except msgspec.DecodeError as error:
             log.error("a message about streams cannot be read", extra={"error": str(error)})
+            self.end_all("something was told that is not understood")
             return
         if len(self._heard) >= _HEARD_MAX:
             self.end_all("more happens than can be shown")
@@ -268,18 +270,25 @@ class Hub:
             await asyncio.sleep(_GATHER_S)
             self._has_heard.clear()
             heard, self._heard = self._heard, {}
-            asked: list[Asked] = []
-            followers: dict[Watch, None] = {}
-            for subject, told in heard:
-                for watch in self._routes.get(subject, ()):
-                    if told.kind == "follows" and watch.stream.name in ("user", "list"):
-                        followers[watch] = None
-                    elif told.kind in watch.kinds:
-                        asked.append(Asked(watch, told))
-            for watch in followers:
-                await self._follow_anew(watch)
-            for start in range(0, len(asked), _AT_ONCE):
-                await self._show(asked[start : start + _AT_ONCE])
+            try:
+                await self._deal(heard)
+            except Exception:
+                self.end_all("something could not be shown")
+                raise
+
+    async def _deal(self, heard: Iterable[tuple[str, Told]]) -> None:
+        asked: list[Asked] = []
+        followers: dict[Watch, None] = {}
+        for subject, told in heard:
+            for watch in self._routes.get(subject, ()):
+                if told.kind == "follows" and watch.stream.name in ("user", "list"):
+                    followers[watch] = None
+                elif told.kind in watch.kinds:
+                    asked.append(Asked(watch, told))
+        for watch in followers:
+            await self._follow_anew(watch)
+        for start in range(0, len(asked), _AT_ONCE):
+            await self._show(asked[start : start + _AT_ONCE])
 
     async def _follow_anew(self, watch: Watch) -> None:
         try:

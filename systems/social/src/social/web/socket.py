@@ -34,7 +34,8 @@ Send = Callable[[Any], Awaitable[None]]
 _MESSAGE_MAX = 4_096
 _STUCK_S = 5.0
 _CLOSE_TIMEOUT_S = 1.0
-_PATIENCE_S = 60.0
+# A peer that vanished without a word is never noticed where nothing is sent.
+_SILENT_S = 3600.0
 # RFC 6455: who closes goes away; the policy was broken; too much was sent.
 _GOING_AWAY, _POLICY, _TOO_BIG = 1001, 1008, 1009
 
@@ -163,7 +164,9 @@ def _complain(connection: Connection, error: ApiError) -> None:
 async def _send(connection: Connection, send: Send) -> None:
     outbox = connection.outbox
     try:
-        while (taken := await outbox.take(_PATIENCE_S)) is not None:
+        while (taken := await outbox.take(_SILENT_S)) is not None:
+            if not taken:
+                outbox.end("nothing happened for an hour")
             for message in taken:
                 async with asyncio.timeout(_STUCK_S):
                     await send({"type": "websocket.send", "text": message.decode()})
