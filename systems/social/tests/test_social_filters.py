@@ -15,6 +15,7 @@ from social.matching import NOTHING, Filter, FilteredStatus, Keyword, Rules
 from social.testing import Social, User
 from social.web.parameters import unfold
 from systems_common.testing import wait_until
+from systems_common.testing.pictures import encoded, gradient
 from websockets.sync.client import connect
 
 
@@ -166,6 +167,18 @@ def test_what_matches_is_said_wherever_a_status_is_shown(social: Social) -> None
     (found,) = bob.get(f"/statuses/{answer}")["filtered"]
     assert (found["keyword_matches"], found["status_matches"]) == (None, [answer])
     assert [str(one.status_id) for one in api.filter_statuses_v2(made.id)] == [answer]
+
+
+def test_options_of_polls_and_descriptions_of_pictures_are_texts_too(social: Social) -> None:
+    user = social.user()
+    api_of(social, user).create_filter_v2(
+        "Cats", ["home"], "warn", keywords_attributes=[{"keyword": "cat", "whole_word": True}]
+    )
+    poll = {"options": ["a cat", "a dog"], "expires_in": 300}
+    files, form = {"file": encoded(gradient(8, 8), "PNG")}, {"description": "A cat"}
+    picture = user.call("POST", "/api/v2/media", files=files, data=form)["id"]
+    for found in (user.write("which?", poll=poll), user.write("look", media_ids=[picture])):
+        assert found["filtered"][0]["keyword_matches"] == ["cat"]
 
 
 def test_a_filter_is_changed_and_ends(social: Social) -> None:

@@ -18,6 +18,7 @@ from mastodon import Mastodon, StreamListener
 from social.live.connections import WAITING_BYTES_MAX
 from social.testing import Social, Starter, User
 from systems_common.testing import granian_service, wait_until
+from systems_common.testing.pictures import encoded, gradient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
@@ -284,6 +285,29 @@ def test_a_token_is_needed_and_a_revoked_one_ends_its_streams(social: Social) ->
                 ws.recv(timeout=10)
         for reply in (events, with_header):
             assert list(reply.iter_lines())[:1] == [":)"]
+
+
+def test_pictures_have_a_stream_and_the_end_of_a_poll_is_told(social: Social) -> None:
+    ann, bob = social.user(), social.user()
+    with (
+        Socket(social.process.url, bob, stream="public:media") as media,
+        Socket(social.process.url, ann, stream="user:notification") as of_ann,
+        Socket(social.process.url, bob, stream="user") as of_bob,
+    ):
+        ann.write("nothing to look at")
+        picture = ann.call("POST", "/api/v2/media", files={"file": encoded(gradient(8, 8), "PNG")})[
+            "id"
+        ]
+        shown = ann.write("look", media_ids=[picture])["id"]
+        assert media.until(shown) == [("public:media", "update", shown)]
+        poll = ann.write("yes?", poll={"options": ["yes", "no"], "expires_in": 300})["id"]
+        bob.post(f"/polls/{poll}/votes", {"choices": [0]})
+        social.sql("UPDATE poll SET expires_at = now() WHERE status_id = $1", int(poll))
+        for ws in (of_ann, of_bob):
+            message = ws.next()
+            notice = json.loads(message["payload"])
+            assert (message["event"], notice["type"]) == ("notification", "poll")
+            assert notice["status"]["poll"]["expired"]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from systems_common.database import Database, transaction
 
 from social.entities import Poll, PollOption, encode, timestamp
 from social.errors import invalid, not_found
+from social.live.telling import Teller
 
 __all__ = [
     "EXPIRES_IN_MAX_S",
@@ -138,8 +139,9 @@ def _end_of(poll: NewPoll) -> datetime:
 class Polls:
     """Polls as viewers see them, and their votes. A poll has the id of its status."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, teller: Teller) -> None:
         self._database = database
+        self._teller = teller
 
     async def read(self, viewer: int | None, statuses: Sequence[int]) -> dict[int, bytes]:
         """Encoded polls by the ids of their statuses, which were read for the viewer."""
@@ -199,9 +201,8 @@ class Polls:
         # may end anywhere.
         last: int | None = -1
         while last is not None:
-            last = await self._database.fetchval(
-                """SELECT CASE WHEN count(notify_account(account_id, $2, 6::smallint, $1)) >= 0
-                          THEN max(account_id) END
+            rows = await self._database.fetch(
+                """SELECT account_id, notify_account(account_id, $2, 6::smallint, $1)
                    FROM (SELECT account_id FROM ballot WHERE status_id = $1 AND account_id > $3
                          ORDER BY account_id LIMIT $4) AS voter""",
                 status,
@@ -209,20 +210,23 @@ class Polls:
                 last,
                 _TOLD_AT_ONCE,
             )
+            self._teller.notices((row[0], row[1]) for row in rows if row[1] is not None)
+            last = max((row[0] for row in rows), default=None)
         async with transaction(self._database) as connection:
             # notify_account tells nobody of what they did themselves, but this they did not do.
-            await connection.execute(
+            notice = await connection.fetchval(
                 """INSERT INTO notification (id, account_id, sender_id, kind, status_id)
-                   SELECT ((extract(epoch FROM clock_timestamp()) * 1000)::bigint
-                              - 1704067200000 << 22) | nextval('notification_number'),
-                          $2, $2, 6, status_id
-                   FROM poll WHERE status_id = $1 AND NOT told ON CONFLICT DO NOTHING""",
+                   SELECT id_now(), $2, $2, 6, status_id
+                   FROM poll WHERE status_id = $1 AND NOT told ON CONFLICT DO NOTHING
+                   RETURNING id""",
                 status,
                 author,
             )
             await connection.execute(
                 "UPDATE poll SET told = true WHERE status_id = $1 AND expires_at <= now()", status
             )
+        if notice is not None:
+            self._teller.notices([(author, notice)])
 
 
 def _shown(row: Any, viewer: int | None) -> Poll:

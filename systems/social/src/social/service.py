@@ -99,7 +99,7 @@ class Service:
             host=self.host,
             counters=settings.counters,
         )
-        self.polls = Polls(database)
+        self.polls = Polls(database, teller)
         self.reader = Reader(
             database,
             self.accounts,

@@ -81,7 +81,8 @@ SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_t
        CASE WHEN s.has_media THEN (
            SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
            WHERE m.status_id = s.id AND m.place IS NOT NULL) END AS media,
-       s.has_poll
+       s.has_poll,
+       CASE WHEN s.has_poll THEN (SELECT options FROM poll WHERE status_id = s.id) END AS options
 FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
 WHERE s.id = ANY($1::bigint[])"""
 
@@ -305,7 +306,8 @@ class Reader:
         status = static_status(
             row, base_url=self._base_url, media_url=self._media_url, host=self._host
         )
-        text = f"{row['spoiler']}\n\n{row['text']}"
+        described = (one.description for one in status.media_attachments if one.description)
+        text = "\n\n".join([row["spoiler"], row["text"], *described, *(row["options"] or ())])
         self._known[row["id"]] = _Static(row["version"], status, text, has_poll=row["has_poll"])
         self._known.move_to_end(row["id"])
 

@@ -16,6 +16,7 @@ from social.conversations import Conversations
 from social.entities import encode
 from social.home_sql import LISTED_REPLIES
 from social.live.connections import Watch
+from social.live.streams import Stream
 from social.live.telling import Told
 from social.notices import Notices
 from social.statuses import Reader
@@ -23,7 +24,7 @@ from social.visibility import AT_HOME, IN_PUBLIC
 
 __all__ = ["BELONGING", "Asked", "Rendering"]
 
-_AT_HOME, _IN_LIST, _IN_PUBLIC, _TAGGED = range(4)
+_AT_HOME, _IN_LIST, _IN_PUBLIC, _IN_PUBLIC_WITH_MEDIA, _TAGGED = range(5)
 
 BELONGING: Final = f"""
 SELECT v.at::integer - 1
@@ -39,6 +40,7 @@ WHERE CASE v.rule
         AND EXISTS (SELECT FROM list_member AS m WHERE m.list_id = v.list
                         AND m.account_id = v.viewer AND m.target_id = s.account_id)
     WHEN {_IN_PUBLIC} THEN {IN_PUBLIC}
+    WHEN {_IN_PUBLIC_WITH_MEDIA} THEN {IN_PUBLIC} AND s.has_media
     ELSE s.visibility = 0 AND v.tag = ANY(s.tags)
 END"""
 """Which of these pairs of a viewer and a status belong to the stream that stands beside them, by
@@ -114,17 +116,16 @@ class Rendering:
             BELONGING,
             [one.viewer for one in asked],
             [one.told.id for one in asked],
-            [
-                _TAGGED
-                if stream.tag
-                else _IN_LIST
-                if stream.list_id
-                else _IN_PUBLIC
-                if stream.is_public
-                else _AT_HOME
-                for stream in streams
-            ],
+            [_rule(stream) for stream in streams],
             [stream.list_id for stream in streams],
             [stream.tag for stream in streams],
         )
         return [row[0] for row in rows]
+
+
+def _rule(stream: Stream) -> int:
+    if stream.is_public:
+        return _IN_PUBLIC_WITH_MEDIA if stream.has_media else _IN_PUBLIC
+    if stream.tag:
+        return _TAGGED
+    return _IN_LIST if stream.list_id else _AT_HOME

@@ -46,8 +46,13 @@ class Stream(msgspec.Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing can ever be in it: there are no other servers, and no media."""
-        return "remote" in self.name or self.name.endswith(":media")
+        """Whether nothing can ever be in it: there are no other servers."""
+        return "remote" in self.name
+
+    @property
+    def has_media(self) -> bool:
+        """Whether only statuses with media are in it."""
+        return self.name.endswith(":media")
 
 
 def stream_of(name: str, *, tag: str = "", list_id: str = "") -> Stream:
