@@ -151,6 +151,8 @@ class Hub:
     def close(self) -> None:
         """End every stream and take no more."""
         self._closed = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         self.end_all("the service stops")
 
     def revoked(self, digest_hex: str) -> None:
