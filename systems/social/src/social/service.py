@@ -241,6 +241,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
         )
         await stack.enter_async_context(background("streams", service.hub.run))
+        # The server does not wait for WebSockets, which would end without a word.
+        stack.push_async_callback(service.hub.drain)
         # A stream never ends by itself, so the server would wait for it in vain.
         stack.enter_context(told_to_stop(service.hub.close))
         log.info("started", extra={"fanout": settings.fanout, "roles": settings.roles})

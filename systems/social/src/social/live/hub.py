@@ -47,6 +47,7 @@ _GATHER_S = 0.005
 _AT_ONCE = 50
 _TIDY_AFTER_S = 1.0
 _FLUSH_TIMEOUT_S = 2
+_DRAIN_TIMEOUT_S = 2.0
 
 
 class Hub:
@@ -57,6 +58,8 @@ class Hub:
         self._database = database
         self._rendering = rendering
         self._connections: dict[int, set[Connection]] = {}
+        self._emptied = asyncio.Event()
+        self._emptied.set()
         self._routes: dict[str, set[Watch]] = {}
         self._authors: set[str] = set()
         self._subscriptions: dict[str, Subscription] = {}
@@ -90,6 +93,7 @@ class Hub:
         if len(mine) >= CONNECTIONS_OF_AN_ACCOUNT_MAX:
             raise ApiError(429, "Too many streams are open")
         mine.add(connection)
+        self._emptied.clear()
 
     def detach(self, connection: Connection) -> None:
         """Forget a connection, with all its streams."""
@@ -98,6 +102,8 @@ class Hub:
         mine.discard(connection)
         if not mine:
             self._connections.pop(connection.account, None)
+        if not self._connections:
+            self._emptied.set()
         for stream in list(connection.watches):
             self.unwatch(connection, stream)
 
@@ -154,6 +160,14 @@ class Hub:
         if self._tidying is not None:
             self._tidying.cancel()
         self.end_all("the service stops")
+
+    async def drain(self) -> None:
+        """Wait until all connections were told that they end, or do not listen."""
+        try:
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                await self._emptied.wait()
+        except TimeoutError:
+            log.info("streams are left as they are", extra={"n": len(self._all())})
 
     def revoked(self, digest_hex: str) -> None:
         """A token was revoked: what it opened ends."""
