@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from social import conversations
 from social.api.search import FOUND
-from social.api.timelines import PUBLIC, TAG
+from social.api.timelines import PUBLIC, TAG, WITH_MEDIA
 from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql
 from social.notices import COLUMNS, SOURCE
 from social.pages import paged
@@ -33,8 +34,8 @@ INSERT INTO follow (id, account_id, target_id)
     SELECT 1000000 + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
 INSERT INTO follow_request (id, account_id, target_id)
     SELECT n, n, 7 FROM generate_series(1000, 1100) AS n;
-INSERT INTO status (id, account_id, visibility, text)
-    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END
+INSERT INTO status (id, account_id, visibility, text, has_media)
+    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
     FROM generate_series(1, {STATUSES}) AS n;
 INSERT INTO status (id, account_id, visibility, reblog_of_id)
     SELECT 1000000 + n, n, 0, 5 FROM generate_series(1, 200) AS n;
@@ -45,6 +46,9 @@ INSERT INTO favourite (id, account_id, status_id)
 INSERT INTO bookmark SELECT * FROM favourite;
 INSERT INTO notification (id, account_id, sender_id, kind, status_id)
     SELECT n * 1000 + s, n, 1 + (n + s) % {ACCOUNTS}, 2, s
+    FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
+INSERT INTO conversation (id, account_id, thread_id, participants, last_status_id, unread)
+    SELECT n * 1000 + s, n, s, ARRAY[1 + (n + s) % {ACCOUNTS}], s, true
     FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
 INSERT INTO list (id, account_id, title) VALUES (1, 7, 'List');
 INSERT INTO list_member SELECT id, 1, 7, target_id FROM follow WHERE account_id = 7;
@@ -76,6 +80,12 @@ PEOPLE = {
 }
 READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "account": (statuses_sql("FROM status AS s WHERE s.account_id = $5 AND $1 > 0"), (9,), MIDDLE),
+    "account media": (
+        statuses_sql(f"FROM status AS s WHERE s.account_id = $5 AND $1 > 0 {WITH_MEDIA}"),
+        (9,),
+        MIDDLE,
+    ),
+    "public media": (statuses_sql(f"{PUBLIC} {WITH_MEDIA} AND {READABLE}"), (), MIDDLE),
     "public": (statuses_sql(f"{PUBLIC} AND {READABLE}"), (), MIDDLE),
     "tag": (statuses_sql(f"{TAG} AND {READABLE}", "t.status_id"), ("often", [], []), MIDDLE),
     "favourites": (of_table("favourite"), (), 1 << 40),
@@ -83,6 +93,17 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "notifications": (
         paged(COLUMNS, SOURCE, "n.id", rising=False, paging="keyset"),
         ([0, 1, 2, 3, 4, 5], None),
+        1 << 40,
+    ),
+    "conversations": (
+        paged(
+            conversations.COLUMNS,
+            conversations.SOURCE,
+            "c.last_status_id",
+            rising=False,
+            paging="keyset",
+        ),
+        (),
         1 << 40,
     ),
     "home": (home_ids_sql(FOLLOWED), (), MIDDLE),

@@ -71,6 +71,7 @@ class Broker:
         self._regaining: asyncio.Task[None] | None = None
         self._distrust_s = _DISTRUST_MIN_S
         self.on_ready: list[Callable[[], None]] = []
+        self.on_lost: list[Callable[[], None]] = []
 
     @property
     def is_ready(self) -> bool:
@@ -210,6 +211,8 @@ class Broker:
             log.warning("broker disconnected")
         self._ready.clear()
         self._fail_unacknowledged("the broker disconnected")
+        for tell in self.on_lost:
+            tell()
 
     async def _on_error(self, error: Exception) -> None:
         log.info("broker error", extra={"error": str(error) or repr(error)})

@@ -15,12 +15,13 @@ from typing import Any
 
 from systems_common import logs
 from systems_common.batching import OverloadedError
+from systems_common.blobs import BlobStoreError
 from systems_common.database import DatabaseUnavailableError
 from systems_common.settings import SettingsError
 
 from messaging import __version__
 from messaging.endpoints import router
-from messaging.errors import MatrixError, unavailable
+from messaging.errors import MatrixError, no_room, unavailable
 from messaging.http import EMPTY, Receive, Reply, Request, Send, query_of, send_reply
 from messaging.routing import Router
 from messaging.service import NotMigratedError, Route, Service, open_service
@@ -58,7 +59,8 @@ def create_app(settings: Settings) -> Asgi:
 
     async def dispatch(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and service is not None:
-            await send_reply(send, await _answer(service, routes, scope, receive))
+            reply = await _answer(service, routes, scope, receive)
+            await send_reply(send, reply, head=scope["method"] == "HEAD")
         elif scope["type"] == "lifespan":
             await live(receive, send)
 
@@ -83,6 +85,9 @@ async def _answer(service: Service, routes: Router[Route], scope: Any, receive: 
         return _failure(error)
     except (DatabaseUnavailableError, OverloadedError):
         return _failure(unavailable())
+    except BlobStoreError as error:
+        log.error("files cannot be stored or read", extra={"error": str(error)})
+        return _failure(no_room() if error.is_full else unavailable())
     except Exception:
         log.exception(
             "a request failed",

@@ -9,6 +9,7 @@ from messaging import (
     api_account,
     api_directory,
     api_keys,
+    api_media,
     api_messages,
     api_rooms,
     api_sync,
@@ -43,7 +44,7 @@ async def _described(service: Service, request: Request) -> Reply:
     return _DOCUMENT
 
 
-_MODULES = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys)
+_MODULES = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys, api_media)
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", _health, public=True),
     Route("GET", "/health/live", _live, public=True),

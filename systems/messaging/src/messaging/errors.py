@@ -14,6 +14,7 @@ __all__ = [
     "invalid_param",
     "missing_param",
     "not_allowed",
+    "no_room",
     "not_found",
     "too_large",
     "unavailable",
@@ -75,6 +76,11 @@ def unavailable() -> MatrixError:
     return MatrixError(
         503, "M_UNKNOWN", "The service cannot answer now; try again.", retry_after_ms=1_000
     )
+
+
+def no_room() -> MatrixError:
+    """Nothing more can be stored until somebody makes room."""
+    return MatrixError(507, "M_UNKNOWN", "The store of files is full; nothing was kept.")
 
 
 def unrecognized() -> MatrixError:

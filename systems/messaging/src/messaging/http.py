@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from systems_common.blobs import Content
 
 from messaging.errors import MatrixError, bad_json, invalid_param, missing_param, too_large
 from messaging.sessions import Session
@@ -46,6 +48,8 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content: Content | None = None
+    """Goes out instead of the body, part by part."""
 
 
 EMPTY = Reply(b"{}")
@@ -106,6 +110,24 @@ class Request:
         if text not in ("true", "false"):
             raise invalid_param(f"{name}: expected true or false")
         return text == "true"
+
+    def header(self, wanted: bytes) -> str | None:
+        """A header of the request, named in lower case."""
+        for name, value in self.scope["headers"]:
+            if name == wanted:
+                return bytes(value).decode("latin-1")
+        return None
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises `MatrixError` when it ends too early."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise MatrixError(400, "M_UNKNOWN", "The body ended too early.")
+            more = message.get("more_body", False)
+            if part := message.get("body", b""):
+                yield part
 
     async def body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
         """The whole body. Raises `MatrixError` when it is too large."""
@@ -169,12 +191,18 @@ def query_of(scope: Scope) -> dict[str, str]:
     return dict(pairs)
 
 
-async def send_reply(send: Send, reply: Reply) -> None:
-    """Send an answer."""
-    body = reply.body
-    headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
+async def send_reply(send: Send, reply: Reply, *, head: bool = False) -> None:
+    """Send an answer; of one to HEAD, only what stands before a file."""
+    body, content = reply.body, reply.content
+    size = len(body) if content is None else content.size
+    headers = [*_HEADERS, (b"content-length", b"%d" % size)]
     if reply.headers:
         named = {name for name, _ in reply.headers}
         headers = [*(h for h in headers if h[0] not in named), *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if content is not None:
+        async with contextlib.aclosing(content.parts) as parts:
+            if not head:
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": body})

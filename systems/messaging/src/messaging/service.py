@@ -15,6 +15,7 @@ from glide import GlideClient
 from nats.js import JetStreamContext
 from systems_common import valkey
 from systems_common.background import background
+from systems_common.blobs import blobs_of
 from systems_common.broker import Broker
 from systems_common.database import Database, DatabaseUnavailableError
 from systems_common.health import Check
@@ -30,6 +31,7 @@ from messaging.device_keys import DeviceKeys, tell_sharers
 from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
+from messaging.media import Media
 from messaging.memberships import Memberships
 from messaging.reading import Reading
 from messaging.receipts import Receipts
@@ -103,6 +105,9 @@ class Service:
         self.creator = Creator(self.changes, accounts, settings.server_name)
         self.appender = Appender(database, self.rooms, wake.moved, notify=notify)
         self.receipts = Receipts(database, wake.moved, mode=settings.receipts, notify=notify)
+        self.media = Media(
+            database, blobs_of(settings.media_place), bytes_max=settings.media_bytes_max
+        )
         self.reading = Reading(database)
         self.relations = Relations(database)
         self.sync = Sync(
@@ -229,6 +234,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             epoch,
             checks,
         )
+        checks["media"] = Check(service.media.blobs.check, needed=False)
+        await stack.enter_async_context(background("media", service.media.sweep))
         await stack.enter_async_context(background("wake", wake.run))
         await stack.enter_async_context(background("tail", tail.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
+from systems_common.blobs import blobs_of, temporary_folder
 from systems_common.settings import SECRET, SettingsError, from_environment
 
 __all__ = ["CommandSettings", "Settings", "read_settings"]
@@ -42,7 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registration_token: _Url = ""
     access_token_lifetime_s: Annotated[int, msgspec.Meta(ge=10)] = 3_600
     login_failures_max: Annotated[int, msgspec.Meta(ge=0)] = 10
+    media_store: _Url = ""
+    media_bytes_max: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = 50 * 1024 * 1024
+    media_legacy: Literal["on", "off"] = "on"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+    @property
+    def media_place(self) -> str:
+        """Where files are: as set, or for trials a folder that all processes here share."""
+        return self.media_store or temporary_folder("messaging-media", self.database_url)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -53,6 +62,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         problems.append("NATS_URL is not set; WAKE=nats needs it")
     if settings.registration == "token" and not settings.registration_token:
         problems.append("REGISTRATION_TOKEN is not set; REGISTRATION=token needs it")
+    try:
+        blobs_of(settings.media_place)
+    except ValueError as error:
+        problems.append(f"MEDIA_STORE is wrong: {error}")
     if problems:
         raise SettingsError(problems)
     return settings

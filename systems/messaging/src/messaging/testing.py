@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from systems_common.testing import (
     nats_server,
     new_database,
     on_database,
+    private_folder,
     valkey_server,
 )
 
@@ -101,6 +103,8 @@ class Messaging(msgspec.Struct, frozen=True):
     database_url: str
     nats: EmbeddedServer
     valkey: EmbeddedServer
+    media: Path
+    """Where its files are."""
 
     def user(self, name: str | None = None, **body: Any) -> User:
         """A new user who is signed in."""
@@ -185,10 +189,14 @@ def start_messaging(
         "SERVER_NAME": SERVER_NAME,
         "DB_POOL": "5",
     }
-    with nats_server() as nats, valkey_server() as valkey:
-        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+    with (
+        nats_server() as nats,
+        valkey_server() as valkey,
+        private_folder("systems-media-") as media,
+    ):
+        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url, "MEDIA_STORE": str(media)}
         with (
             granian_service("messaging.app:app", {**settings, **env}, workers=workers) as process,
             httpx.Client(base_url=process.url, timeout=30.0) as client,
         ):
-            yield Messaging(process, client, url, nats, valkey)
+            yield Messaging(process, client, url, nats, valkey, media)

@@ -8,10 +8,10 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import ASGIApp
+from systems_common.event_stream import EventStream
 
 from shortener import problems
 from shortener.api_parts import AnyRequest, answers, service_of
-from shortener.event_stream import EventStream
 from shortener.live import ALL_TOPICS, TOPICS_MAX, topic_of
 
 __all__ = ["LIVE_HANDLERS"]

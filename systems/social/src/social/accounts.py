@@ -35,7 +35,7 @@ _COUNTS = {
 }
 _READ = """
 SELECT a.id, a.username, a.display_name, a.note, a.locked, a.bot, a.discoverable, a.fields,
-       a.version, a.default_visibility, a.default_sensitive, a.default_language,
+       a.version, a.default_visibility, a.default_sensitive, a.default_language, a.avatar, a.header,
        c.statuses, c.followers, c.following,
        (SELECT id FROM status WHERE account_id = a.id ORDER BY id DESC LIMIT 1) AS last_status
 FROM account AS a {counts} WHERE a.id = ANY($1::bigint[])"""
@@ -52,9 +52,12 @@ class _Entry(msgspec.Struct, frozen=True):
 class Accounts:
     """Reads, renders and remembers accounts."""
 
-    def __init__(self, database: Database, *, base_url: str, host: str, counters: str) -> None:
+    def __init__(
+        self, database: Database, *, base_url: str, media_url: str, host: str, counters: str
+    ) -> None:
         self._database = database
         self._base_url = base_url
+        self._media_url = media_url
         self._host = host
         self._read_sql = _READ.format(counts=_COUNTS[counters])
         self._known: OrderedDict[int, _Entry] = OrderedDict()
@@ -106,8 +109,10 @@ class Accounts:
 
     def _shown(self, row: Any) -> dict[str, Any]:
         url = f"{self._base_url}/@{row['username']}"
-        picture = f"{self._base_url}/assets/avatar.svg"
-        header = f"{self._base_url}/assets/header.svg"
+        picture, header = (
+            f"{self._media_url}/{row[name]}" if row[name] else f"{self._base_url}/assets/{name}.svg"
+            for name in ("avatar", "header")
+        )
         last = row["last_status"]
         return {
             "id": str(row["id"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 from systems_common.ids import time_of_id_s
@@ -14,8 +15,12 @@ __all__ = [
     "CredentialAccount",
     "Field",
     "Marker",
+    "MediaAttachment",
     "Mention",
     "Notification",
+    "Poll",
+    "PollEdit",
+    "PollOption",
     "Relationship",
     "Role",
     "Source",
@@ -136,6 +141,49 @@ class Tag(msgspec.Struct, frozen=True):
     url: str
 
 
+class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture."""
+
+    id: str
+    type: str = "image"
+    url: str
+    preview_url: str
+    remote_url: None = None
+    preview_remote_url: None = None
+    text_url: None = None
+    meta: dict[str, Any]
+    description: str | None
+    blurhash: str
+
+
+class PollOption(msgspec.Struct, frozen=True):
+    """What one may vote for; how many have, unless that is hidden until the end."""
+
+    title: str
+    votes_count: int | None
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll; the last two for who has signed in."""
+
+    id: str
+    expires_at: str
+    expired: bool
+    multiple: bool
+    votes_count: int
+    voters_count: int
+    options: list[PollOption]
+    emojis: list[None] = []
+    voted: bool | msgspec.UnsetType = msgspec.UNSET
+    own_votes: list[int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class PollEdit(msgspec.Struct, frozen=True):
+    """What an earlier version of a status asked."""
+
+    options: list[dict[str, str]]
+
+
 class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What of a status changes only when it is edited."""
 
@@ -154,10 +202,9 @@ class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     application: Application | None
     mentions: list[Mention]
     tags: list[Tag]
-    media_attachments: list[None] = []
+    media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
     card: None = None
-    poll: None = None
 
 
 class StatusSource(msgspec.Struct, frozen=True):
@@ -176,8 +223,8 @@ class StatusEdit(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool
     created_at: str
     account: msgspec.Raw
-    poll: None = None
-    media_attachments: list[None] = []
+    poll: PollEdit | None = None
+    media_attachments: list[MediaAttachment] = []
     emojis: list[None] = []
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "ApiError",
     "forbidden",
     "invalid",
+    "no_room",
     "not_found",
     "oauth_error",
     "unauthorized",
@@ -59,6 +60,11 @@ def unavailable() -> ApiError:
     return ApiError(
         503, "There was a temporary problem serving your request", headers={"Retry-After": "1"}
     )
+
+
+def no_room() -> ApiError:
+    """Nothing more can be stored until somebody makes room."""
+    return ApiError(507, "The store of pictures is full; what was sent is not kept")
 
 
 def oauth_error(status: int, kind: str, description: str) -> ApiError:

@@ -30,6 +30,7 @@ from systems_common.database import Database, DatabaseUnavailableError, transact
 from systems_common.ids import first_id_at
 
 from social.homes import Homes, HomesUnavailableError
+from social.live.telling import TOLD_COLUMNS, Teller
 from social.visibility import AT_HOME
 
 __all__ = ["DURABLE", "STREAM", "Fanout", "prepare_stream", "pull_from_now_on"]
@@ -61,6 +62,13 @@ WHERE a.id = ANY(SELECT account_id FROM status WHERE id = ANY($1::bigint[])) AND
 """
 
 
+# Whoever strikes a status off tells of it, so it is told at most once, and not before it stands in
+# the homes: who opens a stream and then reads the home misses nothing.
+_DONE = f"""
+WITH done AS (DELETE FROM fanout WHERE status_id = ANY($1::bigint[]) RETURNING status_id)
+SELECT {TOLD_COLUMNS} FROM done JOIN status AS s ON s.id = done.status_id ORDER BY s.id"""
+
+
 class Fanout:
     """Hands statuses over to be fanned out, and fans them out."""
 
@@ -69,6 +77,7 @@ class Fanout:
         database: Database,
         homes: Homes,
         broker: Broker | None,
+        teller: Teller,
         *,
         hybrid: bool,
         threshold: int,
@@ -78,6 +87,7 @@ class Fanout:
         self._hybrid = hybrid
         self._threshold = threshold
         self._broker = broker
+        self._teller = teller
         self._followers_sql = _FOLLOWERS.format(who="NOT a.pulled" if hybrid else "true")
         self._messages = Batcher[int, None](self._publish, size_max=500, calls_max=2)
 
@@ -130,9 +140,7 @@ class Fanout:
                 for row in await self._database.fetch(_CROSSING, part, self._threshold):
                     await pull_from_now_on(self._database, row[0])
             await self._add(part)
-            await self._database.fetch(
-                "DELETE FROM fanout WHERE status_id = ANY($1::bigint[])", part
-            )
+            self._teller.statuses("update", await self._database.fetch(_DONE, part))
 
     async def _add(self, statuses: list[int]) -> None:
         after = (-1, -1)

@@ -7,6 +7,7 @@ from systems_common.database import Database, transaction
 from systems_common.ids import IdGenerator
 
 from social.errors import invalid
+from social.live.telling import Teller
 
 __all__ = ["Marks"]
 
@@ -16,14 +17,22 @@ PINS_MAX = 5
 class Marks:
     """Writes marks; the status was read for whom they are."""
 
-    def __init__(self, database: Database, ids: IdGenerator, *, stored: bool) -> None:
+    def __init__(
+        self, database: Database, ids: IdGenerator, teller: Teller, *, stored: bool
+    ) -> None:
         self._database = database
         self._ids = ids
+        self._teller = teller
         self._stored = stored
 
-    @tried_again
     async def favourite(self, account: int, status: int, owner: int) -> None:
         """Favourite a status, and tell its author."""
+        notice = await self._favourite(account, status, owner)
+        if notice is not None:
+            self._teller.notices([(owner, notice)])
+
+    @tried_again
+    async def _favourite(self, account: int, status: int, owner: int) -> int | None:
         async with transaction(self._database) as connection:
             made = await connection.fetchval(
                 """INSERT INTO favourite (id, account_id, status_id) VALUES ($1, $2, $3)
@@ -33,15 +42,16 @@ class Marks:
                 status,
             )
             if made is None:
-                return
+                return None
             if self._stored:
                 await connection.execute("SELECT count_status($1, 0, 0, 1)", status)
-            await connection.execute(
+            notice: int | None = await connection.fetchval(
                 "SELECT notify_account($1, $2, 2::smallint, $3)",
                 owner,
                 account,
                 status,
             )
+        return notice
 
     @tried_again
     async def unfavourite(self, account: int, status: int) -> None:

@@ -16,7 +16,7 @@ from social.statuses import Reader
 
 __all__ = ["COLUMNS", "KINDS", "SOURCE", "Notices"]
 
-KINDS = ("mention", "reblog", "favourite", "follow", "follow_request", "status")
+KINDS = ("mention", "reblog", "favourite", "follow", "follow_request", "status", "poll")
 
 # What was told before somebody was blocked or muted is not shown either; `n.sender_id` stands where
 # the rule of statuses has their author.

@@ -13,6 +13,9 @@ from systems_common.database import Database, transaction
 from systems_common.ids import IdGenerator, time_of_id_s
 
 from social.errors import invalid, not_found
+from social.live.telling import TOLD_COLUMNS, Notice, Teller
+from social.media import MediaEdit, attach, new_version
+from social.polls import NewPoll, ask, ask_anew
 from social.text import hashtags_of, mentions_of
 
 __all__ = ["TEXT_MAX", "Draft", "Posting", "Written"]
@@ -39,10 +42,13 @@ queued AS (
 SELECT a.version,
        CASE WHEN $14 AND $5 < 3 THEN count_account($2, 1, 0, 0) END,
        CASE WHEN $14 AND $3 IS NOT NULL AND $5 < 3 THEN count_status($3, 1, 0, 0) END,
-       (SELECT count(notify_account(of, $2, 0::smallint, made.id))
-        FROM unnest($17::bigint[]) AS of),
-       (SELECT count(notify_account(f.account_id, $2, 5::smallint, made.id)) FROM follow AS f
-        WHERE f.target_id = $2 AND f.notify AND $5 < 3)
+       (SELECT array_agg(ARRAY[of, notify_account(of, $2, 0::smallint, made.id)])
+        FROM unnest($17::bigint[]) AS of) AS mentioned,
+       (SELECT array_agg(ARRAY[f.account_id,
+                               notify_account(f.account_id, $2, 5::smallint, made.id)])
+        FROM follow AS f WHERE f.target_id = $2 AND f.notify AND $5 < 3) AS subscribed,
+       CASE WHEN $5 = 3 THEN converse(made.id, $2, $10::bigint[], $10::bigint[] || $2, $3)
+       END AS conversations
 FROM made JOIN account AS a ON a.id = made.account_id"""
 
 
@@ -58,6 +64,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The status and who wrote it; both were read for the author."""
     app_id: int | None = None
     idempotency_key: str | None = None
+    media: tuple[int, ...] = ()
+    media_edits: dict[int, MediaEdit] = {}
+    poll: NewPoll | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -71,10 +80,18 @@ class Posting:
     """Writes to statuses. `stored`: counters are stored; `kept`: homes are kept in Valkey."""
 
     def __init__(
-        self, database: Database, ids: IdGenerator, *, host: str, stored: bool, kept: bool
+        self,
+        database: Database,
+        ids: IdGenerator,
+        teller: Teller,
+        *,
+        host: str,
+        stored: bool,
+        kept: bool,
     ) -> None:
         self._database = database
         self._ids = ids
+        self._teller = teller
         self._host = host
         self._stored = stored
         self._kept = kept
@@ -113,7 +130,11 @@ class Posting:
             draft.idempotency_key,
             told,
         )
-        if await self._insert(arguments):
+        made = await self._insert(arguments, draft)
+        if made is not None:
+            self._teller.notices(_notices(made["mentioned"]))
+            self._teller.notices(_notices(made["subscribed"]))
+            self._teller.conversations(made["conversations"] or ())
             return Written(identifier, fresh=True)
         before = await self._database.fetchval(
             "SELECT id FROM status WHERE account_id = $1 AND idempotency_key = $2",
@@ -126,8 +147,18 @@ class Posting:
         return Written(before, fresh=False)
 
     @tried_again
-    async def _insert(self, arguments: tuple[Any, ...]) -> bool:
-        return await self._database.fetchrow(_INSERT, *arguments) is not None
+    async def _insert(self, arguments: tuple[Any, ...], draft: Draft) -> Any:
+        if not draft.media and draft.poll is None:
+            return await self._database.fetchrow(_INSERT, *arguments)
+        identifier, author = arguments[:2]
+        async with transaction(self._database) as connection:
+            made = await connection.fetchrow(_INSERT, *arguments)
+            if made is None:
+                return None
+            await attach(connection, author, identifier, draft.media)
+            if draft.poll is not None:
+                await ask(connection, identifier, draft.poll)
+        return made
 
     async def _named(self, text: str) -> tuple[list[str], list[int]]:
         """Names and ids of the accounts that a text mentions."""
@@ -139,9 +170,17 @@ class Posting:
         )
         return [row["username"] for row in rows], [row["id"] for row in rows]
 
-    @tried_again
     async def edit(self, author: int, status: int, draft: Draft) -> None:
         """Replace the text of a status and keep the one before. Raises a 404."""
+        notices, conversations = await self._edit(author, status, draft)
+        self._teller.notices(notices)
+        self._teller.conversations(conversations)
+        await self._teller.read_and_tell("status.update", [status])
+
+    @tried_again
+    async def _edit(
+        self, author: int, status: int, draft: Draft
+    ) -> tuple[list[Notice], list[Notice]]:
         names, accounts = await self._named(draft.text)
         tags = hashtags_of(draft.text)
         async with transaction(self._database) as connection:
@@ -184,6 +223,12 @@ class Posting:
                 names,
                 tags,
             )
+            if before["has_poll"] or draft.poll is not None:
+                await ask_anew(connection, status, before["version"], draft.poll)
+            if before["has_media"] or draft.media:
+                await new_version(
+                    connection, author, status, before["version"], draft.media, draft.media_edits
+                )
             await connection.execute(
                 "DELETE FROM mention WHERE status_id = $1 AND account_id <> ALL($2::bigint[])",
                 status,
@@ -203,21 +248,33 @@ class Posting:
                     tags,
                 )
             told = [one for one in accounts if one != author and one not in before["mentioned"]]
-            if told:
-                await connection.execute(
-                    """SELECT notify_account(of, $2, 0::smallint, $3)
-                       FROM unnest($1::bigint[]) AS of""",
-                    told,
-                    author,
-                    status,
+            found = await connection.fetchval(
+                """SELECT array_agg(ARRAY[of, notify_account(of, $2, 0::smallint, $3)])
+                   FROM unnest($1::bigint[]) AS of""",
+                told,
+                author,
+                status,
+            )
+            conversations = None
+            if before["visibility"] == 3 and told:
+                conversations = await connection.fetchval(
+                    "SELECT converse($1, $2, $3::bigint[], $4::bigint[], $5)",
+                    *(status, author, accounts, told, before["in_reply_to_id"]),
                 )
+        return _notices(found), conversations or []
 
-    @tried_again
     async def delete(self, author: int, status: int) -> None:
         """Delete a status with all that refers to it. Raises a 404 when it is not the author's."""
+        gone, people = await self._delete(author, status)
+        self._teller.statuses("delete", gone)
+        for person in people:
+            self._teller.account(person, "direct.delete", status)
+
+    @tried_again
+    async def _delete(self, author: int, status: int) -> tuple[list[Any], set[int]]:
         async with transaction(self._database) as connection:
             row = await connection.fetchrow(
-                """SELECT in_reply_to_id, reblog_of_id, visibility FROM status
+                """SELECT in_reply_to_id, reblog_of_id, visibility, mentioned FROM status
                    WHERE id = $1 AND account_id = $2 FOR UPDATE""",
                 status,
                 author,
@@ -228,9 +285,15 @@ class Posting:
             sharers = await connection.fetch(
                 "SELECT account_id FROM status WHERE reblog_of_id = $1 FOR UPDATE", status
             )
+            gone: list[Any] = await connection.fetch(
+                f"""SELECT {TOLD_COLUMNS} FROM status AS s
+                    WHERE (s.id = $1 OR s.reblog_of_id = $1) AND s.visibility < 3""",
+                status,
+            )
+            people = {author, *row["mentioned"]} if row["visibility"] == 3 else set()
             await connection.execute("DELETE FROM status WHERE id = $1", status)
             if not self._stored:
-                return
+                return gone, people
             for sharer in sharers:
                 await connection.execute("SELECT count_account($1, -1, 0, 0)", sharer[0])
             if row["visibility"] < 3:
@@ -241,10 +304,19 @@ class Posting:
                     )
             if row["reblog_of_id"] is not None:
                 await connection.execute("SELECT count_status($1, 0, -1, 0)", row["reblog_of_id"])
+        return gone, people
 
-    @tried_again
     async def reblog(self, author: int, status: int, owner: int, visibility: int) -> Written:
         """Share a status, which was read for the author; a second time is the first one."""
+        written, notice = await self._reblog(author, status, owner, visibility)
+        if notice is not None:
+            self._teller.notices([(owner, notice)])
+        return written
+
+    @tried_again
+    async def _reblog(
+        self, author: int, status: int, owner: int, visibility: int
+    ) -> tuple[Written, int | None]:
         async with transaction(self._database) as connection:
             identifier = self._ids.next()
             made = await connection.fetchval(
@@ -265,20 +337,20 @@ class Posting:
                 )
                 if before is None:
                     raise not_found()
-                return Written(before, fresh=False)
+                return Written(before, fresh=False), None
             if self._stored:
                 await connection.execute(
                     "SELECT count_account($1, 1, 0, 0), count_status($2, 0, 1, 0)", author, status
                 )
             if self._kept:
                 await connection.execute("INSERT INTO fanout (status_id) VALUES ($1)", identifier)
-            await connection.execute(
+            notice = await connection.fetchval(
                 "SELECT notify_account($1, $2, 1::smallint, $3)",
                 owner,
                 author,
                 status,
             )
-        return Written(identifier, fresh=True)
+        return Written(identifier, fresh=True), notice
 
     async def reblog_of(self, author: int, status: int) -> int | None:
         """The share of a status by this account."""
@@ -287,12 +359,16 @@ class Posting:
         )
         return found
 
-    def check(self, text: str, spoiler: str) -> None:
-        """Raises a 422 for a text that is empty or too long."""
-        if not text.strip():
+    def check(self, text: str, spoiler: str, *, alone: bool = True) -> None:
+        """Raises a 422 for a text that is too long, or empty where it stands alone."""
+        if alone and not text.strip():
             raise invalid("Text can't be blank")
         if len(text) + len(spoiler) > TEXT_MAX:
             raise invalid(f"Text character limit of {TEXT_MAX} exceeded")
+
+
+def _notices(pairs: list[list[int | None]] | None) -> list[Notice]:
+    return [(of, notice) for of, notice in pairs or () if of is not None and notice is not None]
 
 
 def draft_time(status: int) -> Any:

@@ -14,6 +14,7 @@ from systems_common.ids import IdGenerator
 from social.entities import Relationship
 from social.errors import forbidden, not_found
 from social.fanout import Fanout
+from social.live.telling import Teller
 
 __all__ = ["Relationships"]
 
@@ -36,11 +37,18 @@ class Relationships:
     """Reads and changes relationships. `stored`: counters are stored."""
 
     def __init__(
-        self, database: Database, ids: IdGenerator, fanout: Fanout | None, *, stored: bool
+        self,
+        database: Database,
+        ids: IdGenerator,
+        fanout: Fanout | None,
+        teller: Teller,
+        *,
+        stored: bool,
     ) -> None:
         self._database = database
         self._ids = ids
         self._fanout = fanout
+        self._teller = teller
         self._stored = stored
 
     async def read(self, viewer: int, accounts: Sequence[int]) -> list[Relationship]:
@@ -75,13 +83,16 @@ class Relationships:
     ) -> None:
         """Follow, or ask to when the target is locked; again: change the options given."""
         change = self._ids.next()
-        if await self._follow(change, account, target, reblogs, notify):
+        changed, notice = await self._follow(change, account, target, reblogs, notify)
+        if notice is not None:
+            self._teller.notices([(target, notice)])
+        if changed:
             await self._homes_changed(change, account)
 
     @tried_again
     async def _follow(
         self, change: int, account: int, target: int, reblogs: bool | None, notify: bool | None
-    ) -> bool:
+    ) -> tuple[bool, int | None]:
         async with transaction(self._database) as connection:
             # In share mode, so that an account that is about to be pulled waits (fanout.py).
             found = await connection.fetchrow(
@@ -104,8 +115,8 @@ class Relationships:
                 if changed is not None:
                     if table == "follow" and reblogs is not None:
                         await self._mark(connection, change, account)
-                        return True
-                    return False
+                        return True, None
+                    return False, None
             options = (reblogs is not False, notify is True)
             if found["locked"]:
                 await connection.execute(
@@ -113,14 +124,12 @@ class Relationships:
                        VALUES ($1, $2, $3, $4, $5)""",
                     *(change, account, target, *options),
                 )
-                await self._notify(connection, target, account, 4)
-                return False
-            await self._insert_follow(connection, change, account, target, options)
-        return True
+                return False, await self._notify(connection, target, account, 4)
+            return True, await self._insert_follow(connection, change, account, target, options)
 
     async def _insert_follow(
         self, connection: Any, change: int, account: int, target: int, options: tuple[bool, bool]
-    ) -> None:
+    ) -> int | None:
         made = await connection.fetchval(
             """INSERT INTO follow (id, account_id, target_id, show_reblogs, notify, pulled)
                SELECT $1, $2, $3, $4, $5, pulled FROM account WHERE id = $3
@@ -128,10 +137,10 @@ class Relationships:
             *(change, account, target, *options),
         )
         if made is None:
-            return
+            return None
         await self._count(connection, account, target, 1)
-        await self._notify(connection, target, account, 3)
         await self._mark(connection, change, account)
+        return await self._notify(connection, target, account, 3)
 
     async def unfollow(self, account: int, target: int) -> None:
         """Follow no more, and ask no more to."""
@@ -165,11 +174,13 @@ class Relationships:
     async def answer(self, account: int, asker: int, *, accept: bool) -> None:
         """Accept or reject who asked to follow. Raises a 404 when nobody did."""
         change = self._ids.next()
-        await self._answer(change, account, asker, accept)
+        notice = await self._answer(change, account, asker, accept)
+        if notice is not None:
+            self._teller.notices([(account, notice)])
         await self._homes_changed(change, asker)
 
     @tried_again
-    async def _answer(self, change: int, account: int, asker: int, accept: bool) -> None:
+    async def _answer(self, change: int, account: int, asker: int, accept: bool) -> int | None:
         async with transaction(self._database) as connection:
             await connection.fetchrow("SELECT FROM account WHERE id = $1 FOR SHARE", account)
             asked = await connection.fetchrow(
@@ -185,8 +196,9 @@ class Relationships:
                 account,
                 asker,
             )
-            if accept:
-                await self._insert_follow(connection, change, asker, account, tuple(asked))
+            if not accept:
+                return None
+            return await self._insert_follow(connection, change, asker, account, tuple(asked))
 
     async def remove_follower(self, account: int, follower: int) -> None:
         """End the follow of somebody who follows."""
@@ -275,8 +287,11 @@ class Relationships:
                 by,
             )
 
-    async def _notify(self, connection: Any, of: int, by: int, kind: int) -> None:
-        await connection.execute("SELECT notify_account($1, $2, $3::smallint, NULL)", of, by, kind)
+    async def _notify(self, connection: Any, of: int, by: int, kind: int) -> int | None:
+        notice: int | None = await connection.fetchval(
+            "SELECT notify_account($1, $2, $3::smallint, NULL)", of, by, kind
+        )
+        return notice
 
     async def _mark(self, connection: Any, change: int, account: int) -> None:
         if self._fanout is not None:
@@ -290,3 +305,5 @@ class Relationships:
     async def _homes_changed(self, change: int, *accounts: int) -> None:
         if self._fanout is not None:
             await self._fanout.homes_changed(change, *accounts)
+        for account in accounts:
+            self._teller.account(account, "follows")

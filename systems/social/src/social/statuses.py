@@ -7,6 +7,7 @@ brings along, so it is never out of date and needs no word from other processes.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,10 @@ from systems_common.database import Database
 
 from social.accounts import Accounts
 from social.entities import Application, Mention, StaticStatus, Tag, encode, time_of, timestamp
+from social.filters import RuleBook
+from social.matching import NOTHING, Rules
+from social.media import attachment
+from social.polls import Polls
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
 
@@ -41,14 +46,30 @@ looked_at AS (
     UNION ALL
     SELECT reblog_of_id, false FROM (SELECT DISTINCT reblog_of_id FROM chosen) AS shared
     WHERE reblog_of_id IS NOT NULL AND reblog_of_id NOT IN (SELECT id FROM chosen))
+"""
+_LOOK = """
 SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {readable}, {wanted},
        c.replies, c.reblogs, c.favourites,
        EXISTS (SELECT FROM favourite WHERE account_id = $1 AND status_id = s.id),
        EXISTS (SELECT FROM status AS r WHERE r.account_id = $1 AND r.reblog_of_id = s.id),
        EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id),
        EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id),
-       s.visibility
+       s.visibility, (SELECT filters_version FROM account WHERE id = $1)
 FROM looked_at AS l JOIN status AS s USING (id) JOIN account AS a ON a.id = s.account_id {counts}"""
+
+# The same for pairs of a viewer and a status; the viewer stands before all else.
+_PAIRS = """
+WITH chosen AS MATERIALIZED (
+    SELECT x.viewer, s.id, s.reblog_of_id
+    FROM unnest($1::bigint[], $2::bigint[]) AS x (viewer, id) JOIN status AS s USING (id)),
+looked_at AS (
+    SELECT viewer, id, true AS listed FROM chosen
+    UNION ALL
+    SELECT viewer, reblog_of_id, false
+    FROM (SELECT DISTINCT viewer, reblog_of_id FROM chosen) AS shared
+    WHERE reblog_of_id IS NOT NULL
+      AND (viewer, reblog_of_id) NOT IN (SELECT viewer, id FROM chosen))
+"""
 
 BY_IDS = "SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = ANY($2::bigint[])"
 
@@ -56,11 +77,17 @@ _STATICS = """
 SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_to_account_id,
        s.visibility, s.text, s.spoiler, s.sensitive, s.language, s.mentioned, s.mentioned_names,
        s.tags, extract(epoch FROM s.edited_at)::float8 AS edited_s, p.name AS app_name,
-       p.website AS app_website
+       p.website AS app_website,
+       CASE WHEN s.has_media THEN (
+           SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
+           WHERE m.status_id = s.id AND m.place IS NOT NULL) END AS media,
+       s.has_poll,
+       CASE WHEN s.has_poll THEN (SELECT options FROM poll WHERE status_id = s.id) END AS options
 FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
 WHERE s.id = ANY($1::bigint[])"""
 
 _BOOL = (b"false", b"true")
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -84,20 +111,26 @@ class Shown(msgspec.Struct, frozen=True):
 class _Static:
     """The unchanging part of a status, encoded, and joined with what its author was last."""
 
-    __slots__ = ("_account", "_body", "_joined", "status", "version")
+    __slots__ = ("_account", "_body", "_joined", "has_poll", "status", "text", "version")
 
-    def __init__(self, version: int, status: StaticStatus) -> None:
+    def __init__(self, version: int, status: StaticStatus, text: str, *, has_poll: bool) -> None:
         self.version = version
+        self.has_poll = has_poll
         self.status = status
+        # What keywords of filters are looked for in.
+        self.text = text
         self._body = encode(status)[:-1]
         self._account = b""
         self._joined = b""
 
-    def with_account(self, account: bytes) -> bytes:
-        """Both, encoded; joined anew only if the account is another object than the last time."""
+    def with_account(self, account: bytes, poll: bytes | None = None) -> bytes:
+        """Both, encoded; joined anew only if the account is another object than the last time, or
+        there is a poll."""
+        if poll is not None:
+            return b'%s,"account":%s,"poll":%s' % (self._body, account, poll)
         if self._account is not account:
             self._account = account
-            self._joined = b'%s,"account":%s' % (self._body, account)
+            self._joined = b'%s,"account":%s,"poll":null' % (self._body, account)
         return self._joined
 
 
@@ -105,21 +138,39 @@ class Reader:
     """Reads statuses for a viewer; everything that shows a status asks it."""
 
     def __init__(
-        self, database: Database, accounts: Accounts, *, base_url: str, host: str, counters: str
+        self,
+        database: Database,
+        accounts: Accounts,
+        polls: Polls,
+        *,
+        base_url: str,
+        media_url: str,
+        host: str,
+        counters: str,
     ) -> None:
         self._database = database
         self._accounts = accounts
+        self._polls = polls
         self._base_url = base_url
+        self._media_url = media_url
         self._host = host
         self._counters = counters
         self._by_ids = self.rows_sql(BY_IDS)
+        self._by_pairs = self.pairs_sql()
+        self._rule_book = RuleBook(database)
         self._known: OrderedDict[int, _Static] = OrderedDict()
 
     def rows_sql(self, chosen: str) -> str:
         """The statement for what `chosen` selects, `id` and `reblog_of_id`; $1 is the viewer."""
-        return _ROWS.format(
+        return (_ROWS + _LOOK).format(
             chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters]
         )
+
+    def pairs_sql(self) -> str:
+        """The statement for pairs: $1 are their viewers, $2 the statuses, as many."""
+        look = _LOOK.format(readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters])
+        look = look.replace("$1", "l.viewer").replace("SELECT s.id", "SELECT l.viewer, s.id", 1)
+        return _PAIRS + look
 
     async def by_ids(self, viewer: int | None, ids: Sequence[int]) -> dict[int, Shown]:
         """Those of these statuses that the viewer may see, wanted in lists or not."""
@@ -132,6 +183,21 @@ class Reader:
         """One status; None when it is not there for this viewer."""
         return (await self.by_ids(viewer, [identifier])).get(identifier)
 
+    async def by_pairs(self, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Shown]:
+        """Of each viewer and status the status, where that viewer may see it."""
+        asked = list(pairs)
+        rows = await self._database.fetch(
+            self._by_pairs, [viewer for viewer, _ in asked], [status for _, status in asked]
+        )
+        of_viewers: dict[int, list[Any]] = {}
+        for row in rows:
+            of_viewers.setdefault(row[0], []).append(row[1:])
+        return {
+            (viewer, identifier): shown
+            for viewer, mine in of_viewers.items()
+            for identifier, shown in (await self.shown(mine, viewer)).items()
+        }
+
     async def shown(self, rows: Sequence[Any], viewer: int | None) -> dict[int, Shown]:
         """What a statement of `rows_sql` brought, as the viewer may see it; only what was chosen.
 
@@ -140,6 +206,16 @@ class Reader:
         readable = [row for row in rows if row[6]]
         accounts = await self._accounts.entities({row[2]: row[4] for row in readable})
         known = self._known
+        rules: Rules | None = None
+        if viewer is not None and readable and readable[0][16]:
+            rules = await self._rule_book.of(viewer, readable[0][16])
+        now_s = time.time()
+
+        def filtered(static: _Static, *ids: int) -> bytes:
+            if rules is None:
+                return NOTHING
+            return rules.results(static.version, static.text, ids, now_s)
+
         stale = []
         for row in readable:
             if row[5] is None:
@@ -148,11 +224,17 @@ class Reader:
                     stale.append(row[0])
         if stale:
             await self._read_statics(stale)
+        asking = [
+            row[0]
+            for row in readable
+            if (static := known.get(row[0])) is not None and static.has_poll
+        ]
+        polls = await self._polls.read(viewer, asking)
         found: dict[int, Shown] = {}
         originals: dict[int, tuple[Any, bytes]] = {}
         shares = []
         for row in readable:
-            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility = row
+            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility, _ = row
             if shared is not None:
                 if listed:
                     shares.append(row)
@@ -161,7 +243,13 @@ class Reader:
             if static is None or account is None:
                 # Deleted since the statement that found it.
                 continue
-            body = _whole(static.with_account(account), mine, viewer, b"null")
+            body = _whole(
+                static.with_account(account, polls.get(identifier)),
+                mine,
+                viewer,
+                filtered(static, identifier),
+                b"null",
+            )
             originals[identifier] = (row, body)
             if listed:
                 found[identifier] = Shown(
@@ -173,14 +261,20 @@ class Reader:
             if shared not in originals or account is None:
                 continue
             original, inner = originals[shared]
-            joined = b'%s,"account":%s' % (
+            joined = b'%s,"account":%s,"poll":null' % (
                 self._shared(identifier, known[shared].status),
                 account,
             )
             found[identifier] = Shown(
                 identifier,
                 author,
-                _whole(joined, original[8:15], viewer, inner),
+                _whole(
+                    joined,
+                    original[8:15],
+                    viewer,
+                    filtered(known[shared], identifier, shared),
+                    inner,
+                ),
                 wanted and original[7],
                 original[15],
                 (shared, original[2], original[7]),
@@ -209,12 +303,16 @@ class Reader:
 
     def remember(self, row: Any) -> None:
         """Render a row with the columns of `_STATICS` and keep it."""
-        status = static_status(row, base_url=self._base_url, host=self._host)
-        self._known[row["id"]] = _Static(row["version"], status)
+        status = static_status(
+            row, base_url=self._base_url, media_url=self._media_url, host=self._host
+        )
+        described = (one.description for one in status.media_attachments if one.description)
+        text = "\n\n".join([row["spoiler"], row["text"], *described, *(row["options"] or ())])
+        self._known[row["id"]] = _Static(row["version"], status, text, has_poll=row["has_poll"])
         self._known.move_to_end(row["id"])
 
 
-def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
+def static_status(row: Any, *, base_url: str, media_url: str, host: str) -> StaticStatus:
     """The unchanging part of a status from its row."""
     identifier = str(row["id"])
     names = {name.lower(): name for name in row["mentioned_names"]}
@@ -238,11 +336,14 @@ def static_status(row: Any, *, base_url: str, host: str) -> StaticStatus:
             Mention(str(account), name, name, f"{base_url}/@{name}")
             for account, name in zip(row["mentioned"], row["mentioned_names"], strict=True)
         ],
+        media_attachments=[attachment(one, media_url) for one in _decode(row["media"] or "[]")],
         tags=[Tag(tag, f"{base_url}/tags/{tag}") for tag in row["tags"]],
     )
 
 
-def _whole(static: bytes, mine: Sequence[Any], viewer: int | None, reblog: bytes) -> bytes:
+def _whole(
+    static: bytes, mine: Sequence[Any], viewer: int | None, filtered: bytes, reblog: bytes
+) -> bytes:
     """A status in full. `mine` are its three counts and what of it is the viewer's."""
     replies, reblogs, favourites, favourited, reblogged, bookmarked, pinned = mine
     # Sums over no rows are NULL.
@@ -259,13 +360,14 @@ def _whole(static: bytes, mine: Sequence[Any], viewer: int | None, reblog: bytes
         )  # fmt: skip
     return (
         b'%s,"replies_count":%d,"reblogs_count":%d,"favourites_count":%d,"favourited":%s,'
-        b'"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,"filtered":[],"reblog":%s}'
+        b'"reblogged":%s,"bookmarked":%s,"pinned":%s,"muted":false,"filtered":%s,"reblog":%s}'
         % (
             *counts,
             _BOOL[favourited],
             _BOOL[reblogged],
             _BOOL[bookmarked],
             _BOOL[pinned],
+            filtered,
             reblog,
         )
     )

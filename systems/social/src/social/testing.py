@@ -14,14 +14,17 @@ from systems_common.testing import (
     Commands,
     EmbeddedServer,
     GranianService,
+    free_port,
     granian_service,
     nats_server,
     new_database,
     on_database,
+    private_folder,
     valkey_server,
 )
 
 from social.counting import DRIFT
+from social.polls import RECOUNT
 from social.tokens import digest_of
 
 __all__ = [
@@ -151,6 +154,7 @@ class Social(msgspec.Struct, frozen=True):
     def assert_no_drift(self) -> None:
         """Every stored counter equals a recount."""
         assert self.sql(DRIFT) == []
+        assert self.sql(RECOUNT) == []
 
 
 def migrated_database(server_url: str) -> str:
@@ -179,10 +183,22 @@ def start_social(
         "DB_POOL": "5",
         "FANOUT_ACK_WAIT_S": "1",
     }
-    with nats_server() as nats, valkey_server() as valkey:
-        settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
+    port = free_port()
+    with (
+        nats_server() as nats,
+        valkey_server() as valkey,
+        private_folder("systems-media-") as media,
+    ):
+        settings |= {
+            "NATS_URL": nats.url,
+            "VALKEY_URL": valkey.url,
+            "MEDIA_STORE": str(media),
+            "STREAMING_URL": f"ws://127.0.0.1:{port}",
+        }
         with (
-            granian_service("social.app:app", {**settings, **env}, workers=workers) as process,
+            granian_service(
+                "social.app:app", {**settings, **env}, workers=workers, port=port, websockets=True
+            ) as process,
             httpx.Client(base_url=process.url, timeout=20.0) as client,
         ):
             yield Social(process, client, url, nats, valkey, {**settings, **env})

@@ -36,6 +36,7 @@ class Token(msgspec.Struct, frozen=True):
     app_name: str
     app_website: str | None
     created_s: int
+    digest: bytes
 
 
 def allows(granted: frozenset[str], needed: str) -> bool:
@@ -102,6 +103,7 @@ class Tokens:
             row["name"],
             row["website"],
             row["created_s"],
+            digest,
         )
         # A revocation that was heard of meanwhile may be of this one.
         if generation == self._generation:

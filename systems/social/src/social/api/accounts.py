@@ -10,6 +10,7 @@ from systems_common.limits import Limit, LocalLimiter
 from social.api.parts import accounts_answer, json_list, statuses_answer
 from social.entities import CredentialAccount, Relationship, TokenEntity, encode
 from social.errors import ApiError, forbidden, invalid, not_found
+from social.media import PICTURES
 from social.pages import Page, PageQuery, page_of
 from social.registration import Registration, issue_token, register
 from social.text import hashtags_of
@@ -80,7 +81,12 @@ class ProfileEdit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @endpoints.add(
-    "PATCH", "/api/v1/accounts/update_credentials", ProfileEdit, who="user", scope="write:accounts"
+    "PATCH",
+    "/api/v1/accounts/update_credentials",
+    ProfileEdit,
+    who="user",
+    scope="write:accounts",
+    files=("avatar", "header"),
 )
 async def update_credentials(call: Call, edit: ProfileEdit) -> CredentialAccount:
     """Change one's profile and the defaults of one's statuses."""
@@ -110,6 +116,9 @@ async def update_credentials(call: Call, edit: ProfileEdit) -> CredentialAccount
             columns["default_sensitive"] = source.sensitive
         if source.language is not None:
             columns["default_language"] = source.language or None
+    if call.files:
+        pictures = {name: call.files[name].file for name in PICTURES if name in call.files}
+        await call.service.media.set_pictures(call.me, pictures)
     if columns:
         # The names are those above, never the client's.
         changes = ", ".join(f"{name} = ${at}" for at, name in enumerate(columns, start=2))
@@ -118,6 +127,20 @@ async def update_credentials(call: Call, edit: ProfileEdit) -> CredentialAccount
             call.me,
             *columns.values(),
         )
+    return await call.service.accounts.own(call.me)
+
+
+@endpoints.add("DELETE", "/api/v1/profile/avatar", Empty, who="user", scope="write:accounts")
+async def delete_avatar(call: Call, _: Empty) -> CredentialAccount:
+    """Take one's picture away."""
+    await call.service.media.set_pictures(call.me, {"avatar": None})
+    return await call.service.accounts.own(call.me)
+
+
+@endpoints.add("DELETE", "/api/v1/profile/header", Empty, who="user", scope="write:accounts")
+async def delete_header(call: Call, _: Empty) -> CredentialAccount:
+    """Take the picture at the head of one's profile away."""
+    await call.service.media.set_pictures(call.me, {"header": None})
     return await call.service.accounts.own(call.me)
 
 
@@ -216,10 +239,9 @@ async def statuses(call: Call, asked: AccountStatuses) -> Answer:
     """Statuses of an account, as far as the viewer may see them."""
     await _there(call, call.id)
     page = page_of(asked)
-    if asked.only_media:
-        # No status has any.
-        return Answer(b"[]")
     conditions = ["s.account_id = $5", _UNBLOCKED]
+    if asked.only_media:
+        conditions.append("s.has_media")
     arguments: list[Any] = [call.id]
     if asked.pinned:
         conditions.append(

@@ -6,10 +6,13 @@ from importlib.resources import files
 from typing import Any
 
 from systems_common.health import examine
+from systems_common.images import IMAGE_TYPES
 
 from social import __version__
 from social.entities import encode
 from social.errors import not_found
+from social.media import ATTACHED_MAX, DESCRIPTION_MAX
+from social.polls import EXPIRES_IN_MAX_S, EXPIRES_IN_MIN_S, OPTION_MAX, OPTIONS_MAX
 from social.posting import TEXT_MAX
 from social.visibility import NAMES
 from social.web.routing import Answer, Call, Empty, Endpoints
@@ -26,26 +29,27 @@ _ASSETS = files("social") / "assets"
 
 def _configuration(call: Call) -> dict[str, Any]:
     return {
-        "urls": {},
+        "urls": {"streaming": call.service.settings.streams_at},
         "accounts": {"max_featured_tags": 0, "max_pinned_statuses": 5},
         "statuses": {
             "max_characters": TEXT_MAX,
-            "max_media_attachments": 0,
+            "max_media_attachments": ATTACHED_MAX,
             "characters_reserved_per_url": 23,
         },
         "media_attachments": {
-            "supported_mime_types": [],
-            "image_size_limit": 0,
-            "image_matrix_limit": 0,
+            "supported_mime_types": list(IMAGE_TYPES),
+            "description_limit": DESCRIPTION_MAX,
+            "image_size_limit": call.service.settings.media_bytes_max,
+            "image_matrix_limit": call.service.settings.media_pixels_max,
             "video_size_limit": 0,
             "video_frame_rate_limit": 0,
             "video_matrix_limit": 0,
         },
         "polls": {
-            "max_options": 0,
-            "max_characters_per_option": 0,
-            "min_expiration": 0,
-            "max_expiration": 0,
+            "max_options": OPTIONS_MAX,
+            "max_characters_per_option": OPTION_MAX,
+            "min_expiration": EXPIRES_IN_MIN_S,
+            "max_expiration": EXPIRES_IN_MAX_S,
         },
         "translation": {"enabled": False},
     }
@@ -95,7 +99,7 @@ async def instance_v1(call: Call, _: Empty) -> dict[str, Any]:
         "description": "",
         "email": "",
         "version": API_VERSION,
-        "urls": {},
+        "urls": {"streaming_api": call.service.settings.streams_at},
         # As the database estimates them: counting would read every row.
         "stats": {"user_count": counted[0], "status_count": counted[1], "domain_count": 1},
         "thumbnail": f"{call.service.base_url}/assets/header.svg",

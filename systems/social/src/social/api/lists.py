@@ -149,6 +149,7 @@ async def add(call: Call, asked: Members) -> dict[str, str]:
         raise not_found() from error
     except asyncpg.UniqueViolationError as error:
         raise ApiError(422, "Validation failed: Account has already been taken") from error
+    call.service.teller.account(call.me, "follows")
     return {}
 
 
@@ -161,6 +162,7 @@ async def remove(call: Call, asked: Members) -> dict[str, str]:
         call.id,
         _ids(asked),
     )
+    call.service.teller.account(call.me, "follows")
     return {}
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from social.api.parts import accounts_answer, json_list, readable
-from social.entities import Context, StatusEdit, StatusSource, time_of, timestamp
+from social.entities import Context, PollEdit, StatusEdit, StatusSource, time_of, timestamp
 from social.errors import invalid, not_found
+from social.media import ATTACHED_MAX, MediaEdit, attachment
 from social.pages import PageQuery, page_of
+from social.polls import NewPoll, check_poll
 from social.posting import Draft
 from social.statuses import Shown
 from social.text import rendered
@@ -35,9 +37,15 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     spoiler_text: str | None = None
     visibility: str | None = None
     language: Annotated[str, msgspec.Meta(max_length=10)] | None = None
-    media_ids: list[str] | None = None
-    poll: dict[str, Any] | None = None
+    media_ids: list[str] = []
+    poll: NewPoll | None = None
     scheduled_at: str | None = None
+
+
+class AttachedEdit(MediaEdit, frozen=True, kw_only=True):
+    """What is to be said of a picture of a status from now on."""
+
+    id: str
 
 
 class EditedStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,16 +55,20 @@ class EditedStatus(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool | None = None
     spoiler_text: str | None = None
     language: Annotated[str, msgspec.Meta(max_length=10)] | None = None
-    media_ids: list[str] | None = None
-    poll: dict[str, Any] | None = None
+    media_ids: list[str] = []
+    media_attributes: list[AttachedEdit] | dict[str, AttachedEdit] = []
+    poll: NewPoll | None = None
 
 
-def _check_parts(asked: NewStatus | EditedStatus) -> None:
-    # Said rather than silently left out of what is posted.
-    if asked.media_ids:
-        raise invalid("This server takes no media")
-    if asked.poll:
-        raise invalid("This server takes no polls")
+def _media_of(asked: NewStatus | EditedStatus) -> tuple[int, ...]:
+    media = tuple(id_of(one) for one in dict.fromkeys(asked.media_ids))
+    if len(media) > ATTACHED_MAX:
+        raise invalid(f"Cannot attach more than {ATTACHED_MAX} files")
+    if asked.poll is not None:
+        check_poll(asked.poll)
+        if media:
+            raise invalid("Cannot attach files to a status with a poll")
+    return media
 
 
 @endpoints.add("POST", "/api/v1/statuses", NewStatus, who="user", scope="write:statuses")
@@ -64,11 +76,12 @@ async def create(call: Call, asked: NewStatus) -> Answer:
     """Write a status; the same Idempotency-Key again returns the one written before."""
     service, token = call.service, call.token
     assert token is not None
-    _check_parts(asked)
     if asked.scheduled_at:
+        # Said rather than posted now.
         raise invalid("This server does not schedule posts")
     spoiler = (asked.spoiler_text or "").strip()
-    service.posting.check(asked.status, spoiler)
+    media = _media_of(asked)
+    service.posting.check(asked.status, spoiler, alone=not media)
     key = call.headers.get(b"idempotency-key", b"").decode("latin-1")
     if len(key) > _KEY_MAX:
         raise invalid(f"Idempotency-Key is too long (maximum is {_KEY_MAX} characters)")
@@ -90,11 +103,13 @@ async def create(call: Call, asked: NewStatus) -> Answer:
             in_reply_to=reply,
             app_id=token.app_id,
             idempotency_key=key or None,
+            media=media,
+            poll=asked.poll,
         ),
     )
     # Sent again, the one before may have died between its commit and this.
-    if service.fanout is not None and visibility < DIRECT:
-        await service.fanout.hand_over(written.id)
+    if visibility < DIRECT:
+        await service.spread(written.id)
     return Answer((await readable(call, written.id)).body)
 
 
@@ -143,19 +158,24 @@ async def several(call: Call, asked: StatusIds) -> Answer:
 @endpoints.add("PUT", "/api/v1/statuses/{id}", EditedStatus, who="user", scope="write:statuses")
 async def edit(call: Call, asked: EditedStatus) -> Answer:
     """Edit a status of one's own."""
-    _check_parts(asked)
     await _own(call)
     before = await call.service.database.fetchrow(
         "SELECT sensitive, language FROM status WHERE id = $1", call.id
     )
     spoiler = (asked.spoiler_text or "").strip()
-    call.service.posting.check(asked.status, spoiler)
+    media, given = _media_of(asked), asked.media_attributes
+    call.service.posting.check(asked.status, spoiler, alone=not media)
     draft = Draft(
         text=asked.status,
         spoiler=spoiler,
         sensitive=(before[0] if asked.sensitive is None else asked.sensitive) or bool(spoiler),
         visibility=0,
         language=asked.language or before[1],
+        media=media,
+        poll=asked.poll,
+        media_edits={
+            id_of(one.id): one for one in (given.values() if isinstance(given, dict) else given)
+        },
     )
     await call.service.posting.edit(call.me, call.id, draft)
     return Answer((await readable(call, call.id)).body)
@@ -228,11 +248,15 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
     service, (original, author, _wanted) = call.service, shown.original
     rows = await service.database.fetch(
         """SELECT text, spoiler, sensitive, mentioned_names, version,
-                  extract(epoch FROM written_at)::float8 AS written_s
+                  extract(epoch FROM written_at)::float8 AS written_s, media, poll
            FROM status_edit WHERE status_id = $1
            UNION ALL
            SELECT text, spoiler, sensitive, mentioned_names, version,
-                  extract(epoch FROM edited_at)::float8 FROM status WHERE id = $1
+                  extract(epoch FROM edited_at)::float8,
+                  (SELECT jsonb_agg(to_jsonb(m) ORDER BY m.place) FROM media AS m
+                   WHERE m.status_id = $1 AND m.place IS NOT NULL),
+                  (SELECT options FROM poll WHERE status_id = $1)
+           FROM status WHERE id = $1
            ORDER BY version""",
         original,
     )
@@ -248,6 +272,11 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
                 sensitive=row["sensitive"],
                 created_at=time_of(original) if written_s is None else timestamp(written_s),
                 account=msgspec.Raw(account),
+                poll=PollEdit([{"title": one} for one in row["poll"]]) if row["poll"] else None,
+                media_attachments=[
+                    attachment(one, service.media.url)
+                    for one in msgspec.json.decode(row["media"] or "[]")
+                ],
             )
 
     return list(versions())
@@ -319,8 +348,7 @@ async def reblog(call: Call, asked: Share) -> Answer:
     visibility = max(min(visibility, PRIVATE), shown.visibility)
     service = call.service
     written = await service.posting.reblog(call.me, status, owner, visibility)
-    if service.fanout is not None:
-        await service.fanout.hand_over(written.id)
+    await service.spread(written.id)
     return await _again(call, written.id)
 
 

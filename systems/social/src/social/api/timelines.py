@@ -6,9 +6,10 @@ from social.api.parts import json_list, listed, statuses_answer
 from social.errors import invalid
 from social.pages import PageQuery, Paging, page_of, paged
 from social.text import hashtags_of
+from social.visibility import IN_PUBLIC
 from social.web.routing import Answer, Call, Endpoints
 
-__all__ = ["PUBLIC", "TAG", "endpoints"]
+__all__ = ["PUBLIC", "TAG", "WITH_MEDIA", "endpoints"]
 
 endpoints = Endpoints()
 
@@ -29,9 +30,9 @@ class TagQuery(PublicQuery, frozen=True, kw_only=True):
     none: list[str] = []
 
 
-PUBLIC = """FROM status AS s
-WHERE s.visibility = 0 AND s.reblog_of_id IS NULL
-  AND (s.in_reply_to_account_id IS NULL OR s.in_reply_to_account_id = s.account_id)"""
+PUBLIC = f"FROM status AS s WHERE {IN_PUBLIC}"
+
+WITH_MEDIA = " AND s.has_media"
 
 TAG = """FROM status_tag AS t JOIN status AS s ON s.id = t.status_id
 WHERE t.name = $5 AND s.visibility = 0
@@ -57,9 +58,10 @@ async def home(call: Call, asked: PageQuery) -> Answer:
 async def public(call: Call, asked: PublicQuery) -> Answer:
     """What everybody has written for everybody."""
     page = page_of(asked)
-    if asked.remote or asked.only_media:
+    if asked.remote:
         return Answer(b"[]")
-    return statuses_answer(call, await call.service.timelines.statuses(call.viewer, page, PUBLIC))
+    source = PUBLIC + (WITH_MEDIA if asked.only_media else "")
+    return statuses_answer(call, await call.service.timelines.statuses(call.viewer, page, source))
 
 
 @endpoints.add(
@@ -71,13 +73,14 @@ async def tag(call: Call, asked: TagQuery) -> Answer:
     names = _tags([call.path[0], *asked.any])
     if not names:
         raise invalid("Expected a hashtag")
-    if asked.remote or asked.only_media:
+    if asked.remote:
         return Answer(b"[]")
     one = len(names) == 1
+    source = TAG if one else _TAGS
     found = await call.service.timelines.statuses(
         call.viewer,
         page,
-        TAG if one else _TAGS,
+        source + (WITH_MEDIA if asked.only_media else ""),
         names[0] if one else names,
         _tags(asked.all),
         _tags(asked.none),

@@ -27,6 +27,7 @@ _ERRORS = {
     "422": "Something in it does not fit",
     "429": "Too many calls",
     "503": "Something needed does not answer",
+    "507": "The store of pictures is full",
 }
 _REF = "#/components/schemas/{name}"
 
@@ -75,12 +76,15 @@ def _operation(one: Endpoint, schema: Any, components: dict[str, Any]) -> dict[s
             for name, part in described["properties"].items()
         ]
     elif schema is not None:
-        said["requestBody"] = {
-            "content": {
-                kind: {"schema": schema}
-                for kind in ("application/json", "application/x-www-form-urlencoded")
-            }
+        kinds = {
+            kind: {"schema": schema}
+            for kind in ("application/json", "application/x-www-form-urlencoded")
         }
+        if one.files:
+            binary = {name: {"type": "string", "format": "binary"} for name in one.files}
+            files = {"type": "object", "properties": binary}
+            kinds["multipart/form-data"] = {"schema": {"allOf": [schema, files]}}
+        said["requestBody"] = {"content": kinds}
     if one.who == "anyone":
         said["security"] = [{}, {"Token": []}]
     else:

@@ -1,7 +1,8 @@
 """What a client sent, from query, form, multipart form and JSON, as one structure.
 
 Mastodon's clients mix them freely: lists are `types[]=mention` or `{"types": ["mention"]}`, objects
-`source[privacy]=private` or JSON, lists of objects `fields_attributes[0][name]=…`.
+`source[privacy]=private` or JSON, lists of objects `fields_attributes[0][name]=…` or
+`keywords_attributes[][keyword]=…`.
 """
 
 from __future__ import annotations
@@ -28,11 +29,17 @@ S = TypeVar("S", bound=msgspec.Struct)
 _decode = msgspec.json.Decoder().decode
 
 
-def parse(query: bytes, body: bytes, content_type: str) -> dict[str, Any]:
-    """Everything sent, the body over the query. Raises `ApiError` when it cannot be read."""
+def parse(query: bytes, body: bytes | list[tuple[str, str]], content_type: str) -> dict[str, Any]:
+    """Everything sent, the body over the query. Raises `ApiError` when it cannot be read.
+
+    A form that carried files has been read already, into pairs.
+    """
     found: dict[str, Any] = {}
     if query:
         found = unfold(_pairs(query))
+    if isinstance(body, list):
+        found.update(unfold(body))
+        return found
     if not body:
         return found
     kind, _, rest = content_type.partition(";")
@@ -71,7 +78,7 @@ def _parts(body: bytes, options: str) -> list[tuple[str, str]]:
         parts = multipart.MultipartParser(
             BytesIO(body), boundary, memory_limit=BODY_BYTES_MAX, disk_limit=0
         )
-        # A file has no place in any form there is; its part is passed over.
+        # A file has no place in this form (web/uploads.py has those); its part is passed over.
         return [(part.name, part.value) for part in parts if part.filename is None]
     except (multipart.MultipartError, UnicodeDecodeError) as error:
         raise ApiError(400, f"Expected a multipart form: {error}") from error
@@ -92,6 +99,12 @@ def unfold(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         into: Any = found
         for part, following in itertools.pairwise(path):
             empty: Any = [] if following == "" else {}
+            if isinstance(into, list):
+                # `a[][b]=1&a[][c]=2&a[][b]=3`: a member that comes again begins the next object.
+                if not into or not isinstance(into[-1], dict) or following in into[-1]:
+                    into.append({})
+                into = into[-1]
+                continue
             if not isinstance(into, dict):
                 break
             if not isinstance(into.get(part), type(empty)):

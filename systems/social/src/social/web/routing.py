@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from systems_common.blobs import Content, Spool
 
 from social.errors import ApiError, not_found
 from social.service import Service
@@ -32,12 +33,14 @@ class Answer(msgspec.Struct, frozen=True):
     status: int = 200
     content_type: str = "application/json; charset=utf-8"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content: Content | None = None
+    """Goes out instead of the body, part by part."""
 
 
 class Call:
     """One request, authorised: who asks, and the parts of the path that vary."""
 
-    __slots__ = ("headers", "path", "query", "service", "token", "uri", "viewer")
+    __slots__ = ("files", "headers", "path", "query", "service", "token", "uri", "viewer")
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Call:
         self.headers = headers
         self.uri = uri
         self.query = query
+        self.files: dict[str, Spool] = {}
         self.viewer: int | None = token.account_id if token is not None else None
 
     @property
@@ -90,6 +94,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     who: Who
     scope: str
     summary: str
+    files: tuple[str, ...] = ()
+    """Names of the files that its form may carry."""
 
 
 class Endpoints:
@@ -99,7 +105,14 @@ class Endpoints:
         self.all: list[Endpoint] = []
 
     def add(
-        self, method: str, path: str, params: type[P], *, who: Who, scope: str = ""
+        self,
+        method: str,
+        path: str,
+        params: type[P],
+        *,
+        who: Who,
+        scope: str = "",
+        files: tuple[str, ...] = (),
     ) -> Callable[[Callable[[Call, P], Awaitable[object]]], Callable[[Call, P], Awaitable[object]]]:
         """Declare the function an endpoint. `scope` is asked of whoever comes with a token."""
 
@@ -107,7 +120,7 @@ class Endpoints:
             handler: Callable[[Call, P], Awaitable[object]],
         ) -> Callable[[Call, P], Awaitable[object]]:
             summary = (handler.__doc__ or "").strip().partition("\n")[0]
-            self.all.append(Endpoint(method, path, handler, params, who, scope, summary))
+            self.all.append(Endpoint(method, path, handler, params, who, scope, summary, files))
             return handler
 
         return declare

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "Events"]
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,16 @@ _HEADERS = [
 ]
 
 
+class Events(Protocol):
+    """What a stream sends. It is closed once, whether anything was taken from it or not."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The chunks."""
+
+    def aclose(self) -> Awaitable[None]:
+        """Nobody takes any more."""
+
+
 class EventStream:
     """An ASGI application that sends what `events` yields.
 
@@ -27,9 +37,28 @@ class EventStream:
     server has of its connection stays until the reader goes, or the server is made to end.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, stuck_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        events: Events,
+        *,
+        stuck_s: float = 5.0,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         self._events = events
+        self._headers = [*_HEADERS, *headers]
         self._stuck_s = stuck_s
+
+    def with_headers(self, *headers: tuple[bytes, bytes]) -> EventStream:
+        """The same, with further headers."""
+        return EventStream(
+            self._events,
+            stuck_s=self._stuck_s,
+            headers=[*self._headers[len(_HEADERS) :], *headers],
+        )
+
+    async def aclose(self) -> None:
+        """Send nothing, after all."""
+        await self._events.aclose()
 
     async def __call__(
         self,
@@ -38,7 +67,6 @@ class EventStream:
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
         """Send until the events end or the reader is gone."""
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         sending = asyncio.create_task(self._send(send))
         gone = asyncio.create_task(_until_gone(receive))
         try:
@@ -52,6 +80,7 @@ class EventStream:
     async def _send(self, send: Callable[[Any], Awaitable[None]]) -> None:
         body = {"type": "http.response.body"}
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             async for chunk in self._events:
                 async with asyncio.timeout(self._stuck_s):
                     await send({**body, "body": chunk, "more_body": True})
