@@ -242,13 +242,16 @@ snapshots = st.builds(
 )
 
 
-@given(snapshots, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
+@given(snapshots, *[st.integers(0, 9)] * 4)
 def test_a_token_is_read_as_it_was_written(
-    snapshot: Snapshot, to_device: int, typing: int, tail: int
+    snapshot: Snapshot, to_device: int, typing: int, tail: int, presence: int
 ) -> None:
-    position = Position("abc123", snapshot, to_device, typing, "f00d", tail)
+    position = Position("abc123", snapshot, to_device, typing, "f00d", tail, presence)
     assert parse_position(position.token) == position
     assert snapshot_of(snapshot.text) == snapshot
+    # As tokens were before they told of presence.
+    older = position.token.replace(f"_o{presence}", "")
+    assert parse_position(older) == msgspec.structs.replace(position, presence=0)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ async def send(service: Service, request: Request) -> Reply:
         )
 
     seq = await service.appender.send(session, room_id, make)
+    service.presence.acted(session)
     return Reply(b'{"event_id":"%s"}' % event_id_of(room_id, seq).encode())
 
 

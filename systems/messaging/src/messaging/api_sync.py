@@ -13,10 +13,12 @@ from messaging.errors import bad_json, forbidden, invalid_param, not_found, too_
 from messaging.events import encoded_content, maybe_seq_of_event
 from messaging.filters import Filter, parse_filter
 from messaging.http import EMPTY, Reply, Request, reply_json
+from messaging.presence_store import RANKS
 from messaging.push_rules import push_rules
 from messaging.service import Route, Service
 from messaging.sessions import Session
 from messaging.snapshots import parse_position
+from messaging.sync import TIMEOUT_MAX_S
 from messaging.visibility import sees
 
 __all__ = ["ROUTES"]
@@ -45,11 +47,16 @@ async def sync(service: Service, request: Request) -> Reply:
         else:
             wanted = await service.filter(session.user_no, text)
     since = parse_position(query["since"]) if query.get("since") else None
+    timeout_s = min(request.integer("timeout", 0) / 1000, TIMEOUT_MAX_S)
+    presence = query.get("set_presence", "online")
+    if presence not in RANKS:
+        raise invalid_param(f"set_presence: expected one of {', '.join(RANKS)}")
+    service.presence.polled(session, presence, timeout_s)
     body = await service.sync.answer(
         session,
         since,
         wanted,
-        timeout_s=request.integer("timeout", 0) / 1000,
+        timeout_s=timeout_s,
         full_state=query.get("full_state") == "true",
     )
     return Reply(body)

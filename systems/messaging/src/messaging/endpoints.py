@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from systems_common.health import examine
 
-from messaging import api_account, api_directory, api_keys, api_messages, api_rooms, api_sync
+from messaging import (
+    api_account,
+    api_directory,
+    api_keys,
+    api_messages,
+    api_presence,
+    api_rooms,
+    api_sync,
+)
 from messaging.http import Reply, Request, reply_json
 from messaging.routing import Router
 from messaging.service import Route, Service
@@ -32,11 +40,23 @@ _HEALTH = [
     Route("GET", "/health/ready", _health, public=True),
 ]
 
+_MODULES = (
+    api_account,
+    api_rooms,
+    api_directory,
+    api_messages,
+    api_sync,
+    api_keys,
+    api_presence,
+)
+
 
 def router() -> Router[Route]:
     """Every endpoint there is."""
     found: Router[Route] = Router()
-    modules = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys)
-    for route in (route for routes in (_HEALTH, *(m.ROUTES for m in modules)) for route in routes):
+    for module in _MODULES:
+        for route in module.ROUTES:
+            found.add(route.method, route.pattern, route)
+    for route in _HEALTH:
         found.add(route.method, route.pattern, route)
     return found

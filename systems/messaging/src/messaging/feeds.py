@@ -107,10 +107,14 @@ class RoomFeed:
         "complete_from",
         "counted",
         "events",
+        "joined",
         "last_tail",
         "marks",
         "members",
         "no",
+        "presence",
+        "presence_from",
+        "presence_version",
         "receipts",
         "room_id",
         "seq",
@@ -133,6 +137,11 @@ class RoomFeed:
         self.members: dict[str, bytes] = {}
         self.typing: dict[str, int] = {}
         self.typing_version = 0
+        self.joined = 0
+        # Of each member whose presence changed the version, oldest first; all behind that number.
+        self.presence: dict[str, int] = {}
+        self.presence_version = 0
+        self.presence_from: int | None = None
         self.waiters: set[Waiter] = set()
         self.used_s = 0.0
 

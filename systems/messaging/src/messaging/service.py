@@ -31,6 +31,8 @@ from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
 from messaging.memberships import Memberships
+from messaging.presence import Presence
+from messaging.presence_store import PresenceStore
 from messaging.reading import Reading
 from messaging.receipts import Receipts
 from messaging.relations import Relations
@@ -105,11 +107,18 @@ class Service:
         self.receipts = Receipts(database, wake.moved, mode=settings.receipts, notify=notify)
         self.reading = Reading(database)
         self.relations = Relations(database)
+        self.presence = Presence(
+            PresenceStore(cache) if cache is not None and settings.presence == "on" else None,
+            database,
+            tail.rooms,
+            coalesce_s=settings.presence_coalesce_ms / 1000,
+        )
         self.sync = Sync(
             database,
             tail,
             SyncReader(database, counted=counted),
             self.reading,
+            self.presence,
             epoch,
             remembers=settings.sync_cache == "on",
             counted=counted,
@@ -231,6 +240,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         )
         await stack.enter_async_context(background("wake", wake.run))
         await stack.enter_async_context(background("tail", tail.run))
+        await stack.enter_async_context(background("presence", service.presence.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))
         stack.push_async_callback(service.drain)
         stack.enter_context(told_to_stop(service.sync.close))

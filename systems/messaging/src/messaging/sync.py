@@ -17,6 +17,7 @@ from systems_common.database import Database
 from messaging.events import event_json
 from messaging.feeds import EventItem, Mark, RoomFeed, UserFeed, Waiter
 from messaging.filters import Filter, passes
+from messaging.presence import Presence, Told
 from messaging.reading import Reading
 from messaging.receipts import receipts_content
 from messaging.sessions import Session
@@ -64,6 +65,7 @@ class Sync:
         tail: Tail,
         reader: SyncReader,
         reading: Reading,
+        presence: Presence,
         epoch: str,
         *,
         remembers: bool,
@@ -73,6 +75,7 @@ class Sync:
         self._tail = tail
         self._reader = reader
         self._reading = reading
+        self._presence = presence
         self._epoch = epoch
         self._remembers = remembers
         self._counted = counted
@@ -120,11 +123,11 @@ class Sync:
                 # What wakes it from here on came after what is read now, or is read twice.
                 waiter.reset()
                 now = _Now(self._tail.number, self._tail.snapshot, self._tail.typing_version)
-                body, is_empty, position = await self._attempt(
-                    session, user, since, wanted, now, full_state
-                )
                 left_s = deadline_s - time.monotonic()
                 at_once = since is None or full_state or left_s <= 0 or self._is_closed
+                body, is_empty, position = await self._attempt(
+                    session, user, since, wanted, now, full_state, at_once
+                )
                 if at_once or not is_empty:
                     return body
                 since = position
@@ -163,7 +166,12 @@ class Sync:
         wanted: Filter,
         now: _Now,
         full_state: bool,
+        at_once: bool,
     ) -> tuple[bytes, bool, Position]:
+        """The body, whether it tells nothing that is worth an answer, and where the client is then.
+
+        `at_once`: it is an answer, whatever it tells.
+        """
         if (
             self._remembers
             and since is not None
@@ -176,6 +184,10 @@ class Sync:
             if moved is not None:
                 # The client may have been told more by a read of the database that was later than
                 # the tail's last; then that is where it is.
+                told = await self._presence.told(
+                    session.user_id, user.rooms, since.presence, wanted.presence
+                )
+                is_told = bool(moved) or told.is_urgent or at_once
                 position = Position(
                     self._epoch,
                     later(since.snapshot, now.snapshot),
@@ -183,9 +195,11 @@ class Sync:
                     now.typing,
                     self._tail.process,
                     now.number,
+                    told.version if is_told or not told.states else since.presence,
                 )
-                return await self._remembered(session, position, moved, wanted), not moved, position
-        return await self._read(session, user, since, wanted, now, full_state)
+                body = await self._remembered(session, position, moved, wanted, told)
+                return body, not is_told, position
+        return await self._read(session, user, since, wanted, now, full_state, at_once)
 
     def _moved(self, user: UserFeed, since: Position, wanted: Filter) -> list[_Moved] | None:
         """What is new in the user's rooms; None when that has to be read from the database."""
@@ -209,7 +223,12 @@ class Sync:
         return found
 
     async def _remembered(
-        self, session: Session, position: Position, moved: list[_Moved], wanted: Filter
+        self,
+        session: Session,
+        position: Position,
+        moved: list[_Moved],
+        wanted: Filter,
+        told: Told,
     ) -> bytes:
         rooms = []
         for one in moved:
@@ -218,6 +237,8 @@ class Sync:
         # A claimed key wakes the user, and is then counted by a read of the database.
         counts = self._key_counts.get(session.device_no, b"")
         head = b'{"next_batch":"' + position.token.encode() + b'"' + counts
+        if told.states:
+            head += b',"presence":{"events":' + _encode(told.events()) + b"}"
         if not rooms:
             return head + b"}"
         return head + b',"rooms":{"join":{' + b",".join(rooms) + b"}}}"
@@ -275,13 +296,16 @@ class Sync:
         wanted: Filter,
         now: _Now,
         full_state: bool,
+        at_once: bool,
     ) -> tuple[bytes, bool, Position]:
         batch = await self._reader.read(session, since, wanted, full_state=full_state)
         rooms = {}
         for no, (room_id, seq, counted) in batch.joined.items():
             rooms[no] = room = self._tail.watch_room(no, room_id)
             room.seq, room.counted = max(room.seq, seq), max(room.counted, counted)
+            room.joined = batch.members.get(no, room.joined)
         user.load(rooms, now.number)
+        told = await self._told(session, rooms, since, wanted, batch)
         # Read behind the last await, so that the token and what is told of typing fit together.
         typing_now = self._tail.typing_version
         typing_since = since.typing if since is not None else 0
@@ -289,6 +313,7 @@ class Sync:
             typing_since = 0
         if passes(wanted.room.ephemeral, kind="m.typing", sender=""):
             self._add_typing(user, batch, wanted, typing_since)
+        is_told = not batch.is_empty or told.is_urgent or at_once
         position = Position(
             self._epoch,
             batch.snapshot,
@@ -297,6 +322,7 @@ class Sync:
             # More messages to the device than fit: the next poll has to read again.
             self._tail.process if len(batch.to_device) < TO_DEVICE_MAX else "",
             now.number,
+            told.version if is_told or since is None or not told.states else since.presence,
         )
         answer: dict[str, Any] = {
             "next_batch": position.token,
@@ -310,13 +336,42 @@ class Sync:
         ) % (_encode(batch.key_counts), _encode(batch.fallback_keys))
         if batch.changed_devices:
             answer["device_lists"] = {"changed": batch.changed_devices, "left": []}
+        if told.states:
+            answer["presence"] = {"events": told.events()}
         if batch.account_data:
             answer["account_data"] = {"events": batch.account_data}
         if batch.to_device:
             answer["to_device"] = {"events": batch.to_device}
         if shown := {name: section for name, section in batch.rooms.items() if section}:
             answer["rooms"] = shown
-        return _encode(answer), batch.is_empty, position
+        return _encode(answer), not is_told, position
+
+    async def _told(
+        self,
+        session: Session,
+        rooms: dict[int, RoomFeed],
+        since: Position | None,
+        wanted: Filter,
+        batch: Batch,
+    ) -> Told:
+        """Whose presence is new to the client: also of who came to its rooms, and where it came."""
+        presence, user_id = self._presence, session.user_id
+        told = await presence.told(
+            user_id, rooms, since.presence if since is not None else 0, wanted.presence
+        )
+        if since is None or not (batch.came or batch.fresh):
+            return told
+        met = presence.of_these(batch.came)
+        if batch.fresh:
+            met += await presence.known(user_id, batch.fresh)
+        known = {state.user_id for state in told.states}
+        met = [
+            state
+            for state in met
+            if state.user_id not in known
+            and passes(wanted.presence, kind="m.presence", sender=state.user_id)
+        ]
+        return Told(told.states + met, told.is_urgent, told.version)
 
     @staticmethod
     def _add_typing(user: UserFeed, batch: Batch, wanted: Filter, since: int) -> None:

@@ -44,7 +44,8 @@ _LAST = 2**62
 
 class Batch(msgspec.Struct):
     """An answer of /sync, all but its next_batch, and the rooms that the user is in: of each its
-    id, the number of its last event, and how many count."""
+    id, the number of its last event, and how many count. `members`: how many are in each; `fresh`:
+    those that were entered since; `came`: who else entered one."""
 
     rooms: dict[str, dict[str, Any]]
     account_data: list[Any]
@@ -55,6 +56,9 @@ class Batch(msgspec.Struct):
     key_counts: dict[str, int]
     fallback_keys: list[str]
     changed_devices: list[str]
+    members: dict[int, int]
+    fresh: set[int]
+    came: set[str]
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +115,7 @@ class _Read:
         self._unread_sql = unread_sql
         self._lazy = wanted.room.state.lazy_load_members
         self._came: set[str] = set()
+        self._fresh: set[int] = set()
 
     async def run(self, snapshot: Snapshot) -> Batch:
         fetch = self._connection.fetch
@@ -148,6 +153,9 @@ class _Read:
             },
             [row["algorithm"] for row in keys if row["n"] < 0],
             await self._changed_devices(),
+            {row["room_no"]: row["joined"] for row in rows},
+            self._fresh,
+            self._came,
         )
 
     async def _changed_devices(self) -> list[str]:
@@ -180,7 +188,7 @@ class _Read:
 
     async def _joined(self, rows: Sequence[Any]) -> dict[str, Any]:
         since = self._since
-        fresh = await self._newly_joined(rows)
+        self._fresh = fresh = await self._newly_joined(rows)
         moved = [
             r for r in rows if self._full_state or r["room_no"] in fresh or not since.sees(r["xid"])
         ]

@@ -152,6 +152,9 @@ def start_messaging(
         "LOG_LEVEL": "warning",
         "SERVER_NAME": SERVER_NAME,
         "DB_POOL": "5",
+        # Or whoever comes online ends the polls in which other things are waited for.
+        "PRESENCE": "off",
+        "PRESENCE_COALESCE_MS": "50",
     }
     with nats_server() as nats, valkey_server() as valkey:
         settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
