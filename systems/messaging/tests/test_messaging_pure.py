@@ -339,9 +339,9 @@ def test_what_counts_and_whom_it_mentions() -> None:
     edit = {"m.relates_to": {"rel_type": "m.replace"}}
     assert not counts_as_unread("m.room.message", edit)
     content = {"m.mentions": {"user_ids": [BOB, 5, "no id"], "room": True}}
-    assert mentioned("m.room.message", content, room_level=False) == [BOB]
-    assert mentioned("m.room.message", content, room_level=True) == [BOB, ROOM]
-    assert mentioned("m.room.topic", content, room_level=True) == []
+    assert mentioned(content, room_level=False) == [BOB]
+    assert mentioned(content, room_level=True) == [BOB, ROOM]
+    assert mentioned({**content, "msgtype": "m.notice"}, room_level=True) == []
 
 
 def test_filters() -> None:

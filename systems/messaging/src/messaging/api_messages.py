@@ -69,7 +69,7 @@ async def send(service: Service, request: Request) -> Reply:
             counts,
             relates_to,
             rel_type,
-            mentioned(kind, content, room_level=room_level),
+            mentioned(content, room_level=room_level),
         )
 
     seq = await service.appender.send(session, room_id, make)

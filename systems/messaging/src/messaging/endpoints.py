@@ -10,6 +10,7 @@ from messaging import (
     api_keys,
     api_messages,
     api_presence,
+    api_push,
     api_rooms,
     api_sync,
 )
@@ -48,6 +49,7 @@ _MODULES = (
     api_sync,
     api_keys,
     api_presence,
+    api_push,
 )
 
 

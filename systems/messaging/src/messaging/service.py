@@ -45,6 +45,7 @@ from messaging.sync_read import SyncReader
 from messaging.tail import Tail
 from messaging.throttle import LoginThrottle
 from messaging.typing_notices import TypingNotices
+from messaging.unread import Unread
 from messaging.wake import NatsWake, QuietWake, Wake
 
 __all__ = ["NotMigratedError", "Route", "Service", "open_service"]
@@ -85,7 +86,7 @@ class Service:
         checks: Mapping[str, Check],
     ) -> None:
         notify = settings.wake == "notify"
-        counted = settings.unread == "counted"
+        unread = Unread(database, counted=settings.unread == "counted")
         self.settings = settings
         self.database = database
         self.accounts = accounts
@@ -116,12 +117,12 @@ class Service:
         self.sync = Sync(
             database,
             tail,
-            SyncReader(database, counted=counted),
+            SyncReader(database, unread),
             self.reading,
             self.presence,
+            unread,
             epoch,
             remembers=settings.sync_cache == "on",
-            counted=counted,
         )
         self._filters: dict[tuple[int, str], Filter] = {}
 

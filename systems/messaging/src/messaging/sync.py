@@ -15,7 +15,7 @@ import msgspec
 from systems_common.database import Database
 
 from messaging.events import event_json
-from messaging.feeds import EventItem, Mark, RoomFeed, UserFeed, Waiter
+from messaging.feeds import EventItem, RoomFeed, UserFeed, Waiter
 from messaging.filters import Filter, passes
 from messaging.presence import Presence, Told
 from messaging.reading import Reading
@@ -24,16 +24,12 @@ from messaging.sessions import Session
 from messaging.snapshots import Position, Snapshot, later
 from messaging.sync_read import TO_DEVICE_MAX, Batch, SyncReader
 from messaging.tail import Tail
+from messaging.unread import Unread
 
 __all__ = ["TIMEOUT_MAX_S", "Sync"]
 
 TIMEOUT_MAX_S = 60.0
 _REMEMBERED_MAX = 100_000
-_MARKS = """
-SELECT m.seq, m.counted, coalesce((
-    SELECT array_agg(h.seq) FROM highlight AS h
-    WHERE h.room_no = m.room_no AND h.user_id = m.user_id AND h.seq > m.seq), '{}') AS highlights
-FROM read_mark AS m WHERE m.room_no = $1 AND m.user_id = $2"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,10 +62,10 @@ class Sync:
         reader: SyncReader,
         reading: Reading,
         presence: Presence,
+        unread: Unread,
         epoch: str,
         *,
         remembers: bool,
-        counted: bool,
     ) -> None:
         self._database = database
         self._tail = tail
@@ -78,7 +74,7 @@ class Sync:
         self._presence = presence
         self._epoch = epoch
         self._remembers = remembers
-        self._counted = counted
+        self._unread = unread
         self._is_closed = False
         self._waiters: set[Waiter] = set()
         self._acknowledged: dict[int, int] = {}
@@ -197,7 +193,7 @@ class Sync:
                     now.number,
                     told.version if is_told or not told.states else since.presence,
                 )
-                body = await self._remembered(session, position, moved, wanted, told)
+                body = await self._remembered(session, user, position, moved, wanted, told)
                 return body, not is_told, position
         return await self._read(session, user, since, wanted, now, full_state, at_once)
 
@@ -225,6 +221,7 @@ class Sync:
     async def _remembered(
         self,
         session: Session,
+        user: UserFeed,
         position: Position,
         moved: list[_Moved],
         wanted: Filter,
@@ -232,7 +229,7 @@ class Sync:
     ) -> bytes:
         rooms = []
         for one in moved:
-            shown = await self._room(session, one, wanted)
+            shown = await self._room(session, user, one, wanted)
             rooms.append(_encode(one.room.room_id) + b":" + shown)
         # A claimed key wakes the user, and is then counted by a read of the database.
         counts = self._key_counts.get(session.device_no, b"")
@@ -243,7 +240,7 @@ class Sync:
             return head + b"}"
         return head + b',"rooms":{"join":{' + b",".join(rooms) + b"}}}"
 
-    async def _room(self, session: Session, moved: _Moved, wanted: Filter) -> bytes:
+    async def _room(self, session: Session, user: UserFeed, moved: _Moved, wanted: Filter) -> bytes:
         room, user_id = moved.room, session.user_id
         events = b",".join(item.encoded(room.room_id, session.device_no) for item in moved.events)
         first = moved.events[0].event.seq if moved.events else room.seq + 1
@@ -257,7 +254,7 @@ class Sync:
             ephemeral.append({"type": "m.receipt", "content": content})
         if moved.typing:
             ephemeral.append(_typing(room))
-        unread, highlights = await self._unread(room, user_id, moved.counted)
+        unread, highlights = await self._unread.followed(room, user_id, moved.counted, user.rules)
         return (
             b'{"timeline":{"events":[%b],"limited":false,"prev_batch":"t%d"},'
             b'"state":{"events":[%b]},"ephemeral":{"events":%b},'
@@ -270,23 +267,6 @@ class Sync:
                 if event.state_key is not None:
                     room.members[event.state_key] = event_json(event, room.room_id)
         return b",".join(room.members[user] for user in sorted(senders) if user in room.members)
-
-    async def _unread(self, room: RoomFeed, user_id: str, counted: int) -> tuple[int, int]:
-        if self._counted:
-            found = await self._reader.unread([room.no], user_id)
-            return found[room.no]
-        known = room.unread(user_id, counted)
-        if known is None:
-            row = await self._database.fetchrow(_MARKS, room.no, user_id)
-            if row is not None:
-                mark = Mark(row["seq"], row["counted"], set(row["highlights"]))
-                before = room.marks.get(user_id)
-                if before is None or before.seq < mark.seq:
-                    room.marks[user_id] = mark
-            else:
-                room.marks[user_id] = Mark(0, 0, set())
-            known = room.unread(user_id, counted) or (0, 0)
-        return known
 
     async def _read(
         self,
@@ -304,7 +284,7 @@ class Sync:
             rooms[no] = room = self._tail.watch_room(no, room_id)
             room.seq, room.counted = max(room.seq, seq), max(room.counted, counted)
             room.joined = batch.members.get(no, room.joined)
-        user.load(rooms, now.number)
+        user.load(rooms, batch.rules, now.number)
         told = await self._told(session, rooms, since, wanted, batch)
         # Read behind the last await, so that the token and what is told of typing fit together.
         typing_now = self._tail.typing_version
