@@ -12,6 +12,7 @@ from messaging import (
     api_presence,
     api_push,
     api_rooms,
+    api_search,
     api_sync,
 )
 from messaging.http import Reply, Request, reply_json
@@ -50,6 +51,7 @@ _MODULES = (
     api_keys,
     api_presence,
     api_push,
+    api_search,
 )
 
 

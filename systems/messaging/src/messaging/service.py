@@ -37,6 +37,8 @@ from messaging.reading import Reading
 from messaging.receipts import Receipts
 from messaging.relations import Relations
 from messaging.rooms import Rooms
+from messaging.search import Search
+from messaging.search_index import SearchIndex
 from messaging.sessions import Sessions
 from messaging.settings import Settings
 from messaging.snapshots import parse_position
@@ -98,13 +100,15 @@ class Service:
         self.passwords = Passwords()
         self.throttle = LoginThrottle(cache, settings.login_failures_max)
         self.rooms = Rooms(database)
-        self.changes = Changes(database, wake.moved, wake.touched, notify=notify)
+        self.search = Search(database, self.rooms)
+        self.index = SearchIndex(database) if settings.search == "on" else None
+        self.changes = Changes(database, self._moved, wake.touched, notify=notify)
         self.keys = DeviceKeys(self.changes)
         accounts.on_fewer_devices = partial(tell_sharers, self.changes)
         accounts.touched = wake.touched
         self.memberships = Memberships(self.changes, accounts)
         self.creator = Creator(self.changes, accounts, settings.server_name)
-        self.appender = Appender(database, self.rooms, wake.moved, notify=notify)
+        self.appender = Appender(database, self.rooms, self._moved, notify=notify)
         self.receipts = Receipts(database, wake.moved, mode=settings.receipts, notify=notify)
         self.reading = Reading(database)
         self.relations = Relations(database)
@@ -125,6 +129,12 @@ class Service:
             remembers=settings.sync_cache == "on",
         )
         self._filters: dict[tuple[int, str], Filter] = {}
+
+    def _moved(self, room_no: int) -> None:
+        """A room has new events."""
+        self.wake.moved(room_no)
+        if self.index is not None:
+            self.index.wake()
 
     async def checked(self, user_id: str, password: str) -> Account:
         """The account, if that is its password. Raises M_FORBIDDEN, M_LIMIT_EXCEEDED."""
@@ -242,6 +252,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(background("wake", wake.run))
         await stack.enter_async_context(background("tail", tail.run))
         await stack.enter_async_context(background("presence", service.presence.run))
+        if service.index is not None:
+            await stack.enter_async_context(background("search", service.index.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))
         stack.push_async_callback(service.drain)
         stack.enter_context(told_to_stop(service.sync.close))

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     receipts: Literal["sync", "batch"] = "batch"
     unread: Literal["stored", "counted"] = "stored"
     presence: Literal["on", "off"] = "on"
+    search: Literal["on", "off"] = "on"
     presence_coalesce_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 1_000.0
     registration: Literal["open", "token", "closed"] = "open"
     registration_token: _Url = ""
