@@ -37,3 +37,10 @@ def messaging(starter: Starter) -> Iterator[Messaging]:
     """One service with every default, shared by tests that keep to users of their own."""
     with starter() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def switched(starter: Starter) -> Iterator[Messaging]:
+    """One service that tells presence, without search, and impatient with slow clients."""
+    with starter(PRESENCE="on", SEARCH="off", GATEWAY_SLOW_S="1") as running:
+        yield running

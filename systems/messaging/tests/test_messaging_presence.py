@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import nio
-import pytest
 from messaging.feeds import RoomFeed, Waiter
 from messaging.filters import EventFilter
 from messaging.presence import WAKING_MAX, Presence
@@ -18,15 +16,9 @@ from systems_common import valkey
 from systems_common.testing import wait_until
 
 
-@pytest.fixture(scope="module")
-def running(starter: Any) -> Iterator[Messaging]:
-    with starter(PRESENCE="on") as service:
-        yield service
-
-
-def pair(running: Messaging) -> tuple[User, User, str]:
+def pair(switched: Messaging) -> tuple[User, User, str]:
     """Two users in one room. Only the second one is online."""
-    alice, bob = running.user(), running.user()
+    alice, bob = switched.user(), switched.user()
     room = alice.create_room(preset="public_chat")
     bob.join(room)
     bob.sync()
@@ -52,12 +44,12 @@ def status(user: User, presence: str, **more: Any) -> None:
     user.ok("PUT", path, {"presence": presence, **more})
 
 
-def test_nio_sets_and_reads_presence(running: Messaging) -> None:
+def test_nio_sets_and_reads_presence(switched: Messaging) -> None:
     async def talk() -> None:
-        alice, bob, room = pair(running)
+        alice, bob, room = pair(switched)
         clients = []
         for user in (alice, bob):
-            client = nio.AsyncClient(running.process.url, user.user_id)
+            client = nio.AsyncClient(switched.process.url, user.user_id)
             client.restore_login(user.user_id, user.device_id, user.token)
             clients.append(client)
         one, other = clients
@@ -81,8 +73,8 @@ def test_nio_sets_and_reads_presence(running: Messaging) -> None:
     asyncio.run(talk())
 
 
-def test_a_poll_makes_one_online_and_ends_the_polls_of_others(running: Messaging) -> None:
-    alice, bob, room = pair(running)
+def test_a_poll_makes_one_online_and_ends_the_polls_of_others(switched: Messaging) -> None:
+    alice, bob, room = pair(switched)
     alice.sync(set_presence="offline")
     assert told(bob.sync(timeout=300)) == {}
     assert alice.ok("GET", f"/presence/{alice.user_id}/status") == {"presence": "offline"}
@@ -91,7 +83,7 @@ def test_a_poll_makes_one_online_and_ends_the_polls_of_others(running: Messaging
     assert content["currently_active"] is True
     assert 0 <= content["last_active_ago"] < 60_000
     # Of two devices the one that is more present counts.
-    phone = running.login(alice)
+    phone = switched.login(alice)
     phone.sync(set_presence="unavailable")
     assert bob.ok("GET", f"/presence/{alice.user_id}/status")["presence"] == "online"
     alice.sync(set_presence="unavailable")
@@ -103,18 +95,18 @@ def test_a_poll_makes_one_online_and_ends_the_polls_of_others(running: Messaging
     told_of(bob, alice, "offline")
     status(alice, "online", status_msg="back")
     assert told(bob.sync(timeout=200, filter='{"presence":{"not_types":["*"]}}')) == {}
-    fresh = running.login(bob)
+    fresh = switched.login(bob)
     assert told(fresh.sync()).keys() == {alice.user_id}
     assert told(fresh.sync(timeout=0)) == {}
-    carol = running.user()
+    carol = switched.user()
     carol.sync()
     carol.join(room)
     assert told_of(carol, alice, "online")["status_msg"] == "back"
 
 
-def test_who_may_ask_and_say_what(running: Messaging) -> None:
-    alice, bob, _ = pair(running)
-    stranger = running.user()
+def test_who_may_ask_and_say_what(switched: Messaging) -> None:
+    alice, bob, _ = pair(switched)
+    stranger = switched.user()
     path = f"/presence/{alice.user_id}/status"
     assert stranger.call("GET", path).status_code == 403
     assert stranger.call("GET", "/presence/@nobody:example.org/status").status_code == 403
@@ -126,9 +118,9 @@ def test_who_may_ask_and_say_what(running: Messaging) -> None:
     assert alice.call("GET", "/sync", set_presence="here").status_code == 400
 
 
-def test_in_a_large_room_it_goes_with_the_next_answer(running: Messaging) -> None:
-    alice, bob, room = pair(running)
-    running.sql("UPDATE room SET joined = $2 WHERE room_id = $1", room, WAKING_MAX + 1)
+def test_in_a_large_room_it_goes_with_the_next_answer(switched: Messaging) -> None:
+    alice, bob, room = pair(switched)
+    switched.sql("UPDATE room SET joined = $2 WHERE room_id = $1", room, WAKING_MAX + 1)
     bob.sync(full_state="true")
     status(alice, "online")
     began_s = time.monotonic()
@@ -143,13 +135,13 @@ def test_in_a_large_room_it_goes_with_the_next_answer(running: Messaging) -> Non
     assert told(answer)[alice.user_id]["presence"] == "unavailable"
 
 
-def test_who_polls_no_more_goes_offline(running: Messaging) -> None:
-    alice, bob, _ = pair(running)
+def test_who_polls_no_more_goes_offline(switched: Messaging) -> None:
+    alice, bob, _ = pair(switched)
     alice.sync()
     told_of(bob, alice, "online")
 
     async def let_time_pass() -> None:
-        cache = await valkey.connect(running.valkey.url, name="test")
+        cache = await valkey.connect(switched.valkey.url, name="test")
         key = f"messaging:presence:user:{alice.user_id}"
         for field, value in (await cache.hgetall(key)).items():
             if field.startswith(b"d"):
@@ -162,14 +154,14 @@ def test_who_polls_no_more_goes_offline(running: Messaging) -> None:
     assert "currently_active" not in content
 
 
-def test_without_valkey_only_presence_is_lost(running: Messaging) -> None:
-    alice, bob, room = pair(running)
-    carol = running.user()
+def test_without_valkey_only_presence_is_lost(switched: Messaging) -> None:
+    alice, bob, room = pair(switched)
+    carol = switched.user()
     carol.join(room)
     status(carol, "online")
     alice.sync()
     told_of(bob, alice, "online")
-    running.valkey.kill()
+    switched.valkey.kill()
     try:
         status(alice, "unavailable")
         assert bob.ok("GET", f"/presence/{alice.user_id}/status") == {"presence": "offline"}
@@ -178,7 +170,7 @@ def test_without_valkey_only_presence_is_lost(running: Messaging) -> None:
         assert event["content"]["body"] == "on"
         assert alice.sync()["rooms"]["join"].keys() == {room}
     finally:
-        running.valkey.start()
+        switched.valkey.start()
     # It has lost everything. Who polls is told of again, the others are gone.
     told_of(bob, carol, "offline")
     alice.sync()

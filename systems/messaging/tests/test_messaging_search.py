@@ -224,11 +224,10 @@ def _somebody(messaging: Messaging) -> User:
     return _users[0]
 
 
-def test_a_search_that_is_off_is_not_there(starter: Any) -> None:
-    with starter(SEARCH="off") as running:
-        user = running.user()
-        user.send(user.create_room(), "x")
-        body = {"search_categories": {"room_events": {"search_term": "x"}}}
-        assert user.call("POST", "/search", body).status_code == 404
-        time.sleep(0.6)
-        assert running.sql("SELECT count(*) AS n FROM event_text")[0]["n"] == 0
+def test_a_search_that_is_off_is_not_there(switched: Messaging) -> None:
+    user = switched.user()
+    user.send(user.create_room(), "x")
+    body = {"search_categories": {"room_events": {"search_term": "x"}}}
+    assert user.call("POST", "/search", body).status_code == 404
+    time.sleep(0.6)
+    assert switched.sql("SELECT count(*) AS n FROM event_text")[0]["n"] == 0

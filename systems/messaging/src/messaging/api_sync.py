@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,11 +19,11 @@ from messaging.presence_store import RANKS
 from messaging.push_rules import DATA_TYPE, rules_json
 from messaging.service import Route, Service
 from messaging.sessions import Session
-from messaging.snapshots import parse_position
+from messaging.snapshots import Position, parse_position
 from messaging.sync import TIMEOUT_MAX_S
 from messaging.visibility import sees
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Asked", "asked_of"]
 
 _CLIENT = "/_matrix/client/v3"
 _RECEIPTS = ("m.read", "m.read.private", "m.fully_read")
@@ -32,28 +33,38 @@ _TYPE = re.compile(r"[^\0]{1,255}")
 _THREAD = re.compile(r"main|\$[!-~]{1,254}")
 
 
-async def sync(service: Service, request: Request) -> Reply:
-    """What is new for this device; waits for it up to `timeout` milliseconds."""
-    query = request.query
-    session = request.session
+class Asked(msgspec.Struct, frozen=True):
+    """What a client wants of /sync."""
+
+    since: Position | None
+    wanted: Filter
+    presence: str
+    full_state: bool
+
+
+async def asked_of(service: Service, session: Session, query: Mapping[str, str]) -> Asked:
+    """What the query of a request asks for. Raises `MatrixError`."""
     wanted = Filter()
     if text := query.get("filter"):
         if text.startswith("{"):
             wanted = parse_filter(text.encode("utf-8", "replace"))
         else:
             wanted = await service.filter(session.user_no, text)
-    since = parse_position(query["since"]) if query.get("since") else None
-    timeout_s = min(request.integer("timeout", 0) / 1000, TIMEOUT_MAX_S)
     presence = query.get("set_presence", "online")
     if presence not in RANKS:
         raise invalid_param(f"set_presence: expected one of {', '.join(RANKS)}")
-    service.presence.polled(session, presence, timeout_s)
-    body = await service.sync.answer(
-        session,
-        since,
-        wanted,
-        timeout_s=timeout_s,
-        full_state=query.get("full_state") == "true",
+    since = parse_position(query["since"]) if query.get("since") else None
+    return Asked(since, wanted, presence, query.get("full_state") == "true")
+
+
+async def sync(service: Service, request: Request) -> Reply:
+    """What is new for this device; waits for it up to `timeout` milliseconds."""
+    session = request.session
+    asked = await asked_of(service, session, request.query)
+    timeout_s = min(request.integer("timeout", 0) / 1000, TIMEOUT_MAX_S)
+    service.presence.polled(session, asked.presence, timeout_s)
+    body, _ = await service.sync.answer(
+        session, asked.since, asked.wanted, timeout_s=timeout_s, full_state=asked.full_state
     )
     return Reply(body)
 

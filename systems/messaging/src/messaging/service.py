@@ -128,6 +128,7 @@ class Service:
             epoch,
             remembers=settings.sync_cache == "on",
         )
+        self.gateways: set[asyncio.Task[Any]] = set()
         self._filters: dict[tuple[int, str], Filter] = {}
 
     def _moved(self, room_no: int) -> None:
@@ -186,6 +187,9 @@ class Service:
         """Wait for what is under way."""
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
+                if self.gateways:
+                    # They say that they end, if the server lets them.
+                    await asyncio.wait(self.gateways)
                 await self.appender.drain()
                 await self.receipts.drain()
         except TimeoutError:

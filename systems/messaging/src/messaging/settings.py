@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unread: Literal["stored", "counted"] = "stored"
     presence: Literal["on", "off"] = "on"
     search: Literal["on", "off"] = "on"
+    gateway_slow_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 30.0
     presence_coalesce_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 1_000.0
     registration: Literal["open", "token", "closed"] = "open"
     registration_token: _Url = ""

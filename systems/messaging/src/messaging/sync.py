@@ -85,6 +85,11 @@ class Sync:
         """How many wait now."""
         return len(self._waiters)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the process is about to end."""
+        return self._is_closed
+
     def close(self) -> None:
         """Answer all who wait; from now on nobody waits."""
         self._is_closed = True
@@ -99,8 +104,12 @@ class Sync:
         *,
         timeout_s: float,
         full_state: bool,
-    ) -> bytes:
-        """The body of an answer, after at most `timeout_s`."""
+        acknowledges: bool = True,
+    ) -> tuple[bytes, Position]:
+        """The body of an answer, after at most `timeout_s`, and where the client is with it.
+
+        `acknowledges`: that it asks from `since` on says that it has what came before.
+        """
         if since is not None and since.epoch != self._epoch:
             # Of a database that is no more: the client is told everything anew.
             since = None
@@ -111,7 +120,8 @@ class Sync:
         self._waiters.add(waiter)
         try:
             if since is not None:
-                await self._acknowledge(session, since.to_device)
+                if acknowledges:
+                    await self.acknowledge(session, since.to_device)
                 if timeout_s <= 0 and self._remembers:
                     # Who does not wait wants all that is there now.
                     await self._tail.caught_up()
@@ -125,7 +135,7 @@ class Sync:
                     session, user, since, wanted, now, full_state, at_once
                 )
                 if at_once or not is_empty:
-                    return body
+                    return body, position
                 since = position
                 if self._is_behind(user, position):
                     # A room that came under watch only now may have moved meanwhile.
@@ -142,8 +152,8 @@ class Sync:
             room.complete_from > number or room.last_tail > number for room in user.rooms.values()
         )
 
-    async def _acknowledge(self, session: Session, to_device: int) -> None:
-        """The client has these messages, so they are kept no longer."""
+    async def acknowledge(self, session: Session, to_device: int) -> None:
+        """The device has the messages up to that number, so they are kept no longer."""
         if to_device and self._acknowledged.get(session.device_no) != to_device:
             await self._database.fetch(
                 "DELETE FROM to_device WHERE device_no = $1 AND no <= $2",

@@ -159,7 +159,9 @@ def start_messaging(
     with nats_server() as nats, valkey_server() as valkey:
         settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
         with (
-            granian_service("messaging.app:app", {**settings, **env}, workers=workers) as process,
+            granian_service(
+                "messaging.app:app", {**settings, **env}, workers=workers, websockets=True
+            ) as process,
             httpx.Client(base_url=process.url, timeout=30.0) as client,
         ):
             yield Messaging(process, client, url, nats, valkey)

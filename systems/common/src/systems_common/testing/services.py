@@ -23,14 +23,23 @@ __all__ = ["GranianService", "granian_service"]
 class GranianService:
     """One service that can be killed and started again on the same port."""
 
-    def __init__(self, target: str, env: Mapping[str, str], *, workers: int, log: Path) -> None:
+    def __init__(
+        self,
+        target: str,
+        env: Mapping[str, str],
+        *,
+        workers: int,
+        log: Path,
+        websockets: bool = False,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self._argv = [
             str(Path(sysconfig.get_path("scripts")) / "granian"),
             *("--interface", "asgi", target, "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--workers", str(workers), "--loop", "uvloop", "--no-ws", "--http", "1"),
+            *("--workers", str(workers), "--loop", "uvloop", "--http", "1"),
+            *(() if websockets else ("--no-ws",)),
             *("--respawn-failed-workers", "--respawn-interval", "0.1"),
             *("--workers-kill-timeout", "8", "--log-level", "warning"),
         ]
@@ -90,11 +99,13 @@ class GranianService:
 
 @contextlib.contextmanager
 def granian_service(
-    target: str, env: Mapping[str, str], *, workers: int = 1
+    target: str, env: Mapping[str, str], *, workers: int = 1, websockets: bool = False
 ) -> Iterator[GranianService]:
     """A started service, gone at the end whatever happened. `env` is added to the environment."""
     with private_folder("systems-service-") as folder:
-        service = GranianService(target, env, workers=workers, log=folder / "log")
+        service = GranianService(
+            target, env, workers=workers, log=folder / "log", websockets=websockets
+        )
         try:
             service.start()
             yield service
