@@ -35,6 +35,8 @@ __all__ = [
 PASSWORD = "password-of-the-tests"
 SERVER_NAME = "example.org"
 _CLIENT = "/_matrix/client/v3"
+# Every long poll is a request in flight; of those the server takes some 1,000 unless it is told.
+_OPTIONS = ("--backpressure", "20000")
 _numbers = itertools.count()
 
 command = Commands("messaging")
@@ -160,7 +162,7 @@ def start_messaging(
         settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url}
         with (
             granian_service(
-                "messaging.app:app", {**settings, **env}, workers=workers, websockets=True
+                "messaging.app:app", {**settings, **env}, workers=workers, options=_OPTIONS
             ) as process,
             httpx.Client(base_url=process.url, timeout=30.0) as client,
         ):

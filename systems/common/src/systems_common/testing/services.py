@@ -11,7 +11,7 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from systems_common.testing.processes import descendants, free_port, kill_tree, spawn
@@ -30,7 +30,7 @@ class GranianService:
         *,
         workers: int,
         log: Path,
-        websockets: bool = False,
+        options: Sequence[str] = ("--no-ws",),
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -39,7 +39,7 @@ class GranianService:
             str(Path(sysconfig.get_path("scripts")) / "granian"),
             *("--interface", "asgi", target, "--host", "127.0.0.1", "--port", str(self.port)),
             *("--workers", str(workers), "--loop", "uvloop", "--http", "1"),
-            *(() if websockets else ("--no-ws",)),
+            *options,
             *("--respawn-failed-workers", "--respawn-interval", "0.1"),
             *("--workers-kill-timeout", "8", "--log-level", "warning"),
         ]
@@ -99,13 +99,12 @@ class GranianService:
 
 @contextlib.contextmanager
 def granian_service(
-    target: str, env: Mapping[str, str], *, workers: int = 1, websockets: bool = False
+    target: str, env: Mapping[str, str], *, workers: int = 1, options: Sequence[str] = ("--no-ws",)
 ) -> Iterator[GranianService]:
-    """A started service, gone at the end whatever happened. `env` is added to the environment."""
+    """A started service, gone at the end whatever happened. `env` is added to the environment,
+    `options` to how the server is started."""
     with private_folder("systems-service-") as folder:
-        service = GranianService(
-            target, env, workers=workers, log=folder / "log", websockets=websockets
-        )
+        service = GranianService(target, env, workers=workers, log=folder / "log", options=options)
         try:
             service.start()
             yield service
