@@ -44,3 +44,10 @@ def proving(starter: Starter) -> Iterator[Messaging]:
     """One service for tests that send much, and wrong, and ask at once for what they sent."""
     with starter(RECEIPTS="sync", LOGIN_FAILURES_MAX="0") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def switched(starter: Starter) -> Iterator[Messaging]:
+    """One service that tells presence, without search, and impatient with slow clients."""
+    with starter(PRESENCE="on", SEARCH="off", GATEWAY_SLOW_S="1") as running:
+        yield running

@@ -406,7 +406,7 @@ def test_streams_of_a_process_of_their_own_end_when_it_stops(starter: Starter) -
         starter(ROLES="web") as web,
         granian_service("social.app:app", {**web.settings, "ROLES": "worker"}),
         granian_service(
-            "social.app:app", {**web.settings, "ROLES": "streaming"}, websockets=True
+            "social.app:app", {**web.settings, "ROLES": "streaming"}, options=("--ws",)
         ) as streaming,
     ):
         ann, bob = web.user(), web.user()

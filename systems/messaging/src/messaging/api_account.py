@@ -40,7 +40,9 @@ SELECT user_id, display_name, avatar_url FROM (
 
 async def versions(service: Service, request: Request) -> Reply:
     """The versions of the specification that are spoken."""
-    return reply_json({"versions": [*_VERSIONS, "v1.11"], "unstable_features": {}})
+    return reply_json(
+        {"versions": [*_VERSIONS, "v1.11"], "unstable_features": {"org.loadpath.gateway": True}}
+    )
 
 
 async def well_known(service: Service, request: Request) -> Reply:

@@ -70,10 +70,11 @@ async def send(service: Service, request: Request) -> Reply:
             counts,
             relates_to,
             rel_type,
-            mentioned(kind, content, room_level=room_level),
+            mentioned(content, room_level=room_level),
         )
 
     seq = await service.appender.send(session, room_id, make)
+    service.presence.acted(session)
     return Reply(b'{"event_id":"%s"}' % event_id_of(room_id, seq).encode())
 
 

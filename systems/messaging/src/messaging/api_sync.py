@@ -3,54 +3,75 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from systems_common.contention import tried_again
 from systems_common.database import transaction
 
-from messaging.errors import bad_json, forbidden, invalid_param, not_found, too_large, unrecognized
+from messaging.account_data import READ_DATA, STORE_DATA
+from messaging.errors import bad_json, forbidden, invalid_param, not_found, too_large
 from messaging.events import encoded_content, maybe_seq_of_event
 from messaging.filters import Filter, parse_filter
 from messaging.http import EMPTY, Reply, Request, reply_json
-from messaging.push_rules import push_rules
+from messaging.presence_store import RANKS
+from messaging.push_rules import DATA_TYPE, rules_json
 from messaging.service import Route, Service
 from messaging.sessions import Session
-from messaging.snapshots import parse_position
+from messaging.snapshots import Position, parse_position
+from messaging.sync import TIMEOUT_MAX_S
 from messaging.visibility import sees
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Asked", "asked_of"]
 
 _CLIENT = "/_matrix/client/v3"
 _RECEIPTS = ("m.read", "m.read.private", "m.fully_read")
-_KEPT_BY_SERVER = ("m.fully_read", "m.push_rules")
+_KEPT_BY_SERVER = ("m.fully_read", DATA_TYPE)
 _TO_DEVICE_TARGETS_MAX = 10_000
 _TYPE = re.compile(r"[^\0]{1,255}")
 _THREAD = re.compile(r"main|\$[!-~]{1,254}")
 
-_DATA = """
-INSERT INTO account_data (user_no, room_no, type, content) VALUES ($1, $2, $3, $4)
-ON CONFLICT (user_no, room_no, type)
-DO UPDATE SET content = excluded.content, xid = pg_current_xact_id()"""
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a client wants of /sync."""
+
+    since: Position | None
+    wanted: Filter
+    presence: str
+    full_state: bool
 
 
-async def sync(service: Service, request: Request) -> Reply:
-    """What is new for this device; waits for it up to `timeout` milliseconds."""
-    query = request.query
-    session = request.session
+async def asked_of(service: Service, session: Session, query: Mapping[str, str]) -> Asked:
+    """What the query of a request asks for. Raises `MatrixError`."""
     wanted = Filter()
     if text := query.get("filter"):
         if text.startswith("{"):
             wanted = parse_filter(text.encode("utf-8", "replace"))
         else:
             wanted = await service.filter(session.user_no, text)
+    presence = query.get("set_presence", "online")
+    if presence not in RANKS:
+        raise invalid_param(f"set_presence: expected one of {', '.join(RANKS)}")
     since = parse_position(query["since"]) if query.get("since") else None
-    body = await service.sync.answer(
-        session,
-        since,
-        wanted,
-        timeout_s=request.integer("timeout", 0) / 1000,
-        full_state=request.flag("full_state"),
+    return Asked(since, wanted, presence, _flag(query, "full_state"))
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise invalid_param(f"{name}: expected true or false")
+    return text == "true"
+
+
+async def sync(service: Service, request: Request) -> Reply:
+    """What is new for this device; waits for it up to `timeout` milliseconds."""
+    session = request.session
+    asked = await asked_of(service, session, request.query)
+    timeout_s = min(request.integer("timeout", 0) / 1000, TIMEOUT_MAX_S)
+    service.presence.polled(session, asked.presence, timeout_s)
+    body, _ = await service.sync.answer(
+        session, asked.since, asked.wanted, timeout_s=timeout_s, full_state=asked.full_state
     )
     return Reply(body)
 
@@ -123,7 +144,7 @@ async def _store_data(
 ) -> None:
     async with transaction(service.database) as connection:
         await service.changes.touch(connection, [session.user_id])
-        await connection.execute(_DATA, session.user_no, room_no, kind, content)
+        await connection.execute(STORE_DATA, session.user_no, room_no, kind, content)
     service.wake.touched(session.user_no)
 
 
@@ -157,6 +178,8 @@ async def get_data(service: Service, request: Request) -> Reply:
     """What was kept."""
     room_no, kind = await _data_room(service, request)
     content = await _data(service, request.session, room_no, kind)
+    if kind == DATA_TYPE and not room_no:
+        return reply_json(rules_json(request.session.user_id, content))
     if content is None:
         raise not_found("There is no such account data.")
     return Reply(content)
@@ -164,10 +187,7 @@ async def get_data(service: Service, request: Request) -> Reply:
 
 async def _data(service: Service, session: Session, room_no: int, kind: str) -> bytes | None:
     content: bytes | None = await service.database.fetchval(
-        "SELECT content FROM account_data WHERE user_no = $1 AND room_no = $2 AND type = $3",
-        session.user_no,
-        room_no,
-        kind,
+        READ_DATA, session.user_no, room_no, kind
     )
     return content
 
@@ -208,15 +228,6 @@ async def delete_tag(service: Service, request: Request) -> Reply:
     content = msgspec.json.encode({"tags": kept})
     await _store_data(service, request.session, room_no, "m.tag", content)
     return EMPTY
-
-
-async def get_push_rules(service: Service, request: Request) -> Reply:
-    """The rules that unread counts follow."""
-    if any(request.args):
-        # Behind the last slash stands nothing, or a rule that this server has no endpoint for.
-        raise unrecognized()
-    rules = push_rules(request.session.user_id)
-    return reply_json(rules["global"] if "/global" in request.scope["path"] else rules)
 
 
 _TARGETS = """
@@ -291,9 +302,5 @@ ROUTES = [
     Route("GET", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags", tags),
     Route("PUT", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags/{{}}", put_tag),
     Route("DELETE", f"{_CLIENT}/user/{{}}/rooms/{{}}/tags/{{}}", delete_tag),
-    Route("GET", f"{_CLIENT}/pushrules", get_push_rules),
-    Route("GET", f"{_CLIENT}/pushrules/", get_push_rules),
-    Route("GET", f"{_CLIENT}/pushrules/global", get_push_rules),
-    Route("GET", f"{_CLIENT}/pushrules/global/", get_push_rules),
     Route("PUT", f"{_CLIENT}/sendToDevice/{{}}/{{}}", send_to_device),
 ]

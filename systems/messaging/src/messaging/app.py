@@ -22,6 +22,7 @@ from systems_common.settings import SettingsError
 from messaging import __version__
 from messaging.endpoints import router
 from messaging.errors import MatrixError, no_room, unavailable
+from messaging.gateway import serve_gateway
 from messaging.http import EMPTY, Receive, Reply, Request, Send, query_of, send_reply
 from messaging.routing import Router
 from messaging.service import NotMigratedError, Route, Service, open_service
@@ -61,6 +62,8 @@ def create_app(settings: Settings) -> Asgi:
         if scope["type"] == "http" and service is not None:
             reply = await _answer(service, routes, scope, receive)
             await send_reply(send, reply, head=scope["method"] == "HEAD")
+        elif scope["type"] == "websocket" and service is not None:
+            await serve_gateway(service, scope, receive, send, _token(scope))
         elif scope["type"] == "lifespan":
             await live(receive, send)
 

@@ -64,8 +64,8 @@ WITH asked AS MATERIALIZED (
     ON CONFLICT (room_no, user_id) DO UPDATE SET seq = excluded.seq, counted = excluded.counted
     WHERE read_mark.seq < excluded.seq
 ), highlit AS (
-    INSERT INTO highlight (room_no, user_id, seq)
-    SELECT f.room_no, m.user_id, f.seq
+    INSERT INTO highlight (room_no, user_id, seq, is_extra)
+    SELECT f.room_no, m.user_id, f.seq, NOT f.counts
     FROM unnest($12::bigint[], $13::text[]) AS w(n, user_id)
     JOIN fresh AS f USING (n)
     JOIN member AS m ON m.room_no = f.room_no AND m.membership = 'join' AND m.user_id <> f.sender

@@ -11,7 +11,10 @@ from messaging import (
     api_keys,
     api_media,
     api_messages,
+    api_presence,
+    api_push,
     api_rooms,
+    api_search,
     api_sync,
 )
 from messaging.described import SHAPES
@@ -44,7 +47,18 @@ async def _described(service: Service, request: Request) -> Reply:
     return _DOCUMENT
 
 
-_MODULES = (api_account, api_rooms, api_directory, api_messages, api_sync, api_keys, api_media)
+_MODULES = (
+    api_account,
+    api_rooms,
+    api_directory,
+    api_messages,
+    api_sync,
+    api_keys,
+    api_media,
+    api_presence,
+    api_push,
+    api_search,
+)
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", _health, public=True),
     Route("GET", "/health/live", _live, public=True),

@@ -15,8 +15,9 @@ import msgspec
 
 from messaging.events import Event, event_json, redacted_content
 from messaging.mentions import ROOM
+from messaging.push_evaluation import OwnRules, Surroundings
 
-__all__ = ["EventItem", "Mark", "ReceiptItem", "RoomFeed", "UserFeed", "Waiter"]
+__all__ = ["EventItem", "Mark", "ReceiptItem", "RoomFeed", "Tally", "UserFeed", "Waiter"]
 
 _ITEMS_MAX = 200
 
@@ -64,11 +65,24 @@ class ReceiptItem(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct):
-    """How far a user has read, and the highlights behind that."""
+    """How far a user has read, and the highlights behind that; `extra`: those of them that count
+    for nobody else."""
 
     seq: int
     counted: int
     highlights: set[int]
+    extra: set[int]
+
+
+class Tally(msgspec.Struct):
+    """What a user with rules of their own has not read behind `mark`, judged up to `upto`."""
+
+    rules: OwnRules
+    surroundings: Surroundings
+    mark: int = 0
+    upto: int = 0
+    unread: int = 0
+    highlights: int = 0
 
 
 class Waiter:
@@ -117,13 +131,18 @@ class RoomFeed:
         "complete_from",
         "counted",
         "events",
+        "joined",
         "last_tail",
         "marks",
         "members",
         "no",
+        "presence",
+        "presence_from",
+        "presence_version",
         "receipts",
         "room_id",
         "seq",
+        "tallies",
         "typing",
         "typing_version",
         "used_s",
@@ -140,9 +159,15 @@ class RoomFeed:
         self.events: deque[EventItem] = deque()
         self.receipts: deque[ReceiptItem] = deque()
         self.marks: dict[str, Mark] = {}
+        self.tallies: dict[str, Tally] = {}
         self.members: dict[str, bytes] = {}
         self.typing: dict[str, int] = {}
         self.typing_version = 0
+        self.joined = 0
+        # Of each member whose presence changed the version, oldest first; all behind that number.
+        self.presence: dict[str, int] = {}
+        self.presence_version = 0
+        self.presence_from: int | None = None
         self.waiters: set[Waiter] = set()
         self.used_s = 0.0
 
@@ -165,6 +190,8 @@ class RoomFeed:
                 self.marks.clear()
             elif user != event.sender and (mark := self.marks.get(user)) is not None:
                 mark.highlights.add(event.seq)
+                if not event.counts:
+                    mark.extra.add(event.seq)
         self._read(event.sender, event.seq, event.counted)
 
     def add_receipt(self, receipt: ReceiptItem, counted: int) -> None:
@@ -181,6 +208,7 @@ class RoomFeed:
         if mark is not None and seq > mark.seq:
             mark.seq, mark.counted = seq, counted
             mark.highlights = {at for at in mark.highlights if at > seq}
+            mark.extra = {at for at in mark.extra if at > seq}
 
     def unread(self, user_id: str, upto: int) -> tuple[int, int] | None:
         """Unread events and highlights, None when the user's mark is not known.
@@ -190,7 +218,19 @@ class RoomFeed:
         mark = self.marks.get(user_id)
         if mark is None:
             return None
-        return max(0, upto - mark.counted), len(mark.highlights)
+        return max(0, upto - mark.counted) + len(mark.extra), len(mark.highlights)
+
+    def since(self, seq: int) -> list[Event] | None:
+        """The events behind that number, None when not all of them are remembered."""
+        found: list[Event] = []
+        for item in reversed(self.events):
+            if item.event.seq <= seq:
+                return found[::-1]
+            found.append(item.event)
+        # All that is remembered is newer; nothing may lie in between.
+        if not found:
+            return found if self.seq <= seq else None
+        return found[::-1] if found[-1].seq == seq + 1 else None
 
     def wake(self) -> None:
         """Wake all who wait for this room."""
@@ -201,19 +241,20 @@ class RoomFeed:
 class UserFeed:
     """The rooms of one user, as read after the tail of number `loaded`."""
 
-    __slots__ = ("changed", "is_loaded", "loaded", "rooms", "used_s", "user_no", "waiters")
+    __slots__ = ("changed", "is_loaded", "loaded", "rooms", "rules", "used_s", "user_no", "waiters")
 
     def __init__(self, user_no: int) -> None:
         self.user_no = user_no
         self.loaded = -1
         self.changed = -1
         self.is_loaded = False
+        self.rules: OwnRules | None = None
         self.rooms: dict[int, RoomFeed] = {}
         self.waiters: set[Waiter] = set()
         self.used_s = 0.0
 
-    def load(self, rooms: dict[int, RoomFeed], tail: int) -> None:
-        """The rooms that the user is in, read after that tail."""
+    def load(self, rooms: dict[int, RoomFeed], rules: OwnRules | None, tail: int) -> None:
+        """The rooms that the user is in, and push rules of their own, read after that tail."""
         if tail < self.loaded:
             return
         if rooms.keys() != self.rooms.keys():
@@ -221,7 +262,7 @@ class UserFeed:
                 room.waiters -= self.waiters
             for room in rooms.values():
                 room.waiters |= self.waiters
-        self.rooms, self.loaded, self.is_loaded = rooms, tail, True
+        self.rooms, self.rules, self.loaded, self.is_loaded = rooms, rules, tail, True
 
     def enter(self, waiter: Waiter) -> None:
         """Wake it for the user and each room."""

@@ -104,13 +104,6 @@ class Request:
         except ValueError:
             raise invalid_param(f"{name}: expected a whole number") from None
 
-    def flag(self, name: str) -> bool:
-        """A `true` or `false` of the query; not given is false."""
-        text = self.query.get(name, "false")
-        if text not in ("true", "false"):
-            raise invalid_param(f"{name}: expected true or false")
-        return text == "true"
-
     def header(self, wanted: bytes) -> str | None:
         """A header of the request, named in lower case."""
         for name, value in self.scope["headers"]:

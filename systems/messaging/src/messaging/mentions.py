@@ -1,7 +1,7 @@
-"""Which events count as unread, and whom one mentions, by the default push rules. Pure.
+"""Which events count as unread, and whom one mentions, by the predefined push rules. Pure.
 
 Mentions are the intentional ones of specification v1.7, `m.mentions`; bodies are not searched for
-names (DECISIONS 7).
+names (DECISIONS 7). For users with rules of their own see `push_evaluation`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ MENTIONS_MAX = 100
 ROOM = "@room"
 """Stands for everybody in the room."""
 
-_COUNTED = frozenset({"m.room.message", "m.room.encrypted", "m.sticker"})
+_COUNTED = frozenset({"m.room.message", "m.room.encrypted", "m.call.invite"})
 
 
 def counts_as_unread(kind: str, content: Mapping[str, Any]) -> bool:
-    """Whether the default push rules notify of it: messages do; edits and notices do not."""
+    """Whether the rules notify everybody of it: of messages, but not of edits and notices."""
     if kind not in _COUNTED or content.get("msgtype") == "m.notice":
         return False
     relation = content.get("m.relates_to")
     return not (isinstance(relation, dict) and relation.get("rel_type") == "m.replace")
 
 
-def mentioned(kind: str, content: Mapping[str, Any], *, room_level: bool) -> list[str]:
+def mentioned(content: Mapping[str, Any], *, room_level: bool) -> list[str]:
     """The users it mentions, members or not; `ROOM` when it mentions everybody.
 
     `room_level`: whether the sender may mention everybody.
     """
     given = content.get("m.mentions")
-    if not isinstance(given, dict) or not counts_as_unread(kind, content):
+    if not isinstance(given, dict) or content.get("msgtype") == "m.notice":
         return []
     named = given.get("user_ids")
     users = [u for u in named[:MENTIONS_MAX] if is_user_id(u)] if isinstance(named, list) else []

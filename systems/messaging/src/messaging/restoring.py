@@ -19,6 +19,11 @@ async def restored(connection: Any) -> None:
     async with connection.transaction():
         for table in _STAMPED:
             await connection.execute(f"UPDATE {table} SET xid = '{_FIRST}'::xid8")
+        # Whatever it has is left; it looks at all events again.
+        await connection.execute(
+            "UPDATE event_text_position"
+            " SET seen = '1:1:', target = NULL, xid = '0', room_no = 0, seq = 0"
+        )
         await connection.execute(
             "UPDATE epoch SET name = substr(md5(random()::text || clock_timestamp()::text), 1, 6)"
         )

@@ -33,10 +33,14 @@ from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
 from messaging.media import Media
 from messaging.memberships import Memberships
+from messaging.presence import Presence
+from messaging.presence_store import PresenceStore
 from messaging.reading import Reading
 from messaging.receipts import Receipts
 from messaging.relations import Relations
 from messaging.rooms import Rooms
+from messaging.search import Search
+from messaging.search_index import SearchIndex
 from messaging.sessions import Sessions
 from messaging.settings import Settings
 from messaging.snapshots import parse_position
@@ -45,6 +49,7 @@ from messaging.sync_read import SyncReader
 from messaging.tail import Tail
 from messaging.throttle import LoginThrottle
 from messaging.typing_notices import TypingNotices
+from messaging.unread import Unread
 from messaging.wake import NatsWake, QuietWake, Wake
 
 __all__ = ["NotMigratedError", "Route", "Service", "open_service"]
@@ -85,7 +90,7 @@ class Service:
         checks: Mapping[str, Check],
     ) -> None:
         notify = settings.wake == "notify"
-        counted = settings.unread == "counted"
+        unread = Unread(database, counted=settings.unread == "counted")
         self.settings = settings
         self.database = database
         self.accounts = accounts
@@ -97,29 +102,45 @@ class Service:
         self.passwords = Passwords()
         self.throttle = LoginThrottle(cache, settings.login_failures_max)
         self.rooms = Rooms(database)
-        self.changes = Changes(database, wake.moved, wake.touched, notify=notify)
+        self.search = Search(database, self.rooms)
+        self.index = SearchIndex(database) if settings.search == "on" else None
+        self.changes = Changes(database, self._moved, wake.touched, notify=notify)
         self.keys = DeviceKeys(self.changes)
         accounts.on_fewer_devices = partial(tell_sharers, self.changes)
         accounts.touched = wake.touched
         self.memberships = Memberships(self.changes, accounts)
         self.creator = Creator(self.changes, accounts, settings.server_name)
-        self.appender = Appender(database, self.rooms, wake.moved, notify=notify)
+        self.appender = Appender(database, self.rooms, self._moved, notify=notify)
         self.receipts = Receipts(database, wake.moved, mode=settings.receipts, notify=notify)
         self.media = Media(
             database, blobs_of(settings.media_place), bytes_max=settings.media_bytes_max
         )
         self.reading = Reading(database)
         self.relations = Relations(database)
+        self.presence = Presence(
+            PresenceStore(cache) if cache is not None and settings.presence == "on" else None,
+            database,
+            tail.rooms,
+            coalesce_s=settings.presence_coalesce_ms / 1000,
+        )
         self.sync = Sync(
             database,
             tail,
-            SyncReader(database, counted=counted),
+            SyncReader(database, unread),
             self.reading,
+            self.presence,
+            unread,
             epoch,
             remembers=settings.sync_cache == "on",
-            counted=counted,
         )
+        self.gateways: set[asyncio.Task[Any]] = set()
         self._filters: dict[tuple[int, str], Filter] = {}
+
+    def _moved(self, room_no: int) -> None:
+        """A room has new events."""
+        self.wake.moved(room_no)
+        if self.index is not None:
+            self.index.wake()
 
     async def checked(self, user_id: str, password: str) -> Account:
         """The account, if that is its password. Raises M_FORBIDDEN, M_LIMIT_EXCEEDED."""
@@ -171,6 +192,9 @@ class Service:
         """Wait for what is under way."""
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
+                if self.gateways:
+                    # They say that they end, if the server lets them.
+                    await asyncio.wait(self.gateways)
                 await self.appender.drain()
                 await self.receipts.drain()
         except TimeoutError:
@@ -238,6 +262,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(background("media", service.media.sweep))
         await stack.enter_async_context(background("wake", wake.run))
         await stack.enter_async_context(background("tail", tail.run))
+        await stack.enter_async_context(background("presence", service.presence.run))
+        if service.index is not None:
+            await stack.enter_async_context(background("search", service.index.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))
         stack.push_async_callback(service.drain)
         stack.enter_context(told_to_stop(service.sync.close))

@@ -39,6 +39,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sync_cache: Literal["on", "off"] = "on"
     receipts: Literal["sync", "batch"] = "batch"
     unread: Literal["stored", "counted"] = "stored"
+    presence: Literal["on", "off"] = "on"
+    search: Literal["on", "off"] = "on"
+    gateway_slow_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 30.0
+    presence_coalesce_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 1_000.0
     registration: Literal["open", "token", "closed"] = "open"
     registration_token: _Url = ""
     access_token_lifetime_s: Annotated[int, msgspec.Meta(ge=10)] = 3_600

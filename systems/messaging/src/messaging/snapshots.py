@@ -16,7 +16,8 @@ from messaging.errors import invalid_param
 __all__ = ["NOTHING", "Position", "Snapshot", "later", "parse_position", "snapshot_of"]
 
 _TOKEN = re.compile(
-    r"s([0-9a-f]+)_(\d+)-(\d+)((?:-\d+)*)_d(\d+)_t(\d+)_p([0-9a-zA-Z]*)\.(\d+)", re.ASCII
+    r"s([0-9a-f]+)_(\d+)-(\d+)((?:-\d+)*)_d(\d+)_t(\d+)(?:_o(\d+))?_p([0-9a-zA-Z]*)\.(\d+)",
+    re.ASCII,
 )
 _NUMBERS_MAX = 2**63 - 1
 _TOKEN_MAX = 4_000
@@ -56,7 +57,8 @@ def snapshot_of(text: str) -> Snapshot:
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A sync token: the snapshot, the last message to the device, the version of who types.
+    """A sync token: the snapshot, the last message to the device, the versions of who types and of
+    who is online.
 
     `process` and `tail` say which process gave it and after which of its reads: that one may
     remember what came since. Another process reads it from the database.
@@ -68,6 +70,7 @@ class Position(msgspec.Struct, frozen=True):
     typing: int = 0
     process: str = ""
     tail: int = 0
+    presence: int = 0
 
     @property
     def token(self) -> str:
@@ -76,7 +79,7 @@ class Position(msgspec.Struct, frozen=True):
         running = "".join(f"-{xid}" for xid in sorted(seen.running))
         return (
             f"s{self.epoch}_{seen.xmin}-{seen.xmax}{running}_d{self.to_device}_t{self.typing}"
-            f"_p{self.process}.{self.tail}"
+            f"_o{self.presence}_p{self.process}.{self.tail}"
         )
 
 
@@ -85,12 +88,12 @@ def parse_position(token: str) -> Position:
     match = _TOKEN.fullmatch(token) if len(token) <= _TOKEN_MAX else None
     if match is None:
         raise invalid_param("That is no token of this server.")
-    epoch, xmin, xmax, running, to_device, typing, process, tail = match.groups()
+    epoch, xmin, xmax, running, to_device, typing, presence, process, tail = match.groups()
     numbers = [int(xmin), int(xmax), *map(int, running.split("-")[1:])]
-    positions = [int(to_device), int(typing), int(tail)]
+    positions = [int(to_device), int(typing), int(tail), int(presence or 0)]
     if max(*numbers, *positions) > _NUMBERS_MAX or not 0 < numbers[0] <= numbers[1]:
         raise invalid_param("That is no token of this server.")
     if any(not numbers[0] <= xid < numbers[1] for xid in numbers[2:]):
         raise invalid_param("That is no token of this server.")
     snapshot = Snapshot(numbers[0], numbers[1], frozenset(numbers[2:]))
-    return Position(epoch, snapshot, positions[0], positions[1], process, positions[2])
+    return Position(epoch, snapshot, positions[0], positions[1], process, *positions[2:])

@@ -15,24 +15,21 @@ import msgspec
 from systems_common.database import Database
 
 from messaging.events import event_json
-from messaging.feeds import EventItem, Mark, RoomFeed, UserFeed, Waiter
+from messaging.feeds import EventItem, RoomFeed, UserFeed, Waiter
 from messaging.filters import Filter, passes
+from messaging.presence import Presence, Told
 from messaging.reading import Reading
 from messaging.receipts import receipts_content
 from messaging.sessions import Session
 from messaging.snapshots import Position, Snapshot, later
 from messaging.sync_read import TO_DEVICE_MAX, Batch, SyncReader
 from messaging.tail import Tail
+from messaging.unread import Unread
 
 __all__ = ["TIMEOUT_MAX_S", "Sync"]
 
 TIMEOUT_MAX_S = 60.0
 _REMEMBERED_MAX = 100_000
-_MARKS = """
-SELECT m.seq, m.counted, coalesce((
-    SELECT array_agg(h.seq) FROM highlight AS h
-    WHERE h.room_no = m.room_no AND h.user_id = m.user_id AND h.seq > m.seq), '{}') AS highlights
-FROM read_mark AS m WHERE m.room_no = $1 AND m.user_id = $2"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,18 +61,20 @@ class Sync:
         tail: Tail,
         reader: SyncReader,
         reading: Reading,
+        presence: Presence,
+        unread: Unread,
         epoch: str,
         *,
         remembers: bool,
-        counted: bool,
     ) -> None:
         self._database = database
         self._tail = tail
         self._reader = reader
         self._reading = reading
+        self._presence = presence
         self._epoch = epoch
         self._remembers = remembers
-        self._counted = counted
+        self._unread = unread
         self._is_closed = False
         self._waiters: set[Waiter] = set()
         self._acknowledged: dict[int, int] = {}
@@ -85,6 +84,11 @@ class Sync:
     def waiting(self) -> int:
         """How many wait now."""
         return len(self._waiters)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the process is about to end."""
+        return self._is_closed
 
     def close(self) -> None:
         """Answer all who wait; from now on nobody waits."""
@@ -100,8 +104,12 @@ class Sync:
         *,
         timeout_s: float,
         full_state: bool,
-    ) -> bytes:
-        """The body of an answer, after at most `timeout_s`."""
+        acknowledges: bool = True,
+    ) -> tuple[bytes, Position]:
+        """The body of an answer, after at most `timeout_s`, and where the client is with it.
+
+        `acknowledges`: that it asks from `since` on says that it has what came before.
+        """
         if since is not None and since.epoch != self._epoch:
             # Of a database that is no more: the client is told everything anew.
             since = None
@@ -112,7 +120,8 @@ class Sync:
         self._waiters.add(waiter)
         try:
             if since is not None:
-                await self._acknowledge(session, since.to_device)
+                if acknowledges:
+                    await self.acknowledge(session, since.to_device)
                 if timeout_s <= 0 and self._remembers:
                     # Who does not wait wants all that is there now.
                     await self._tail.caught_up()
@@ -120,13 +129,13 @@ class Sync:
                 # What wakes it from here on came after what is read now, or is read twice.
                 waiter.reset()
                 now = _Now(self._tail.number, self._tail.snapshot, self._tail.typing_version)
-                body, is_empty, position = await self._attempt(
-                    session, user, since, wanted, now, full_state
-                )
                 left_s = deadline_s - time.monotonic()
                 at_once = since is None or full_state or left_s <= 0 or self._is_closed
+                body, is_empty, position = await self._attempt(
+                    session, user, since, wanted, now, full_state, at_once
+                )
                 if at_once or not is_empty:
-                    return body
+                    return body, position
                 since = position
                 if self._is_behind(user, position):
                     # A room that came under watch only now may have moved meanwhile.
@@ -143,8 +152,8 @@ class Sync:
             room.complete_from > number or room.last_tail > number for room in user.rooms.values()
         )
 
-    async def _acknowledge(self, session: Session, to_device: int) -> None:
-        """The client has these messages, so they are kept no longer."""
+    async def acknowledge(self, session: Session, to_device: int) -> None:
+        """The device has the messages up to that number, so they are kept no longer."""
         if to_device and self._acknowledged.get(session.device_no) != to_device:
             await self._database.fetch(
                 "DELETE FROM to_device WHERE device_no = $1 AND no <= $2",
@@ -163,7 +172,12 @@ class Sync:
         wanted: Filter,
         now: _Now,
         full_state: bool,
+        at_once: bool,
     ) -> tuple[bytes, bool, Position]:
+        """The body, whether it tells nothing that is worth an answer, and where the client is then.
+
+        `at_once`: it is an answer, whatever it tells.
+        """
         if (
             self._remembers
             and since is not None
@@ -176,6 +190,10 @@ class Sync:
             if moved is not None:
                 # The client may have been told more by a read of the database that was later than
                 # the tail's last; then that is where it is.
+                told = await self._presence.told(
+                    session.user_id, user.rooms, since.presence, wanted.presence
+                )
+                is_told = bool(moved) or told.is_urgent or at_once
                 position = Position(
                     self._epoch,
                     later(since.snapshot, now.snapshot),
@@ -183,9 +201,11 @@ class Sync:
                     now.typing,
                     self._tail.process,
                     now.number,
+                    told.version if is_told or not told.states else since.presence,
                 )
-                return await self._remembered(session, position, moved, wanted), not moved, position
-        return await self._read(session, user, since, wanted, now, full_state)
+                body = await self._remembered(session, user, position, moved, wanted, told)
+                return body, not is_told, position
+        return await self._read(session, user, since, wanted, now, full_state, at_once)
 
     def _moved(self, user: UserFeed, since: Position, wanted: Filter) -> list[_Moved] | None:
         """What is new in the user's rooms; None when that has to be read from the database."""
@@ -209,20 +229,28 @@ class Sync:
         return found
 
     async def _remembered(
-        self, session: Session, position: Position, moved: list[_Moved], wanted: Filter
+        self,
+        session: Session,
+        user: UserFeed,
+        position: Position,
+        moved: list[_Moved],
+        wanted: Filter,
+        told: Told,
     ) -> bytes:
         rooms = []
         for one in moved:
-            shown = await self._room(session, one, wanted)
+            shown = await self._room(session, user, one, wanted)
             rooms.append(_encode(one.room.room_id) + b":" + shown)
         # A claimed key wakes the user, and is then counted by a read of the database.
         counts = self._key_counts.get(session.device_no, b"")
         head = b'{"next_batch":"' + position.token.encode() + b'"' + counts
+        if told.states:
+            head += b',"presence":{"events":' + _encode(told.events()) + b"}"
         if not rooms:
             return head + b"}"
         return head + b',"rooms":{"join":{' + b",".join(rooms) + b"}}}"
 
-    async def _room(self, session: Session, moved: _Moved, wanted: Filter) -> bytes:
+    async def _room(self, session: Session, user: UserFeed, moved: _Moved, wanted: Filter) -> bytes:
         room, user_id = moved.room, session.user_id
         events = b",".join(item.encoded(room.room_id, session.device_no) for item in moved.events)
         first = moved.events[0].event.seq if moved.events else room.seq + 1
@@ -236,7 +264,7 @@ class Sync:
             ephemeral.append({"type": "m.receipt", "content": content})
         if moved.typing:
             ephemeral.append(_typing(room))
-        unread, highlights = await self._unread(room, user_id, moved.counted)
+        unread, highlights = await self._unread.followed(room, user_id, moved.counted, user.rules)
         return (
             b'{"timeline":{"events":[%b],"limited":false,"prev_batch":"t%d"},'
             b'"state":{"events":[%b]},"ephemeral":{"events":%b},'
@@ -250,23 +278,6 @@ class Sync:
                     room.members[event.state_key] = event_json(event, room.room_id)
         return b",".join(room.members[user] for user in sorted(senders) if user in room.members)
 
-    async def _unread(self, room: RoomFeed, user_id: str, counted: int) -> tuple[int, int]:
-        if self._counted:
-            found = await self._reader.unread([room.no], user_id)
-            return found[room.no]
-        known = room.unread(user_id, counted)
-        if known is None:
-            row = await self._database.fetchrow(_MARKS, room.no, user_id)
-            if row is not None:
-                mark = Mark(row["seq"], row["counted"], set(row["highlights"]))
-                before = room.marks.get(user_id)
-                if before is None or before.seq < mark.seq:
-                    room.marks[user_id] = mark
-            else:
-                room.marks[user_id] = Mark(0, 0, set())
-            known = room.unread(user_id, counted) or (0, 0)
-        return known
-
     async def _read(
         self,
         session: Session,
@@ -275,13 +286,16 @@ class Sync:
         wanted: Filter,
         now: _Now,
         full_state: bool,
+        at_once: bool,
     ) -> tuple[bytes, bool, Position]:
         batch = await self._reader.read(session, since, wanted, full_state=full_state)
         rooms = {}
         for no, (room_id, seq, counted) in batch.joined.items():
             rooms[no] = room = self._tail.watch_room(no, room_id)
             room.seq, room.counted = max(room.seq, seq), max(room.counted, counted)
-        user.load(rooms, now.number)
+            room.joined = batch.members.get(no, room.joined)
+        user.load(rooms, batch.rules, now.number)
+        told = await self._told(session, rooms, since, wanted, batch)
         # Read behind the last await, so that the token and what is told of typing fit together.
         typing_now = self._tail.typing_version
         typing_since = since.typing if since is not None else 0
@@ -289,6 +303,7 @@ class Sync:
             typing_since = 0
         if passes(wanted.room.ephemeral, kind="m.typing", sender=""):
             self._add_typing(user, batch, wanted, typing_since)
+        is_told = not batch.is_empty or told.is_urgent or at_once
         position = Position(
             self._epoch,
             batch.snapshot,
@@ -297,6 +312,7 @@ class Sync:
             # More messages to the device than fit: the next poll has to read again.
             self._tail.process if len(batch.to_device) < TO_DEVICE_MAX else "",
             now.number,
+            told.version if is_told or since is None or not told.states else since.presence,
         )
         answer: dict[str, Any] = {
             "next_batch": position.token,
@@ -310,13 +326,42 @@ class Sync:
         ) % (_encode(batch.key_counts), _encode(batch.fallback_keys))
         if batch.changed_devices:
             answer["device_lists"] = {"changed": batch.changed_devices, "left": []}
+        if told.states:
+            answer["presence"] = {"events": told.events()}
         if batch.account_data:
             answer["account_data"] = {"events": batch.account_data}
         if batch.to_device:
             answer["to_device"] = {"events": batch.to_device}
         if shown := {name: section for name, section in batch.rooms.items() if section}:
             answer["rooms"] = shown
-        return _encode(answer), batch.is_empty, position
+        return _encode(answer), not is_told, position
+
+    async def _told(
+        self,
+        session: Session,
+        rooms: dict[int, RoomFeed],
+        since: Position | None,
+        wanted: Filter,
+        batch: Batch,
+    ) -> Told:
+        """Whose presence is new to the client: also of who came to its rooms, and where it came."""
+        presence, user_id = self._presence, session.user_id
+        told = await presence.told(
+            user_id, rooms, since.presence if since is not None else 0, wanted.presence
+        )
+        if since is None or not (batch.came or batch.fresh):
+            return told
+        met = presence.of_these(batch.came)
+        if batch.fresh:
+            met += await presence.known(user_id, batch.fresh)
+        known = {state.user_id for state in told.states}
+        met = [
+            state
+            for state in met
+            if state.user_id not in known
+            and passes(wanted.presence, kind="m.presence", sender=state.user_id)
+        ]
+        return Told(told.states + met, told.is_urgent, told.version)
 
     @staticmethod
     def _add_typing(user: UserFeed, batch: Batch, wanted: Filter, since: int) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
+from messaging.account_data import READ_DATA
 from messaging.device_keys import CHANGED_SINCE, KEY_COUNTS
 from messaging.events import Event, event_json
 from messaging.filters import Filter, passes
+from messaging.push_evaluation import OwnRules, own_rules
+from messaging.push_rules import DATA_TYPE, rules_json
 from messaging.receipts import receipts_content
 from messaging.rooms import decoded, stretches_of
 from messaging.sessions import Session
@@ -31,10 +34,9 @@ from messaging.sync_sql import (
     TIMELINES,
     TO_DEVICE,
     TURNS,
-    UNREAD_COUNTED,
-    UNREAD_STORED,
     WAS_IN,
 )
+from messaging.unread import Unread
 from messaging.visibility import Stretch
 
 __all__ = ["Batch", "SyncReader"]
@@ -45,7 +47,8 @@ _LAST = 2**62
 
 class Batch(msgspec.Struct):
     """An answer of /sync, all but its next_batch, and the rooms that the user is in: of each its
-    id, the number of its last event, and how many count."""
+    id, the number of its last event, and how many count. `members`: how many are in each; `fresh`:
+    those that were entered since; `came`: who else entered one."""
 
     rooms: dict[str, dict[str, Any]]
     account_data: list[Any]
@@ -56,6 +59,10 @@ class Batch(msgspec.Struct):
     key_counts: dict[str, int]
     fallback_keys: list[str]
     changed_devices: list[str]
+    members: dict[int, int]
+    fresh: set[int]
+    came: set[str]
+    rules: OwnRules | None
 
     @property
     def is_empty(self) -> bool:
@@ -67,14 +74,9 @@ class Batch(msgspec.Struct):
 class SyncReader:
     """Reads what is new since a position."""
 
-    def __init__(self, database: Database, *, counted: bool) -> None:
+    def __init__(self, database: Database, unread: Unread) -> None:
         self._database = database
-        self._unread_sql = UNREAD_COUNTED if counted else UNREAD_STORED
-
-    async def unread(self, room_nos: Sequence[int], user_id: str) -> dict[int, tuple[int, int]]:
-        """Unread events and highlights in these rooms, now."""
-        rows = await self._database.fetch(self._unread_sql, list(room_nos), user_id)
-        return {row["no"]: (max(0, row["unread"]), row["highlights"]) for row in rows}
+        self._unread = unread
 
     async def read(
         self, session: Session, since: Position | None, wanted: Filter, *, full_state: bool
@@ -86,7 +88,7 @@ class SyncReader:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             text = await connection.fetchval("SELECT pg_current_snapshot()::text")
-            read = _Read(connection, session, since, wanted, full_state, self._unread_sql)
+            read = _Read(connection, session, since, wanted, full_state, self._unread)
             return await read.run(snapshot_of(text))
 
 
@@ -100,7 +102,7 @@ class _Read:
         since: Position | None,
         wanted: Filter,
         full_state: bool,
-        unread_sql: str,
+        unread: Unread,
     ) -> None:
         self._connection = connection
         self._session = session
@@ -109,13 +111,20 @@ class _Read:
         self._is_initial = since is None
         self._wanted = wanted
         self._full_state = full_state
-        self._unread_sql = unread_sql
+        self._unread = unread
+        self._changed_rules: bytes | None = None
+        self._rules: OwnRules | None = None
         self._lazy = wanted.room.state.lazy_load_members
         self._came: set[str] = set()
         self._gaps: set[int] = set()
+        self._fresh: set[int] = set()
 
     async def run(self, snapshot: Snapshot) -> Batch:
-        fetch = self._connection.fetch
+        session, fetch = self._session, self._connection.fetch
+        self._changed_rules = await self._connection.fetchval(
+            READ_DATA, session.user_no, 0, DATA_TYPE
+        )
+        self._rules = own_rules(session.user_id, self._changed_rules)
         rows = await fetch(ROOMS, self._session.user_id)
         takes = self._wanted.room.takes
         wanted = [row for row in rows if takes(row["room_id"])]
@@ -150,6 +159,10 @@ class _Read:
             },
             [row["algorithm"] for row in keys if row["n"] < 0],
             await self._changed_devices(),
+            {row["room_no"]: row["joined"] for row in rows},
+            self._fresh,
+            self._came,
+            self._rules,
         )
 
     async def _changed_devices(self) -> list[str]:
@@ -170,6 +183,8 @@ class _Read:
         found = []
         for row in rows:
             data = {"type": row["type"], "content": msgspec.Raw(row["content"])}
+            if row["type"] == DATA_TYPE:
+                data["content"] = rules_json(self._session.user_id, row["content"])
             own = self._wanted.room.account_data if row["room_no"] else self._wanted.account_data
             if not passes(own, kind=row["type"], sender=""):
                 continue
@@ -178,11 +193,18 @@ class _Read:
             elif (room_id := room_ids.get(row["room_no"])) is not None:
                 room = shown.setdefault(room_id, {})
                 room.setdefault("account_data", {"events": []})["events"].append(data)
+        own = self._wanted.account_data
+        if (
+            self._is_initial
+            and self._changed_rules is None
+            and passes(own, kind=DATA_TYPE, sender="")
+        ):
+            found.append({"type": DATA_TYPE, "content": rules_json(self._session.user_id, None)})
         return found
 
     async def _joined(self, rows: Sequence[Any]) -> dict[str, Any]:
         since = self._since
-        fresh = await self._newly_joined(rows)
+        self._fresh = fresh = await self._newly_joined(rows)
         moved = [
             r for r in rows if self._full_state or r["room_no"] in fresh or not since.sees(r["xid"])
         ]
@@ -200,10 +222,12 @@ class _Read:
         told = [
             row for row in rows if row["room_no"] in {r["room_no"] for r in moved} | set(receipts)
         ]
-        unread = await self._connection.fetch(
-            self._unread_sql, [row["room_no"] for row in told], self._session.user_id
+        counts = await self._unread.read(
+            self._connection,
+            [row["room_no"] for row in told],
+            self._session.user_id,
+            self._rules,
         )
-        counts = {row["no"]: row for row in unread}
         summaries = await self._summaries(moved, fresh, timelines, states)
         shown = {}
         for row in told:
@@ -223,10 +247,10 @@ class _Read:
             ):
                 content = receipts_content(room_id, receipts[no])
                 room["ephemeral"] = {"events": [{"type": "m.receipt", "content": content}]}
-            count = counts[no]
+            unread, highlights = counts[no]
             room["unread_notifications"] = {
-                "notification_count": max(0, count["unread"]),
-                "highlight_count": count["highlights"],
+                "notification_count": unread,
+                "highlight_count": highlights,
             }
             if no in summaries:
                 room["summary"] = summaries[no]

@@ -17,8 +17,6 @@ __all__ = [
     "TIMELINES",
     "TO_DEVICE",
     "TURNS",
-    "UNREAD_COUNTED",
-    "UNREAD_STORED",
     "WAS_IN",
 ]
 
@@ -76,19 +74,6 @@ ORDER BY room_no, type"""
 TO_DEVICE = """
 SELECT no, sender, type, content FROM to_device
 WHERE device_no = $1 AND no > $2 ORDER BY no LIMIT $3"""
-UNREAD_STORED = """
-SELECT w.no, r.counted - coalesce(m.counted, 0) AS unread,
-       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
-        AND h.seq > coalesce(m.seq, 0)) AS highlights
-FROM unnest($1::bigint[]) AS w(no) JOIN room AS r ON r.no = w.no
-LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
-UNREAD_COUNTED = """
-SELECT w.no, (SELECT count(*) FROM event AS e WHERE e.room_no = w.no
-              AND e.seq > coalesce(m.seq, 0) AND e.counts AND e.sender <> $2) AS unread,
-       (SELECT count(*) FROM highlight AS h WHERE h.room_no = w.no AND h.user_id = $2
-        AND h.seq > coalesce(m.seq, 0)) AS highlights
-FROM unnest($1::bigint[]) AS w(no)
-LEFT JOIN read_mark AS m ON m.room_no = w.no AND m.user_id = $2"""
 HEROES = """
 SELECT w.no, h.user_id, h.membership FROM unnest($1::bigint[]) AS w(no) CROSS JOIN LATERAL (
     SELECT user_id, membership FROM member WHERE room_no = w.no AND user_id <> $2

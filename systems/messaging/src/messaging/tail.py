@@ -264,7 +264,7 @@ def _receipt(row: Any, tail: int) -> ReceiptItem:
 
 
 def _mentions(event: Event) -> list[str]:
-    if b'"m.mentions"' not in event.content:
+    if b'"m.mentions"' not in event.content or event.state_key is not None:
         return []
     # Whether the sender may mention everybody is not known here: then nothing is taken for known.
-    return mentioned(event.type, decoded(event.content), room_level=True)
+    return mentioned(decoded(event.content), room_level=True)

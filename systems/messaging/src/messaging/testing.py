@@ -40,6 +40,8 @@ __all__ = [
 PASSWORD = "password-of-the-tests"
 SERVER_NAME = "example.org"
 _CLIENT = "/_matrix/client/v3"
+# Every long poll is a request in flight; of those the server takes some 1,000 unless it is told.
+_OPTIONS = ("--backpressure", "20000")
 _numbers = itertools.count()
 
 command = Commands("messaging")
@@ -188,6 +190,9 @@ def start_messaging(
         "LOG_LEVEL": "warning",
         "SERVER_NAME": SERVER_NAME,
         "DB_POOL": "5",
+        # Or whoever comes online ends the polls in which other things are waited for.
+        "PRESENCE": "off",
+        "PRESENCE_COALESCE_MS": "50",
     }
     with (
         nats_server() as nats,
@@ -196,7 +201,9 @@ def start_messaging(
     ):
         settings |= {"NATS_URL": nats.url, "VALKEY_URL": valkey.url, "MEDIA_STORE": str(media)}
         with (
-            granian_service("messaging.app:app", {**settings, **env}, workers=workers) as process,
+            granian_service(
+                "messaging.app:app", {**settings, **env}, workers=workers, options=_OPTIONS
+            ) as process,
             httpx.Client(base_url=process.url, timeout=30.0) as client,
         ):
             yield Messaging(process, client, url, nats, valkey, media)

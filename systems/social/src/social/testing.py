@@ -197,7 +197,7 @@ def start_social(
         }
         with (
             granian_service(
-                "social.app:app", {**settings, **env}, workers=workers, port=port, websockets=True
+                "social.app:app", {**settings, **env}, workers=workers, port=port, options=("--ws",)
             ) as process,
             httpx.Client(base_url=process.url, timeout=20.0) as client,
         ):

@@ -11,7 +11,7 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from systems_common.testing.processes import descendants, free_port, kill_tree, spawn
@@ -31,7 +31,7 @@ class GranianService:
         workers: int,
         log: Path,
         port: int | None = None,
-        websockets: bool = False,
+        options: Sequence[str] = ("--no-ws",),
     ) -> None:
         self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
@@ -40,7 +40,7 @@ class GranianService:
             str(Path(sysconfig.get_path("scripts")) / "granian"),
             *("--interface", "asgi", target, "--host", "127.0.0.1", "--port", str(self.port)),
             *("--workers", str(workers), "--loop", "uvloop", "--http", "1"),
-            "--ws" if websockets else "--no-ws",
+            *options,
             *("--respawn-failed-workers", "--respawn-interval", "0.1"),
             *("--workers-kill-timeout", "8", "--log-level", "warning"),
         ]
@@ -105,12 +105,13 @@ def granian_service(
     *,
     workers: int = 1,
     port: int | None = None,
-    websockets: bool = False,
+    options: Sequence[str] = ("--no-ws",),
 ) -> Iterator[GranianService]:
-    """A started service, gone at the end whatever happened. `env` is added to the environment."""
+    """A started service, gone at the end whatever happened. `env` is added to the environment,
+    `options` to how the server is started."""
     with private_folder("systems-service-") as folder:
         service = GranianService(
-            target, env, workers=workers, log=folder / "log", port=port, websockets=websockets
+            target, env, workers=workers, log=folder / "log", port=port, options=options
         )
         try:
             service.start()
