@@ -11,20 +11,29 @@ import numpy as np
 import numpy.typing as npt
 
 from loadpath.experiment.crash.seen import SETTLED_S
+from loadpath.model.outage import Usual
 from loadpath.recording.schema import RequestError
 
 Floats = npt.NDArray[np.float64]
 Columns = Mapping[str, npt.NDArray[np.generic]]
 
+BLOCK_S = 0.25
+"""The most at once is looked for in stretches so long, of which a control has a dozen."""
+
+SCALE_LEAST = 0.5
+"""The most at once is a whole number, and varies by one at least."""
+
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Requests without an answer. `usual` on average and `usual_most` at once in the control,
-    `most` at once since the onset, `most_at_s` from the heal (negative: before it), `retries` sent
-    again since then, `drained_s` from the heal until there were no more than usual for good (None:
-    not before the end)."""
+    `usual_high` what would be exceptional as long as it was watched; `most` at once since the
+    onset, `most_at_s` from the heal (negative: before it), `retries` sent again since then,
+    `drained_s` from the heal until there were no more than `usual_high` for good (None: not before
+    the end)."""
 
     usual: float
     usual_most: int
+    usual_high: int
     most: int
     retries: int
     drained_s: float | None
@@ -67,20 +76,48 @@ def waiting(
     return at[order], np.cumsum(step[order])
 
 
-def usual_waiting(
-    rows: Columns, start_s: float, end_s: float, drained_s: float
-) -> tuple[float, int]:
-    """On average, and at the most, without a fault."""
+def usual_waiting(rows: Columns, start_s: float, end_s: float, drained_s: float) -> Usual:
+    """How many there are without a fault."""
     from_s, to_s = spans(rows, drained_s)
     inside = np.clip(to_s, start_s, end_s) - np.clip(from_s, start_s, end_s)
-    _, counts = waiting(from_s, to_s, start_s, end_s)
-    most = int(counts.max()) if len(counts) else 0
-    return float(inside.sum()) / max(end_s - start_s, 1e-9), most
+    lasted_s = max(end_s - start_s, 1e-9)
+    blocks = max(1, round(lasted_s / BLOCK_S))
+    most = _most_in_each(*waiting(from_s, to_s, start_s, end_s), start_s, lasted_s, blocks)
+    return Usual(
+        mean=float(inside.sum()) / lasted_s,
+        most=int(most.max()),
+        over_s=lasted_s,
+        scale=max(SCALE_LEAST, _gumbel_scale(most)),
+    )
+
+
+def _most_in_each(
+    at_s: Floats, counts: npt.NDArray[np.int64], start_s: float, lasted_s: float, blocks: int
+) -> npt.NDArray[np.int64]:
+    """The most at once in each of so many stretches of equal length."""
+    edges = start_s + lasted_s / blocks * np.arange(blocks)
+    # Whoever is there as one begins counts in it, too.
+    before = np.searchsorted(at_s, edges, side="right") - 1
+    standing = np.where(before >= 0, counts[before] if len(counts) else 0, 0)
+    found = standing.astype(np.int64)
+    of = np.clip(np.searchsorted(edges, at_s, side="right") - 1, 0, blocks - 1)
+    np.maximum.at(found, of, counts)
+    return found
+
+
+def _gumbel_scale(maxima: npt.NDArray[np.int64]) -> float:
+    """By probability-weighted moments (Landwehr, Matalas and Wallis 1979)."""
+    count = len(maxima)
+    if count < 2:
+        return 0.0
+    ranked = np.sort(maxima)
+    weighted = float((ranked * np.arange(count)).mean()) / (count - 1)
+    return (2 * weighted - float(ranked.mean())) / math.log(2)
 
 
 def waiting_seen(
     rows: Columns,
-    usual: tuple[float, int],
+    usual: Usual,
     *,
     onset_s: float,
     healed_s: float,
@@ -90,7 +127,8 @@ def waiting_seen(
     """What gathered in a fault, and how long it took to be gone. `end_s`: of the load."""
     from_s, to_s = spans(rows, drained_s)
     at, counts = waiting(from_s, to_s, onset_s, end_s)
-    above = at[(counts > usual[1]) & (at < end_s)] if len(at) else at
+    usual_high = usual.exceptional(end_s - onset_s)
+    above = at[(counts > usual_high) & (at < end_s)] if len(at) else at
     gone: float | None = 0.0
     if len(above) and above[-1] >= healed_s - SETTLED_S:
         # It is gone at the step after the last one that was above.
@@ -100,8 +138,9 @@ def waiting_seen(
     again = np.asarray(rows["error"]) == RequestError.RETRIED
     since = np.asarray(rows["intended_s"], dtype=float) >= onset_s - 1.0
     return Waiting(
-        usual=usual[0],
-        usual_most=usual[1],
+        usual=usual.mean,
+        usual_most=usual.most,
+        usual_high=usual_high,
         most=int(counts.max()) if len(counts) else 0,
         retries=int((again & since).sum()),
         drained_s=gone,
