@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 Columns = Mapping[str, npt.NDArray[np.generic]]
 
 BLOCK_S = 0.25
-"""The most at once is looked for in stretches so long, of which a control has a dozen."""
+"""The most at once is looked for in stretches so long, of which a control has a dozen; and what
+gathered is gone when one of them has no more than is usual."""
 
 SCALE_LEAST = 0.5
 """The most at once is a whole number, and varies by one at least."""
@@ -28,8 +29,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Requests without an answer. `usual` on average and `usual_most` at once in the control,
     `usual_high` what would be exceptional as long as it was watched; `most` at once since the
     onset, `most_at_s` from the heal (negative: before it), `retries` sent again since then,
-    `drained_s` from the heal until there were no more than `usual_high` for good (None: not before
-    the end)."""
+    `drained_s` from the heal until there were no more than `usual_high` for `BLOCK_S` (None: not
+    before the end): a burst later on is no part of what had gathered."""
 
     usual: float
     usual_most: int
@@ -128,13 +129,8 @@ def waiting_seen(
     from_s, to_s = spans(rows, drained_s)
     at, counts = waiting(from_s, to_s, onset_s, end_s)
     usual_high = usual.exceptional(end_s - onset_s)
-    above = at[(counts > usual_high) & (at < end_s)] if len(at) else at
-    gone: float | None = 0.0
-    if len(above) and above[-1] >= healed_s - SETTLED_S:
-        # It is gone at the step after the last one that was above.
-        after = at[np.searchsorted(at, above[-1], side="right") :]
-        gone_s = float(after[0]) if len(after) else math.inf
-        gone = max(0.0, gone_s - healed_s) if gone_s <= end_s - SETTLED_S else None
+    gone_s = _gone_s(at, counts > usual_high, healed_s)
+    gone = gone_s - healed_s if gone_s <= end_s - SETTLED_S else None
     again = np.asarray(rows["error"]) == RequestError.RETRIED
     since = np.asarray(rows["intended_s"], dtype=float) >= onset_s - 1.0
     return Waiting(
@@ -146,3 +142,15 @@ def waiting_seen(
         drained_s=gone,
         most_at_s=float(at[counts.argmax()]) - healed_s if len(counts) else 0.0,
     )
+
+
+def _gone_s(at_s: Floats, above: npt.NDArray[np.bool_], healed_s: float) -> float:
+    """From when on, at the heal or later, there are not too many for `BLOCK_S`; `above` tells of
+    each step of `waiting` whether there are."""
+    gone_s = healed_s
+    until_s = np.append(at_s[1:], math.inf)
+    for begun_s, ended_s in zip(at_s[above].tolist(), until_s[above].tolist(), strict=True):
+        if begun_s >= gone_s + BLOCK_S:
+            break
+        gone_s = max(gone_s, ended_s)
+    return gone_s

@@ -110,6 +110,15 @@ def test_what_is_usual_varies_as_much_as_it_did_from_stretch_to_stretch() -> Non
     assert (level.most, level.scale) == (1, 0.5)
 
 
+def test_a_burst_later_on_is_not_what_gathered_and_one_that_follows_at_once_is() -> None:
+    waited = [(2.0 + 0.01 * n, 3.1, 0) for n in range(50)]
+    for burst_s, gone_s in ((3.3, 0.4), (3.5, 0.1)):
+        burst = [(burst_s, burst_s + 0.1, 0)] * 20
+        table = rows(*waited, *burst, (5.9, 5.95, 0))
+        seen = waiting_seen(table, ONE, onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
+        assert seen.drained_s == pytest.approx(gone_s)
+
+
 def test_a_burst_that_is_as_large_as_they_come_is_not_taken_for_what_gathered() -> None:
     due = np.arange(0, 6, 0.025)
     burst = [(5.0, 5.1, 0)] * 6
