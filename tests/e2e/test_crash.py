@@ -61,11 +61,24 @@ def test_planted_flaws_are_found_and_named(place: Place, names: tuple[str, ...])
 def test_the_clean_twin_is_accused_of_nothing_and_loses_nothing(place: Place) -> None:
     answer, code = asked(place, *TOGETHER, ALONE, planted=False)
     assert answer["figures"]["findings"] == [], answer
-    judged = [each["writes"] for each in answer["figures"]["faults"]]
-    assert all(writes["lost"] == writes["duplicates"] == 0 for writes in judged)
-    assert all(writes["acknowledged"] > writes["unknown"] for writes in judged)
-    assert [each["fault"]["hits"] > 0 for each in answer["figures"]["faults"]] == [True] * 3
-    assert code != 1
+    faults = answer["figures"]["faults"]
+    judged = [each["writes"] for each in faults]
+    for writes in judged:
+        # What became of each that was acknowledged is known of most: some are asked for too late.
+        assert writes["acknowledged"] > writes["unknown"]
+        assert writes["lost"] == writes["duplicates"] == writes["unexpected"] == 0
+        assert writes["stale"] == writes["disordered"] == 0
+        assert writes["state"] == ("unknown" if writes["unknown"] else "held")
+    assert [each["fault"]["hits"] > 0 for each in faults] == [True] * 3
+    assert [each["fault"]["failed"] + each["fault"]["ended"] for each in faults] == [""] * 3
+    # How soon it comes back, and whether its control is clean, others on this machine have a say
+    # in; the answer tells when they had, and then doubts: it never accuses.
+    doubts = {check["name"] for check in answer["validity"] if not check["passed"]}
+    assert doubts <= {"nothing else ran", "control run"}
+    assert doubts or all(each["came_back"] and each["goodput_ratio"] > 0.9 for each in faults)
+    assert answer["state"] == ("inconclusive" if doubts else "confirmed")
+    assert answer["objectives_met"] is (None if "control run" in doubts else True)
+    assert code == (3 if doubts else 0)
     # An outage among them was foretold before it was made.
     assert set(answer["figures"]["outages"]) == {"cache killed, for 2s", "service killed"}
     again = place.run("report", "latest", "--json")

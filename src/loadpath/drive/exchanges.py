@@ -59,6 +59,7 @@ class Exchanges:
         self._losses = losses
         self._sockets = sockets
         sockets.on_request = self._next_request
+        losses.begin = self._begin
         self._journal = journal
         self._keep_alive = keep_alive
         # Whoever wants every reply's digest wants each of them read.
@@ -254,17 +255,24 @@ class Exchanges:
     # Flows
 
     def _start_flow(self, connection: Connection, job: Job, blocked: int) -> bool:
+        run = self._begin(job, blocked)
+        if run is None:
+            return False
+        self._send_step(connection, run, blocked)
+        return True
+
+    def _begin(self, job: Job, blocked: int) -> FlowRun | None:
+        """A flow at its first request; None: it made none, which is recorded."""
         run, outcome = self._flows.start(job)
         if outcome is Outcome.REQUEST:
-            self._send_step(connection, run, blocked)
-            return True
+            return run
         then = monotonic() + SPIN_GUARD_S
         if run.error is not None:
             self._records.never_began(run, run.error, blocked)
         else:
             self.skipped += 1
         self._source.completed(job[0], then)
-        return False
+        return None
 
     def advance(
         self, connection: Connection, reply: Reply, now: float, *, size: int, reusable: bool

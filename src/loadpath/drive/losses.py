@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+from collections.abc import Callable
 from typing import TypeAlias
 
 from loadpath.drive.agenda import Agenda
@@ -22,7 +23,10 @@ from loadpath.drive.state import FlowRun
 from loadpath.recording.schema import Blocked, RequestError
 
 RETRY_AFTER_S = 0.1
-"""Before a request is sent a second time; doubled each time, and spread by a half."""
+RETRY_SPREAD = 0.5
+"""Before a request is sent a second time; doubled each time, and spread by so much of it."""
+
+REFUSED = (RequestError.CONNECT, RequestError.TLS)
 
 Why: TypeAlias = tuple[RequestError, str]
 """How a request failed, and that in words."""
@@ -32,8 +36,11 @@ class Losses:
     """Ends requests that have no reply, or sends them again.
 
     `retried` counts those that were sent a second time because an idle connection turned out to be
-    closed; `pausing` are those that their flow wants sent again, until they are.
+    closed; `pausing` are those that their flow wants sent again, until they are. `begin` advances
+    an arrival to its first request, None: it makes none, and that is recorded.
     """
+
+    begin: Callable[[Job, int], FlowRun | None]
 
     def __init__(
         self,
@@ -95,7 +102,9 @@ class Losses:
 
     def try_again(self, run: FlowRun, now: float, *, replied: bool) -> None:
         """Send the request of a flow again after a pause, as a step of its own."""
-        pause_s = RETRY_AFTER_S * 2**run.tries * self._rng.uniform(0.5, 1.5)
+        pause_s = (
+            RETRY_AFTER_S * 2**run.tries * self._rng.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)
+        )
         run.tries += 1
         run.step += 1
         run.intended_s = now + pause_s
@@ -115,12 +124,20 @@ class Losses:
         self.pausing.clear()
 
     def fail_waiting(self, error: RequestError, why: str, now: float, *, everything: bool) -> None:
-        """Fail the first of what waits for a connection, or everything that does."""
+        """Fail the first of what waits for a connection, or everything that does.
+
+        A flow that was refused is begun: it alone knows whether its request is to be sent again.
+        """
         backlog = self._backlog
         while backlog.steps or backlog.arrivals:
             run = backlog.steps.popleft() if backlog.steps else None
             job = backlog.arrivals.popleft() if run is None else run.job
-            self.fail_unsent(job, run, (error, why), now, backlog.why(job))
+            blocked = backlog.why(job)
+            if run is None and not isinstance(job[4], bytes) and error in REFUSED:
+                run = self.begin(job, blocked)
+                if run is None:
+                    continue
+            self.fail_unsent(job, run, (error, why), now, blocked)
             if not everything:
                 return
 

@@ -25,7 +25,8 @@ class Injection:
 
     Faults keep here what they have done: `struck` are the processes they signaled, `gone` how many
     of them were seen to end, `orders` the numbers of their orders to the taps, `states` what
-    became of those that were withdrawn; `restart` is the supervisor of a service that was ended.
+    became of those that were withdrawn; `restart` is the supervisor of a service that was ended,
+    `accepts_s` when that took connections again, before it served.
     """
 
     def __init__(self, fault: Fault, stage: Stage) -> None:
@@ -33,6 +34,7 @@ class Injection:
         self.stage = stage
         self.onset_s = math.nan
         self.healed_s = math.nan
+        self.accepts_s = math.nan
         self.struck: list[Entry] = []
         self.gone = 0
         self.notes: list[str] = []

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import TYPE_CHECKING, ClassVar
 
+from loadpath.deploy.address import Address
 from loadpath.deploy.kinds import KINDS
+from loadpath.deploy.probe import connects
 from loadpath.faults.fault import Fault, Hits, Layer, Needs
 from loadpath.faults.strikes import death_hits
 from loadpath.tap import SERVICE
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 RESTART_AFTER_S = 1.0
 """How long a supervisor takes to notice and to begin: systemd's RestartSec is 0.1 s, most wait a
 second before the first time."""
+
+LOOK_S = 0.01
+"""How often it is looked whether it takes connections: a refused one costs little."""
 
 
 class ProcessFault(Fault, frozen=True, kw_only=True):
@@ -55,10 +61,33 @@ async def bring_back(injection: Injection) -> None:
     if injection.restart is not None:
         await injection.restart
     else:
-        await injection.stage.deployment.start_again(injection.fault.target)
+        await start_again(injection)
     await injection.clean_up()
+
+
+async def start_again(injection: Injection) -> None:
+    """Start the target again. Of a service it is noted when it takes connections: callers are
+    refused until then, and from then on they wait until it serves."""
+    deployment, target = injection.stage.deployment, injection.fault.target
+    if target != SERVICE:
+        await deployment.start_again(target)
+        return
+    watching = asyncio.create_task(_watch(injection, deployment.address))
+    try:
+        await deployment.start_again(target)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(injection: Injection, address: Address) -> None:
+    while True:
+        if await connects(address) is None:
+            injection.accepts_s = time.monotonic()
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 async def _restart(injection: Injection, after_s: float) -> None:
     await asyncio.sleep(after_s)
-    await injection.stage.deployment.start_again(injection.fault.target)
+    await start_again(injection)

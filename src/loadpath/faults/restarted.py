@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from loadpath.faults.process_fault import ProcessFault, stop_signal
+from loadpath.faults.process_fault import ProcessFault, start_again, stop_signal
 from loadpath.faults.strikes import end_in_order
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Restarted(ProcessFault, frozen=True, kw_only=True):
 
     async def onset(self, injection: Injection) -> None:
         await end_in_order(injection, stop_signal(injection.stage, self.target))
-        injection.restart = injection.meanwhile(injection.stage.deployment.start_again(self.target))
+        injection.restart = injection.meanwhile(start_again(injection))
 
     async def heal(self, injection: Injection) -> None:
         if injection.restart is not None:

@@ -54,7 +54,8 @@ def _cache_lines(cache: CacheGrowth) -> list[Line]:
         Line(record.dependency, f"{each.shape}: {each.said}", each.advice)
         for each in cache.findings
     ]
-    said = f"{record.keys:,} keys, {_bytes(record.bytes)}"
+    said = f"not grown: looked at as it is after the load, {record.keys:,} keys, "
+    said += _bytes(record.bytes)
     if cache.bytes_a_user is not None:
         said += f", {_bytes(round(cache.bytes_a_user))} for each of {record.users:,} users"
     largest = [

@@ -24,7 +24,8 @@ LOOKS = 5
 def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
     """Each figure that was foretold of a fault, beside what was measured; none where none was.
 
-    They were foretold with an interval; what was measured is a count of this run, and no estimate.
+    They were foretold with an interval, for as long as the part was out in the end; what was
+    measured is a count of this run, and no estimate.
     While others took the machine nothing is judged: `held` is None.
     """
     found = _scores(outcome)
@@ -72,8 +73,8 @@ def _score(figure: str, told: Interval, seen: float, give: float) -> Score:
 
 
 def outage_words(outcome: Outcome) -> str:
-    """`foretold 212 waiting, gone in 0.4 s, 40 sent again; measured 198, 0.3 s, 35: held`; empty
-    where nothing was foretold."""
+    """`foretold of 2.0 s: 212 (190 to 231) requests waiting at most, …; measured 198, …: held`;
+    empty where nothing was foretold."""
     told = outcome.foretold
     if told is None:
         return ""
@@ -82,7 +83,7 @@ def outage_words(outcome: Outcome) -> str:
     scores = {score.figure: score for score in scores_of_outage(outcome)}
     if "waiting" not in scores:
         return ""
-    said = [f"{_range(told.waiting)} requests waiting at most"]
+    said = [f"{_range(scores['waiting'].predicted)} requests waiting at most"]
     seen = [f"{scores['waiting'].measured.value:,.0f}"]
     if "drain_s" in scores:
         said.append(f"gone {_time(scores['drain_s'].predicted.value)} after the heal")
@@ -93,19 +94,21 @@ def outage_words(outcome: Outcome) -> str:
         said.append("no telling when they are gone")
         drained_s = None if outcome.waiting is None else outcome.waiting.drained_s
         seen.append("not before the end" if drained_s is None else _time(drained_s))
-    if "retries" in scores and (told.retries is not None and told.retries.value >= 1):
-        said.append(f"{told.retries.value:,.0f} sent again")
-        seen.append(f"{scores['retries'].measured.value:,.0f}")
+    again = scores.get("retries")
+    if again is not None and max(again.predicted.value, again.measured.value) >= 1:
+        said.append(f"{_range(again.predicted)} sent again")
+        seen.append(f"{again.measured.value:,.0f}")
     missed = [score.figure for score in scores.values() if not score.held]
     if outcome.taken_cores > TAKEN_MAX_CORES:
         held = f"not judged, others took {outcome.taken_cores:.1f} cores meanwhile"
     else:
         held = f"missed: {_why(outcome, told, scores)}" if missed else "held"
-    return f"foretold {', '.join(said)}; measured {', '.join(seen)}: {held}"
+    lasted = f" of {_time(told.lasts_s)}" if told.lasts_s else ""
+    return f"foretold{lasted}: {', '.join(said)}; measured {', '.join(seen)}: {held}"
 
 
-def _range(told: Interval | None) -> str:
-    return "" if told is None else f"{told.value:,.0f}"
+def _range(told: Interval) -> str:
+    return f"{told.value:,.0f} ({told.low:,.0f} to {told.high:,.0f})"
 
 
 def _time(seconds: float) -> str:
@@ -132,7 +135,10 @@ def _why(outcome: Outcome, told: OutageRecord, scores: dict[str, Score]) -> str:
     if drain is not None and not drain.held:
         later = drain.measured.value > drain.predicted.high
         return "it takes longer to catch up" if later else "it catches up sooner"
-    return "other numbers are sent again"
+    again = scores["retries"]
+    if again.measured.value < again.predicted.low:
+        return "fewer are sent again: not all that need it fail"
+    return "more are sent again: some fail that do not need it, or after it is back"
 
 
 def outage_lines(outcomes: Sequence[Outcome]) -> list[Line]:

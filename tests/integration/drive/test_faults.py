@@ -13,7 +13,7 @@ import pytest
 
 from loadpath.deploy import Guard
 from loadpath.drive import ClosedLoad, Engine, EnginePlan, OpenLoad, Segment, SegmentResult
-from loadpath.recording.schema import REQUESTS
+from loadpath.recording.schema import REQUESTS, RequestError
 from loadpath.recording.tables import read_table
 from loadpath.spec import OpenArrivals, Workload
 
@@ -103,6 +103,50 @@ def test_a_hundred_thousand_refusals_end_on_time(
     assert set(driven.rows["error"].tolist()) == {CONNECT}
     assert driven.result.connections_opened < 2_000
     assert time.monotonic() - began_s < 20
+
+
+def test_who_is_refused_tries_again_as_often_as_its_flow_says(
+    own_service: Any, drive: Any, operation: Any, write_flows: Any
+) -> None:
+    service = own_service()
+    service.end()
+    flows = write_flows("""
+@operation("patient")
+def patient(state):
+    yield get("/ok", retries=2)
+
+@operation("hasty")
+def hasty(state):
+    yield get("/ok")
+
+@operation("broken")
+def broken(state):
+    raise KeyError("nothing to ask for")
+    yield
+""")
+    driven = drive(
+        service.port,
+        operation("/ok", name="declared"),
+        flows=flows,
+        flow_names=("patient", "hasty", "broken"),
+        load=OpenLoad(rate_per_s=400, process="constant"),
+        drain_s=3.0,
+    )
+    rows = driven.rows
+    found = {
+        tuple(rows["error"][(rows["flow"] == flow) & (rows["operation"] == number)].tolist())
+        for number in range(4)
+        for flow in set(rows["flow"][rows["operation"] == number].tolist())
+    }
+    again = int(RequestError.RETRIED)
+    assert found == {(CONNECT,), (again, again, CONNECT), (FLOW,)}
+    assert np.isnan(rows["sent_s"]).all()
+    patient = rows["operation"] == 1
+    assert driven.result.errors == driven.result.arrivals
+    for flow in set(rows["flow"][patient].tolist()):
+        due = driven.steps(flow)["intended_s"]
+        assert 0.05 <= due[1] - due[0] <= 0.3
+        assert 0.1 <= due[2] - due[1] <= 0.5
 
 
 def test_who_accepts_no_more_connections_is_told_from_who_never_answers(

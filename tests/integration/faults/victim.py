@@ -19,8 +19,10 @@ FAULTS = (
     if EARLY
     else (
         "service stopped",
+        "cache memory full",
         "cache stopped",
         "cache refused",
+        "database slow 30s on SELECT",
         "database locked pg_class rows relname = 'pg_class'",
         *(["database disk full"] if os.geteuid() == 0 else []),
         "database drop ack of INSERT",

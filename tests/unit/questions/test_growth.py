@@ -18,6 +18,7 @@ from loadpath.spec.objective import QuantileLimit
 from loadpath.statements.record import (
     AtSize,
     Axis,
+    CacheRecord,
     DatabaseRecord,
     Foretold,
     GrowthRecord,
@@ -222,3 +223,11 @@ def test_what_was_not_grown_says_why() -> None:
     record = database(problem="orders: cannot be grown")
     (line,) = lines_of(growth_of(GrowthRecord(databases=(record,)), ()))
     assert "orders" in line.verdict
+
+
+def test_of_a_key_value_store_it_is_said_that_it_was_not_grown() -> None:
+    record = CacheRecord(dependency="cache", version="9.1", keys=5300, bytes=2_000_000, users=100)
+    lines = lines_of(growth_of(GrowthRecord(databases=(), caches=(record,)), ()))
+    (said,) = [line.verdict for line in lines if line.subject == "cache"]
+    assert said.startswith("not grown: looked at as it is after the load, 5,300 keys")
+    assert "for each of 100 users" in said

@@ -41,7 +41,7 @@ FORETOLD = OutageRecord(
     retries=told(0, 0, 1),
     drain_s=told(0.4, 0.2, 0.8),
 )
-SEEN = Waiting(usual=1.0, usual_most=3, most=195, retries=0, drained_s=0.5)
+SEEN = Waiting(usual=1.0, usual_most=3, usual_high=5, most=195, retries=0, drained_s=0.5)
 
 
 def outcome(foretold: OutageRecord | None = FORETOLD, **seen: Any) -> Outcome:
@@ -77,7 +77,7 @@ def test_what_lies_in_the_interval_held() -> None:
     ]
     assert scores[0].error == pytest.approx(200 / 195 - 1)
     assert outage_words(outcome()) == (
-        "foretold 200 requests waiting at most, gone 0.4 s after the heal; "
+        "foretold of 2.0 s: 200 (180 to 220) requests waiting at most, gone 0.4 s after the heal; "
         "measured 195, 0.5 s: held"
     )
 
@@ -92,13 +92,21 @@ def test_what_lies_in_the_interval_held() -> None:
         ("fails", {"most": 60}, "fewer requests need it than it seemed"),
         ("waits", {"drained_s": 1.5}, "it takes longer to catch up"),
         ("waits", {"drained_s": 0.0}, "it catches up sooner"),
-        ("waits", {"retries": 40}, "other numbers are sent again"),
+        ("waits", {"retries": 40}, "more are sent again: some fail that do not need it"),
     ],
 )
 def test_a_miss_says_what_does_not_hold(manner: str, seen: dict[str, Any], said: str) -> None:
     found = outcome(msgspec.structs.replace(FORETOLD, manner=manner), **seen)
     assert outage_words(found).partition("missed: ")[2].startswith(said)
     assert any(score.held is False for score in scores_of_outage(found))
+
+
+def test_of_what_is_sent_again_both_counts_stand_there_whichever_is_none() -> None:
+    found = outcome(msgspec.structs.replace(FORETOLD, retries=told(97, 80, 115)), retries=40)
+    assert "97 (80 to 115) sent again; measured 195, 0.5 s, 40: missed: fewer" in outage_words(
+        found
+    )
+    assert "0 (0 to 1) sent again; measured 195, 0.5 s, 1: held" in outage_words(outcome(retries=1))
 
 
 def test_what_is_not_gone_by_the_end_is_missed_unless_so_long_was_foretold() -> None:
@@ -134,7 +142,7 @@ def test_all_of_them_together_are_counted() -> None:
     assert [line.verdict for line in lines] == ["1 of 2 outages came as foretold, 5 of 6 figures"]
     assert outage_lines([outcome(None)]) == []
     assert lines[0] in closing_lines([outcome(), outcome(most=60)])
-    assert any("foretold 200" in line.verdict for line in fault_lines(outcome(), []))
+    assert any("foretold of 2.0 s: 200" in line.verdict for line in fault_lines(outcome(), []))
 
 
 def test_none_lost_of_few_excludes_little() -> None:

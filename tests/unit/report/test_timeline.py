@@ -105,9 +105,9 @@ def test_a_fault_that_never_healed_is_shaded_to_the_end() -> None:
 def test_what_was_foretold_stands_below_what_was_seen() -> None:
     told = Interval(200.0, 180.0, 220.0, 0.9, "fluid", 1)
     foretold = OutageRecord(segment=1, fault=FAULT.name, manner="waits", waiting=told)
-    waiting = Waiting(usual=1.0, usual_most=2, most=190, retries=0, drained_s=0.4)
+    waiting = Waiting(usual=1.0, usual_most=2, usual_high=4, most=190, retries=0, drained_s=0.4)
     svg = drawn(foretold=foretold, waiting=waiting)
-    assert "foretold 200 requests waiting at most" in svg
+    assert "foretold: 200 (180 to 220) requests waiting at most" in svg
     assert "measured 190" in svg
 
 

@@ -53,6 +53,11 @@ class Cascade:
         ends = [each.healed_s for each in self._injections]
         return math.nan if any(math.isnan(end) for end in ends) else max(ends)
 
+    @property
+    def accepts_s(self) -> float:
+        """When a service that the last of them ended took connections again; nan: not seen."""
+        return self._injections[-1].accepts_s
+
     async def onset(self, began_s: float) -> None:
         """Begin all of them; `began_s` is when the load began. Raises `LoadpathError`."""
         for number, injection in enumerate(self._injections):

@@ -166,6 +166,7 @@ def _foretell(arm: Arm, control: SegmentRecord, fault: Fault, timing: Timing, kn
             fault,
             segment=arm.next_segment,
             lasts_s=timing.lasts_of(fault),
+            watched_s=timing.after_s,
             facts=known.facts,
             probed=known.probed,
             knee_per_s=known.knee_per_s,

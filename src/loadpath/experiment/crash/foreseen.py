@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
-from loadpath.answer import Interval
-from loadpath.drive.losses import RETRY_AFTER_S
+from loadpath.drive.connections import BACK_OFF_MAX_S
+from loadpath.drive.losses import RETRY_AFTER_S, RETRY_SPREAD
 from loadpath.events import PartReady
 from loadpath.experiment.attribution import Visit
 from loadpath.experiment.crash.backlog import usual_waiting
 from loadpath.experiment.crash.flows import FlowFacts
+from loadpath.experiment.crash.foretold import CONFIDENCE, foretold_for
 from loadpath.experiment.demand import demand_in
 from loadpath.experiment.wires import recorded_visits
 from loadpath.faults import Fault
 from loadpath.faults.locked import Locked
 from loadpath.faults.process_fault import RESTART_AFTER_S, ProcessFault
-from loadpath.model.outage import Manner, Needing, Outage, outage
+from loadpath.model.outage import Needing, Outage
 from loadpath.recording import OutageRecord, Recording, SegmentRecord
-from loadpath.spec import ClosedArrivals, Operation
+from loadpath.spec import ClosedArrivals
 from loadpath.stats.intervals import ratio_interval
 from loadpath.tap import SERVICE
-
-CONFIDENCE = 0.9
-Z = 1.645
-"""Of the normal distribution, for that confidence."""
 
 FALLS_TO = 0.25
 """Demand falls as load rises: a request has been seen to cost a quarter at the knee of what it cost
 at a few hundred a second (see the laws of `model.weigh`)."""
 
-START_LOW, START_HIGH = 0.7, 2.0
-"""What was killed starts again on what it left: in so many times of what it took at first."""
+WARMING_S = (0.0, 0.1)
+"""What has come back is reached by new connections, each of some 10 ms where a process is begun and
+a password proved, several at once on few cores; and its first calls find nothing cached."""
 
 SPARE_LEAST = 0.05
 """Of its arrivals, what a service that seems to be full is said to have to spare at the least."""
-
-
-class Share(msgspec.Struct, frozen=True):
-    """How large a share of an operation's requests needs the part."""
-
-    value: float
-    low: float
-    high: float
 
 
 def foretell_outage(
@@ -56,11 +45,13 @@ def foretell_outage(
     *,
     segment: int,
     lasts_s: float,
+    watched_s: float,
     facts: Mapping[str, FlowFacts],
     probed: Recording,
     knee_per_s: tuple[float, float] | None = None,
 ) -> OutageRecord:
-    """Foretell the fault `fault`, which is to last `lasts_s`, from `control` (of `recording`).
+    """Foretell the fault `fault`, to last `lasts_s` and to be watched for `watched_s` after that,
+    from `control` (of `recording`).
 
     `probed` has the visits that tell which operations need what; `knee_per_s` between which rates
     the mix's knee lies, where it was measured. What cannot be told is told by `OutageRecord.why`.
@@ -69,55 +60,69 @@ def foretell_outage(
     why = _refusal(recording, fault)
     if why:
         return msgspec.structs.replace(record, why=why)
-    started = _start_s(recording, fault.target)
-    lasts = tuple(_lasts_s(fault, lasts_s, started * times) for times in (START_LOW, 1, START_HIGH))
+    lasts_s = _lasts_s(fault, lasts_s, _start_s(recording, fault.target))
     shares = _shares(recording, control, fault, probed)
     if shares is None:
         return msgspec.structs.replace(record, why="no operation is known to need it")
     rows = recording.requests(control.index)
-    usual, usual_most = usual_waiting(rows, control.started_s, control.ended_s, control.drained_s)
-    lasted_s = max(control.ended_s - control.started_s, 1e-9)
-    number = np.asarray(rows["operation"])[np.asarray(rows["step"]) == 0]
-    rates = {
-        each.name: float((number == n).sum()) / lasted_s
-        for n, each in enumerate(recording.setup.workload.operations)
-    }
-    spares = _spares(recording, control, sum(rates.values()), knee_per_s)
+    usual = usual_waiting(rows, control.started_s, control.ended_s, control.drained_s)
+    rates = _rates(recording, control)
+    spares = _spares(recording, control, sum(each for each, _ in rates.values()), knee_per_s)
     arrivals = recording.setup.workload.arrivals
-    users = arrivals.users if isinstance(arrivals, ClosedArrivals) else None
-
-    def course(share: str, lasts_s: float, spare_per_s: float) -> Outage:
-        needed = [
-            (each, rates[each.name] * getattr(shares.get(each.name, NOBODY), share))
+    known = Outage(
+        manner="waits" if fault.OUTAGE == "waits" else "fails",
+        needing=tuple(
+            Needing(
+                operation=each.name,
+                rate_per_s=rates[each.name][0],
+                share=shares.get(each.name, NOBODY),
+                patience_s=each.timeout_s,
+                waits_s=_waits_s(facts.get(each.name, FlowFacts()).retries),
+                counted=rates[each.name][1],
+            )
             for each in recording.setup.workload.operations
-        ]
-        return outage(
-            _needing(needed, fault, facts),
-            lasts_s=lasts_s,
-            usual=usual,
-            usual_most=usual_most,
-            spare_per_s=spare_per_s,
-            users=users,
-        )
-
-    told = course("value", lasts[1], math.sqrt(spares[0] * spares[1]) if spares else 0.0)
-    low = course("low", lasts[0], spares[1] if spares else 0.0)
-    high = course("high", lasts[2], spares[0] if spares else 0.0)
-    return msgspec.structs.replace(
+        ),
+        usual=usual,
+        waits_spread=RETRY_SPREAD,
+        # Who finds nobody listening asks again when the engine next tries to connect.
+        refused_s=BACK_OFF_MAX_S if fault.target == SERVICE else 0.0,
+        warming_s=WARMING_S,
+        spare_per_s=spares,
+        users=arrivals.users if isinstance(arrivals, ClosedArrivals) else None,
+    )
+    record = msgspec.structs.replace(
         record,
-        lasts_s=lasts[1],
-        operations=tuple(name for name, share in shares.items() if share.value > 0),
-        # At its most it varies as much as without a fault.
-        waiting=_counted(told.waiting, low.waiting, high.waiting + usual_most - usual),
-        retries=_counted(told.retries, low.retries, high.retries),
-        drain_s=None
-        if spares is None and fault.OUTAGE == "waits"
-        else _time(told, low.drain_s, high.drain_s),
+        lasts_s=lasts_s,
+        operations=tuple(name for name, share in shares.items() if share[1] > 0),
+        known=known,
         assumes=_assumed(fault, spares, knee_per_s),
     )
+    return foretold_for(record, lasts_s, lasts_s + watched_s)
 
 
-NOBODY = Share(0.0, 0.0, 0.0)
+NOBODY = (0.0, 0.0, 0.0)
+
+
+def _waits_s(retries: int) -> tuple[float, ...]:
+    return tuple(RETRY_AFTER_S * 2**number for number in range(retries))
+
+
+def _rates(recording: Recording, control: SegmentRecord) -> dict[str, tuple[float, int]]:
+    """Of each operation a second, and from how many that was counted: an open load sends what it
+    was asked for, a closed one what replies let it."""
+    operations = recording.setup.workload.operations
+    asked_per_s = control.load.get("rate_per_s")
+    if asked_per_s is not None:
+        weights = {each.name: control.weights.get(each.name, each.weight) for each in operations}
+        total = sum(weights.values())
+        return {name: (asked_per_s * each / total, 0) for name, each in weights.items()}
+    rows = recording.requests(control.index)
+    number = np.asarray(rows["operation"])[np.asarray(rows["step"]) == 0]
+    lasted_s = max(control.ended_s - control.started_s, 1e-9)
+    counts = [int((number == n).sum()) for n in range(len(operations))]
+    return {
+        each.name: (count / lasted_s, count) for each, count in zip(operations, counts, strict=True)
+    }
 
 
 def _refusal(recording: Recording, fault: Fault) -> str:
@@ -153,15 +158,16 @@ def _lasts_s(fault: Fault, lasts_s: float, start_s: float) -> float:
 
 def _shares(
     recording: Recording, control: SegmentRecord, fault: Fault, probed: Recording
-) -> dict[str, Share] | None:
-    """By operation, the share of its requests that wait for the part: all, of the service itself.
+) -> dict[str, tuple[float, float, float]] | None:
+    """By operation, the share of its requests that need the part, at its least, likely and at its
+    most: all, of the service itself.
 
     Probes visit a service whose caches are as cold as they get; where less crosses the wire under
     load than they explain, the share is smaller by as much, and lies somewhere in between.
     """
     names = [o.name for o in recording.setup.workload.operations]
     if fault.target == SERVICE:
-        return dict.fromkeys(names, Share(1.0, 1.0, 1.0))
+        return dict.fromkeys(names, (1.0, 1.0, 1.0))
     visits, _ = recorded_visits(probed)
     table = fault.table.lower() if isinstance(fault, Locked) else ""
     asked = {name: _asking(own, fault.target, table) for name, own in visits.items()}
@@ -177,7 +183,7 @@ def _shares(
         low = spread.low if hits < count else 1.0
         factor = warm.get(name, 1.0)
         value = hits / count
-        found[name] = Share(value * factor, low * factor, high if hits else 0.0)
+        found[name] = (low * factor, value * factor, high if hits else 0.0)
     return found
 
 
@@ -220,29 +226,6 @@ def _warm(
     }
 
 
-def _needing(
-    needed_per_s: Sequence[tuple[Operation, float]], fault: Fault, facts: Mapping[str, FlowFacts]
-) -> list[Needing]:
-    """The requests that need the target, and what becomes of them."""
-    manner: Manner = "waits" if fault.OUTAGE == "waits" else "fails"
-    # What could not even be sent is not sent again.
-    refused = manner == "fails" and fault.target == SERVICE
-    return [
-        Needing(
-            rate_per_s=rate_per_s,
-            manner=manner,
-            patience_s=operation.timeout_s,
-            waits_s=()
-            if refused
-            else tuple(
-                RETRY_AFTER_S * 2**number
-                for number in range(facts.get(operation.name, FlowFacts()).retries)
-            ),
-        )
-        for operation, rate_per_s in needed_per_s
-    ]
-
-
 def _spares(
     recording: Recording,
     control: SegmentRecord,
@@ -262,33 +245,6 @@ def _spares(
         limits = (least, least / FALLS_TO)
     floor = SPARE_LEAST * rate_per_s
     return max(floor, limits[0] - rate_per_s), max(floor, limits[1] - rate_per_s)
-
-
-def _counted(value: float, low: float, high: float) -> Interval:
-    """A count that arrivals make: those of a Poisson process spread by their root."""
-    return Interval(
-        value=value,
-        low=max(0.0, low - Z * math.sqrt(low)),
-        high=high + Z * math.sqrt(high) + 1,
-        confidence=CONFIDENCE,
-        method="fluid model, Poisson arrivals",
-        samples=1,
-    )
-
-
-def _time(told: Outage, low: float, high: float) -> Interval | None:
-    """As long as what is to spare leaves open, and as the number of those who wait varies."""
-    if not math.isfinite(told.drain_s):
-        return None
-    spread = Z / math.sqrt(max(told.waiting, 1.0))
-    return Interval(
-        value=told.drain_s,
-        low=min(low, told.drain_s) * max(0.0, 1 - spread),
-        high=max(high, told.drain_s) * (1 + spread),
-        confidence=CONFIDENCE,
-        method="fluid model, capacity from the control's CPU or the knee",
-        samples=1,
-    )
 
 
 def _assumed(

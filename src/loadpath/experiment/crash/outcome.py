@@ -10,6 +10,7 @@ import numpy as np
 
 from loadpath.experiment.crash.backlog import Waiting, usual_waiting, waiting_seen
 from loadpath.experiment.crash.checker import Checked, check
+from loadpath.experiment.crash.foretold import foretold_for
 from loadpath.experiment.crash.recorded import history_of
 from loadpath.experiment.crash.run import JUDGED_S, STAYS_DOWN
 from loadpath.experiment.crash.seen import (
@@ -178,7 +179,7 @@ def _outcome(recording: Recording, fault: FaultRecord) -> Outcome:
         lowered=bool(steps),
         came_back=_came_back(recording, steps, usual_bad),
         retried=segment.retried + (0 if waiting is None else waiting.retries),
-        foretold=next((o for o in recording.outages() if o.segment == segment.index), None),
+        foretold=_foretold(recording, segment, fault),
         waiting=waiting,
         taken_cores=_taken_cores(recording, segment),
         writes=_writes(recording, segment.index, healed_s),
@@ -214,6 +215,22 @@ def _waiting(
         healed_s=fault.healed_s,
         end_s=segment.ended_s,
         drained_s=segment.drained_s,
+    )
+
+
+def _foretold(
+    recording: Recording, segment: SegmentRecord, fault: FaultRecord
+) -> OutageRecord | None:
+    """What was foretold, for as long as the outage did last: how soon what was killed takes calls
+    and serves again is no matter of the service, and of that nothing was foretold."""
+    told = next((o for o in recording.outages() if o.segment == segment.index), None)
+    if told is None or fault.healed_s is None or fault.healed_s > segment.ended_s:
+        return told
+    return foretold_for(
+        told,
+        fault.healed_s - fault.onset_s,
+        segment.ended_s - fault.onset_s,
+        0.0 if fault.accepts_s is None else fault.healed_s - fault.accepts_s,
     )
 
 

@@ -188,6 +188,7 @@ async def run_fault(
             summary=fault.SUMMARY,
             onset_s=injection.onset_s if not math.isnan(injection.onset_s) else segment.started_s,
             healed_s=None if math.isnan(injection.healed_s) else injection.healed_s,
+            accepts_s=None if math.isnan(injection.accepts_s) else injection.accepts_s,
             hits=hits.count,
             proof=hits.proof,
             uncovered=hits.uncovered,

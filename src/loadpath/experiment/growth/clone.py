@@ -14,6 +14,7 @@ import msgspec
 
 from loadpath.deploy import RunningDependency
 from loadpath.errors import UnsafeTargetError, WouldNotRunError
+from loadpath.experiment.growth.dropper import dropped_in_any_case
 from loadpath.figures import data_size
 from loadpath.growing.schema import literal, quoted
 
@@ -59,7 +60,8 @@ async def cloned(
     """A clone of a database on its own server, for as long as the context; then it is dropped.
 
     What is yielded is what connects to the clone. Clones that an earlier Loadpath left on that
-    server are dropped first. Nothing may be connected to the database meanwhile.
+    server are dropped first. Nothing may be connected to the database meanwhile. On a server of the
+    user's it is dropped whatever ends this process.
 
     Raises `UnsafeTargetError` for a server of the user's without `allow_writes`, `WouldNotRunError`
     when somebody is connected, the user may not do it, or `needed_bytes` are not free.
@@ -71,20 +73,22 @@ async def cloned(
             advice="If a clone of it may be made and grown there: --allow-writes. The database "
             "itself is only read. Otherwise leave url out, and one is started for each run.",
         )
-    keeper = await connect(running, _MAINTENANCE)
-    try:
-        await check_room(keeper, running, needed_bytes)
-        await _drop_leftovers(keeper)
-        name = PREFIX + secrets.token_hex(6)
-        # Held for as long as this connection is: a clone whose lock is free is nobody's.
-        await keeper.execute(f"SELECT pg_advisory_lock(hashtextextended({literal(name)}, 0))")
+    name = PREFIX + secrets.token_hex(6)
+    async with dropped_in_any_case(running, name) as dropped:
+        keeper = await connect(running, _MAINTENANCE)
         try:
-            await _create(keeper, running, name)
-            yield msgspec.structs.replace(running, name=name, url="")
+            await check_room(keeper, running, needed_bytes)
+            await _drop_leftovers(keeper)
+            # Held for as long as this connection is: a clone whose lock is free is nobody's.
+            await keeper.execute(f"SELECT pg_advisory_lock(hashtextextended({literal(name)}, 0))")
+            try:
+                await _create(keeper, running, name)
+                yield msgspec.structs.replace(running, name=name, url="")
+            finally:
+                await asyncio.shield(_drop(running, name))
+                dropped()
         finally:
-            await asyncio.shield(_drop(running, name))
-    finally:
-        keeper.terminate()
+            keeper.terminate()
 
 
 async def drop_leftovers(running: RunningDependency) -> tuple[str, ...]:

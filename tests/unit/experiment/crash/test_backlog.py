@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadpath.experiment.crash.backlog import spans, usual_waiting, waiting, waiting_seen
+from loadpath.model.outage import Usual
 from loadpath.recording.schema import RequestError
 
 NAN = float("nan")
+ONE = Usual(mean=0.2, most=1, over_s=4.0, scale=0.1)
 
 
 def rows(*requests: tuple[float, float, int], again: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -60,16 +63,16 @@ def test_what_gathered_is_gone_when_there_are_no_more_than_usual() -> None:
     stuck = (due >= 2.0) & (due < 3.0)
     done = np.where(stuck, 3.0 + 0.01 * np.cumsum(stuck), due + 0.005)
     table = rows(*((d, e, 0) for d, e in zip(due, done, strict=True)))
-    seen = waiting_seen(table, (0.2, 1), onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
+    seen = waiting_seen(table, ONE, onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
     assert seen.most == pytest.approx(40, abs=1)
     assert seen.drained_s == pytest.approx(0.4, abs=0.03)
-    never = waiting_seen(table, (0.2, 1), onset_s=2.0, healed_s=3.0, end_s=3.2, drained_s=3.2)
+    never = waiting_seen(table, ONE, onset_s=2.0, healed_s=3.0, end_s=3.2, drained_s=3.2)
     assert never.drained_s is None
 
 
 def test_what_was_never_more_than_usual_is_gone_at_once() -> None:
     table = rows(*((d, d + 0.005, 0) for d in np.arange(0, 6, 0.025)))
-    seen = waiting_seen(table, (0.2, 1), onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
+    seen = waiting_seen(table, ONE, onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
     assert (seen.most, seen.drained_s, seen.retries) == (1, 0.0, 0)
 
 
@@ -90,6 +93,38 @@ def test_the_mean_is_littles_law_and_the_steps_are_all_who_wait(
     held = float((counts[:-1] * np.diff(at)).sum()) if len(at) else 0.0
     assert held == pytest.approx(sum(b - a for a, b in requests))
     if requests:
-        mean, most = usual_waiting(rows(*((a, b, 0) for a, b in requests)), 0.0, 80.0, 80.0)
-        assert mean == pytest.approx(held / 80)
-        assert most == max(counts, default=0)
+        usual = usual_waiting(rows(*((a, b, 0) for a, b in requests)), 0.0, 80.0, 80.0)
+        assert usual.mean == pytest.approx(held / 80)
+        assert usual.most == max(counts, default=0)
+        assert usual.scale >= 0.5
+
+
+def test_what_is_usual_varies_as_much_as_it_did_from_stretch_to_stretch() -> None:
+    """In 16 stretches of a quarter of a second 1, 2, … 16 are there at once, and nobody between."""
+    stuck = [(0.25 * n + 0.01, 0.25 * n + 0.2, 0) for n in range(16) for _ in range(n + 1)]
+    usual = usual_waiting(rows(*stuck), 0.0, 4.0, 4.0)
+    assert usual.most == 16
+    # By hand: b0 = 8.5, b1 = sum(i (i + 1)) / (15 * 16) = 1360 / 240, (2 b1 - b0) / ln 2.
+    assert usual.scale == pytest.approx((2 * 1360 / 240 - 8.5) / math.log(2))
+    level = usual_waiting(rows(*((0.25 * n, 0.25 * n + 0.25, 0) for n in range(16))), 0, 4, 4)
+    assert (level.most, level.scale) == (1, 0.5)
+
+
+def test_a_burst_later_on_is_not_what_gathered_and_one_that_follows_at_once_is() -> None:
+    waited = [(2.0 + 0.01 * n, 3.1, 0) for n in range(50)]
+    for burst_s, gone_s in ((3.3, 0.4), (3.5, 0.1)):
+        burst = [(burst_s, burst_s + 0.1, 0)] * 20
+        table = rows(*waited, *burst, (5.9, 5.95, 0))
+        seen = waiting_seen(table, ONE, onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
+        assert seen.drained_s == pytest.approx(gone_s)
+
+
+def test_a_burst_that_is_as_large_as_they_come_is_not_taken_for_what_gathered() -> None:
+    due = np.arange(0, 6, 0.025)
+    burst = [(5.0, 5.1, 0)] * 6
+    table = rows(*((d, d + 0.005, 0) for d in due), *burst)
+    usual = Usual(mean=0.2, most=6, over_s=4.0, scale=1.0)
+    seen = waiting_seen(table, usual, onset_s=2.0, healed_s=3.0, end_s=6.0, drained_s=6.0)
+    assert seen.most in (6, 7)
+    assert seen.usual_high >= 9
+    assert seen.drained_s == 0.0
