@@ -49,7 +49,29 @@ ANYBODY: dict[str, str] = {
     "GET /pushrules/":                        "401 200",
     "GET /pushrules/global":                  "401 200",
     "GET /pushrules/global/":                 "401 200",
+    # What is put is there to be got, until it is deleted.
+    "PUT /pushrules/global/{kind}/{ruleId}":  "401 200",
+    "GET /pushrules/global/{kind}":           "401 200",
+    "GET /pushrules/global/{kind}/{ruleId}":  "401 200",
+    "GET /pushrules/global/{kind}/{ruleId}/enabled": "401 200",
+    "PUT /pushrules/global/{kind}/{ruleId}/enabled": "401 200",
+    "GET /pushrules/global/{kind}/{ruleId}/actions": "401 200",
+    "PUT /pushrules/global/{kind}/{ruleId}/actions": "401 200",
+    "DELETE /pushrules/global/{kind}/{ruleId}": "401 200",
+    "POST /search":                           "401 200",
     "PUT /sendToDevice/{eventType}/{txnId}":  "401 200",
+    # Of files the upload of one that nobody announced, and reading one that is not there.
+    "POST /_matrix/media/v3/upload":          "401 200",
+    "POST /_matrix/media/v1/create":          "401 200",
+    "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}": "401 404",
+    "GET /v1/media/config":                   "401 200",
+    "GET /v1/media/download/{serverName}/{mediaId}": "401 404",
+    "GET /v1/media/download/{serverName}/{mediaId}/{fileName}": "401 404",
+    "GET /v1/media/thumbnail/{serverName}/{mediaId}": "401 404",
+    "GET /_matrix/media/v3/config":           "401 200",
+    "GET /_matrix/media/v3/download/{serverName}/{mediaId}": "404 404",
+    "GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}": "404 404",
+    "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": "404 404",
     "POST /keys/upload":                      "401 200",
     "POST /keys/query":                       "401 200",
     "POST /keys/claim":                       "401 200",
@@ -68,6 +90,9 @@ OF_A_USER: dict[str, str] = {
     "GET /user/{userId}/filter/{filterId}":   "401 403 200",
     "PUT /user/{userId}/account_data/{type}": "401 403 200",
     "GET /user/{userId}/account_data/{type}": "401 403 200",
+    # Of another with whom no room is shared.
+    "GET /presence/{userId}/status":          "401 403 200",
+    "PUT /presence/{userId}/status":          "401 403 200",
 }  # fmt: skip
 
 # A room that is entered by invitation and whose history its members share. Who left or was banned
@@ -132,8 +157,18 @@ VALUES = {
     "keyName": "displayname",
     "filterId": "0",
     "deviceId": "D0",
+    "kind": "override",
+    "ruleId": "org.example.rule",
+    "serverName": SERVER_NAME,
+    "mediaId": "nosuchfile",
+    "fileName": "a.txt",
 }
-QUERIES = {"GET /register/available": "username=nobody-yet"}
+_SIZE = "width=32&height=32"
+QUERIES = {
+    "GET /register/available": "username=nobody-yet",
+    "GET /v1/media/thumbnail/{serverName}/{mediaId}": _SIZE,
+    "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": _SIZE,
+}
 BODIES: dict[str, Any] = {
     "POST /account/password": {"new_password": "new"},
     "POST /delete_devices": {"devices": ["D0"]},
@@ -142,6 +177,11 @@ BODIES: dict[str, Any] = {
     "POST /keys/query": {"device_keys": {}},
     "POST /keys/claim": {"one_time_keys": {}},
     "PUT /profile/{userId}/{keyName}": {"displayname": "Name"},
+    "PUT /pushrules/global/{kind}/{ruleId}": {"actions": [], "conditions": []},
+    "PUT /pushrules/global/{kind}/{ruleId}/enabled": {"enabled": True},
+    "PUT /pushrules/global/{kind}/{ruleId}/actions": {"actions": []},
+    "PUT /presence/{userId}/status": {"presence": "online"},
+    "POST /search": {"search_categories": {"room_events": {"search_term": "tea"}}},
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/state/{eventType}": {"topic": "another"},
 }

@@ -41,7 +41,7 @@ EVENTS = int(os.environ.get("MESSAGING_PLAN_EVENTS", "200000"))
 USERS, MEMBERS, SMALL_MEMBERS, EACH = 12_000, 10_000, 5, 100
 ROOMS = (EVENTS - 2 * MEMBERS) // EACH
 TOKEN = "the token of the tests of plans"
-SMALL = {"epoch", "schema_migration"}
+SMALL = {"epoch", "event_text_position", "schema_migration"}
 """Tables that have as many rows in a large database as in a small one."""
 ROWS_BESIDE_MAX, ROWS_RATIO_MAX = 1_500, 5
 """What a statement may read: a few rows for each that it answers with, such as a member's event and
@@ -50,6 +50,13 @@ REFUSED = {
     # BASE_URL is not set, and the alias is there.
     "GET /.well-known/matrix/client": 404,
     "PUT /directory/room/{roomAlias}": 409,
+    # Nobody announced that file, and there is none.
+    "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}": 404,
+    **{
+        f"GET {base}/{what}/{{serverName}}/{{mediaId}}{name}": 404
+        for base in ("/v1/media", "/_matrix/media/v3")
+        for what, name in (("download", ""), ("download", "/{fileName}"), ("thumbnail", ""))
+    },
 }
 
 # User n has a device, keys and messages to it. Room 1 has 10,000 members, each other 5: room r the
@@ -120,6 +127,13 @@ INSERT INTO account_data (user_no, room_no, type, content)
 SELECT user_no, room_no, 'm.tag', '{{"tags":{{}}}}' FROM who;
 INSERT INTO account_data (user_no, room_no, type, content)
 SELECT no, 0, 'm.direct', '{{}}' FROM account;
+INSERT INTO media SELECT 'm' || no, no, 'f' || no, 'text/plain' FROM account;
+INSERT INTO thumbnail SELECT 'm' || no, 32, 32, false, 't' || no, 'image/png' FROM account;
+INSERT INTO doomed_blob SELECT 'd' || no, 'infinity' FROM account;
+INSERT INTO event_text (room_no, seq, ts, words)
+SELECT room_no, seq, ts,
+       array_to_tsvector(ARRAY['hello', '#' || room_no, 'word' || seq % 7000 + room_no % 11])
+FROM event WHERE type = 'm.room.message' AND seq % 5 = 0;
 """
 
 
@@ -141,6 +155,11 @@ VALUES = {
     "keyName": "displayname",
     "filterId": "0",
     "deviceId": "PHONE",
+    "kind": "override",
+    "ruleId": "org.example.rule",
+    "serverName": SERVER_NAME,
+    "mediaId": "nosuchfile",
+    "fileName": "a.txt",
 }
 LAST = ("/leave", "/forget", "/logout", "/logout/all")
 """Paths that end so are called last, in this order."""
@@ -173,6 +192,11 @@ BODIES: dict[str, Any] = {
         "fallback_keys": {"signed_curve25519:new": {}},
     },
     "POST /keys/query": {"device_keys": {OTHER: []}},
+    "PUT /pushrules/global/{kind}/{ruleId}": {"actions": [], "conditions": []},
+    "PUT /pushrules/global/{kind}/{ruleId}/enabled": {"enabled": True},
+    "PUT /pushrules/global/{kind}/{ruleId}/actions": {"actions": ["notify"]},
+    "PUT /presence/{userId}/status": {"presence": "online"},
+    "POST /search": {"search_categories": {"room_events": {"search_term": "word40 hello"}}},
     "POST /keys/claim": {"one_time_keys": {OTHER: {"D0": "signed_curve25519"}}},
     **{
         f"POST /rooms/{{roomId}}/{verb}": {"user_id": f"@p{n}:{SERVER_NAME}"}
@@ -216,6 +240,10 @@ def watched(postgres: EmbeddedServer, starter: Any) -> Iterator[Watched]:
         await connection.execute(
             "UPDATE account SET password_digest = $1 WHERE no = 1", hashed(PASSWORD)
         )
+        # Their words are there, so there is nothing to catch up with.
+        await connection.execute(
+            "UPDATE event_text_position SET seen = pg_current_snapshot()::text"
+        )
         await connection.execute("VACUUM ANALYZE")
 
     on_database(url, fill)
@@ -241,6 +269,8 @@ def call_everything(watched: Watched) -> dict[str, int]:
         "GET /register/available": {"username": "nobody-yet"},
         "GET /keys/changes": {"from": token},
         "GET /sync": {"since": other_token},
+        "GET /v1/media/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
+        "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
     }
     refused = {}
 

@@ -11,7 +11,7 @@ from systems_common.contention import tried_again
 from systems_common.database import transaction
 
 from messaging.account_data import READ_DATA, STORE_DATA
-from messaging.errors import bad_json, not_found, unrecognized
+from messaging.errors import bad_json, not_found
 from messaging.http import EMPTY, Reply, Request, reply_json
 from messaging.push_rules import (
     DATA_TYPE,
@@ -46,9 +46,6 @@ async def _kept(service: Service, session: Session) -> bytes | None:
 
 async def get_all(service: Service, request: Request) -> Reply:
     """Every rule."""
-    if any(request.args):
-        # Behind the last slash stands nothing.
-        raise unrecognized()
     session = request.session
     return reply_json(rules_json(session.user_id, await _kept(service, session)))
 
@@ -145,8 +142,9 @@ async def put_actions(service: Service, request: Request) -> Reply:
 
 ROUTES = [
     Route("GET", _ALL, get_all),
-    Route("GET", f"{_ALL}/{{}}", get_all),
+    Route("GET", f"{_ALL}/", get_all),
     Route("GET", f"{_ALL}/global", get_global),
+    Route("GET", f"{_ALL}/global/", get_global),
     Route("GET", f"{_ALL}/global/{{}}", get_global),
     Route("GET", _RULE, get_rule),
     Route("PUT", _RULE, put_rule),

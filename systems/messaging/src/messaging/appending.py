@@ -68,8 +68,15 @@ WITH asked AS MATERIALIZED (
     SELECT f.room_no, m.user_id, f.seq, NOT f.counts
     FROM unnest($12::bigint[], $13::text[]) AS w(n, user_id)
     JOIN fresh AS f USING (n)
-    JOIN member AS m ON m.room_no = f.room_no AND m.membership = 'join' AND m.user_id <> f.sender
-         AND (w.user_id = '@room' OR m.user_id = w.user_id)
+    -- Each by their id: whoever is named is found without a look at all members.
+    CROSS JOIN LATERAL (
+        SELECT user_id FROM member
+        WHERE room_no = f.room_no AND membership = 'join' AND user_id = w.user_id
+        UNION ALL
+        SELECT user_id FROM member
+        WHERE w.user_id = '@room' AND room_no = f.room_no AND membership = 'join'
+    ) AS m
+    WHERE m.user_id <> f.sender
     ON CONFLICT DO NOTHING
 )
 SELECT n, seq FROM known

@@ -26,6 +26,8 @@ _ERRORS = {
 _MORE_ERRORS = {
     401: "The token is missing or ended, or a stage of authentication is asked for",
     409: "It is there already",
+    504: "The file was announced and has not come yet",
+    507: "The store of files is full",
 }
 
 
@@ -85,7 +87,7 @@ def _operation(route: Route, shape: Shape) -> dict[str, Any]:
     if shape.body is not None:
         said["requestBody"] = {
             "required": shape.body_required,
-            "content": {"application/json": {"schema": shape.body}},
+            "content": {shape.body_media: {"schema": shape.body}},
         }
     return said
 

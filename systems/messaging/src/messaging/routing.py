@@ -12,7 +12,7 @@ from messaging.errors import invalid_param, not_allowed, unrecognized
 __all__ = ["Router"]
 
 H = TypeVar("H")
-_PARAMETER = ""  # what no segment of a known path is
+_PARAMETER = "{}"
 
 
 class _Node(Generic[H]):
@@ -24,7 +24,8 @@ class _Node(Generic[H]):
 
 
 class Router(Generic[H]):
-    """Paths such as `/rooms/{}/send/{}/{}`; a literal segment goes before a parameter."""
+    """Paths such as `/rooms/{}/send/{}/{}`; a literal segment, which may be empty, goes
+    before a parameter."""
 
     def __init__(self) -> None:
         self._root: _Node[H] = _Node()
@@ -33,7 +34,7 @@ class Router(Generic[H]):
         """Make it the handler of that method and path. Raises `ValueError` when there is one."""
         node = self._root
         for segment in pattern[1:].split("/"):
-            node = node.children.setdefault(_PARAMETER if segment == "{}" else segment, _Node())
+            node = node.children.setdefault(segment, _Node())
         if method in node.handlers:
             raise ValueError(f"{method} {pattern} has a handler already")
         node.handlers[method] = handler
@@ -46,7 +47,7 @@ class Router(Generic[H]):
         node = self._root
         given: list[str] = []
         for segment in raw_path[1:].split("/"):
-            child = node.children.get(segment) if segment else None
+            child = node.children.get(segment) if segment != _PARAMETER else None
             if child is None:
                 child = node.children.get(_PARAMETER)
                 if child is None:
@@ -67,7 +68,7 @@ class Router(Generic[H]):
         def walk(node: _Node[Any], path: str) -> None:
             found.extend((method, path) for method in node.handlers)
             for segment, child in node.children.items():
-                walk(child, f"{path}/{segment or '{}'}")
+                walk(child, f"{path}/{segment}")
 
         walk(self._root, "")
         return sorted(found, key=lambda route: (route[1], route[0]))

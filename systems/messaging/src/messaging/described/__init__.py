@@ -7,7 +7,19 @@ the table says itself. A test fails when the two differ.
 
 from __future__ import annotations
 
-from messaging.described import account, directory, keys, messages, rooms, server, sync
+from messaging.described import (
+    account,
+    directory,
+    keys,
+    media,
+    messages,
+    presence,
+    push,
+    rooms,
+    search,
+    server,
+    sync,
+)
 from messaging.described.schemas import Shape
 
 __all__ = ["SHAPES"]
@@ -20,4 +32,8 @@ SHAPES: tuple[Shape, ...] = (
     *messages.SHAPES,
     *sync.SHAPES,
     *keys.SHAPES,
+    *media.SHAPES,
+    *presence.SHAPES,
+    *push.SHAPES,
+    *search.SHAPES,
 )

@@ -13,6 +13,7 @@ import msgspec
 __all__ = [
     "ANY_OBJECT",
     "BOOLEAN",
+    "BYTES",
     "CLIENT",
     "COMPONENTS",
     "EMPTY",
@@ -47,8 +48,8 @@ class Shape(msgspec.Struct, frozen=True):
     """What one endpoint takes and answers. `query`: names that end in `!` are required.
 
     `errors`: statuses that it may answer with besides those that all endpoints have. `media`: the
-    type of the answer when that is not JSON. `failing`: what it answers with status 503, when that
-    is no error of Matrix.
+    type of the answer when that is not JSON, `body_media` that of the body. `failing`: what it
+    answers with status 503, when that is no error of Matrix.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Shape(msgspec.Struct, frozen=True):
     errors: tuple[int, ...] = ()
     media: str = "application/json"
     failing: Schema | None = None
+    body_media: str = "application/json"
 
 
 def name_of(shape: Shape) -> str:
@@ -73,6 +75,7 @@ INTEGER: Schema = {"type": "integer"}
 NUMBER: Schema = {"type": "number"}
 BOOLEAN: Schema = {"type": "boolean"}
 ANY_OBJECT: Schema = {"type": "object"}
+BYTES: Schema = {"type": "string", "format": "binary"}
 EMPTY: Schema = {"type": "object", "maxProperties": 0}
 ROOM_ID: Schema = {"type": "string", "pattern": "^!.+:"}
 USER_ID: Schema = {"type": "string", "pattern": "^@.*:"}

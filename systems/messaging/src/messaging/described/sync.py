@@ -16,6 +16,7 @@ from messaging.described.schemas import (
     map_of,
     nullable,
     obj,
+    one_of,
     ref,
     typed,
 )
@@ -25,7 +26,6 @@ __all__ = ["SHAPES"]
 _ROOM = f"{CLIENT}/rooms/{{roomId}}"
 _USER = f"{CLIENT}/user/{{userId}}"
 _TAGS = f"{_USER}/rooms/{{roomId}}/tags"
-_RULES = ANY_OBJECT
 _SYNC = obj(
     next_batch_={"pattern": "^s", **STRING},
     rooms=obj(
@@ -55,7 +55,7 @@ SHAPES = (
             "timeout": INTEGER,
             "filter": STRING,
             "full_state": BOOLEAN,
-            "set_presence": STRING,
+            "set_presence": one_of("online", "offline", "unavailable"),
         },
     ),
     Shape(
@@ -84,10 +84,6 @@ SHAPES = (
     Shape("GET", _TAGS, obj(tags_=map_of(obj(order=nullable(NUMBER))))),
     Shape("PUT", f"{_TAGS}/{{tag}}", EMPTY, body=obj(order=nullable(NUMBER)), body_required=False),
     Shape("DELETE", f"{_TAGS}/{{tag}}", EMPTY),
-    Shape("GET", f"{CLIENT}/pushrules", _RULES),
-    Shape("GET", f"{CLIENT}/pushrules/", _RULES),
-    Shape("GET", f"{CLIENT}/pushrules/global", _RULES),
-    Shape("GET", f"{CLIENT}/pushrules/global/", _RULES),
     Shape(
         "PUT",
         f"{CLIENT}/sendToDevice/{{eventType}}/{{txnId}}",
