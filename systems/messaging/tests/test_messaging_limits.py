@@ -92,11 +92,12 @@ def sent(user: User, shape: Shape, values: dict[str, str], body: bytes) -> httpx
     )
 
 
-JSON = "application/json"
 TAKING = [
     shape
     for shape in SHAPES
-    if shape.body is not None and shape.body_media == JSON and "/leave" not in shape.path
+    if shape.body is not None
+    and shape.body_media == "application/json"
+    and "/leave" not in shape.path
 ]
 
 
