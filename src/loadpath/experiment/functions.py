@@ -51,7 +51,7 @@ async def sample_functions(arm: Arm, session: Session, rate_per_s: float) -> Non
             Warned(
                 at_s=time.time(),
                 message=f"which functions take the CPU stays unknown: {seen.why_not}",
-                advice="Run Loadpath as root, or set kernel.yama.ptrace_scope to 0.",
+                advice="It takes py-spy, and root or kernel.yama.ptrace_scope at 0.",
             )
         )
 
@@ -82,9 +82,13 @@ async def _sampled(arm: Arm, session: Session, pid: int, rate_per_s: float) -> F
         await asyncio.sleep(_BEGUN_S)
         argv = arguments(program, pid, duration_s=SAMPLED_S, into=into)
         why_not = await _run(session, argv, log)
-    finally:
         await driving
+    finally:
+        # Whoever interrupts does not wait for the rest of the load.
+        driving.cancel()
         log.close()
+    if not why_not and not into.exists():
+        why_not = "py-spy wrote nothing"
     if why_not:
         return FunctionsRecord(segment=segment, why_not=why_not)
     text = into.read_text("utf-8", "replace")
