@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from loadpath.deploy import processes
@@ -269,20 +268,25 @@ def test_a_kernel_that_lists_no_children_is_walked_by_parents(
 
 
 def test_the_meter_meters_itself() -> None:
-    """As part `loadpath`, and it says what a sample costs."""
-    with Meter(dict, interval_s=0.02) as meter:
-        deadline = time.monotonic() + 10
-        while meter.cost.ticks < 20 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        tables = meter.take()
-    assert meter.cost.ticks >= 20
-    assert set(tables.processes["part"].tolist()) == {"loadpath"}
-    metered = set(tables.processes["pid"].tolist())
-    # Other tests may keep a server of theirs below this process.
-    assert os.getpid() in metered
-    assert metered <= {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
-    assert 0 < meter.cost.cpu_s / meter.cost.ticks < 0.01
-    assert "meter" in " ".join(tables.threads["name"].tolist()) or sys.version_info < (3, 14)
+    """As part `loadpath`, and it says what a sample costs; alone, with nothing below it."""
+    script = """
+from loadpath.meter import Meter
+with Meter(dict, interval_s=0.02) as meter:
+    deadline = time.monotonic() + 10
+    while meter.cost.ticks < 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    tables = meter.take()
+processes = tables.processes
+print(*zip(processes["pid"].tolist(), processes["part"].tolist()), sep=";", flush=True)
+print(*tables.threads["name"].tolist(), flush=True)
+print(meter.cost.ticks, meter.cost.cpu_s, flush=True)
+"""
+    with child(script) as process:
+        assert set(hear(process).split(";")) == {f"({process.pid}, 'loadpath')"}
+        assert "meter" in hear(process) or sys.version_info < (3, 14)
+        ticks, cpu_s = hear(process).split()
+    assert int(ticks) >= 20
+    assert 0 < float(cpu_s) / int(ticks) < 0.01
 
 
 def test_memory_is_bounded() -> None:

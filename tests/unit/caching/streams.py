@@ -148,7 +148,7 @@ def plain_lfu(
                 at = sum(other < idle for other, _ in pool)
                 if at or len(pool) < 16:
                     pool.insert(at, (idle, key))
-                    del pool[: len(pool) - 16]
+                    del pool[: max(0, len(pool) - 16)]
             while pool:
                 _, key = pool.pop()
                 if key in fetched:
