@@ -9,7 +9,7 @@ import time
 
 import msgspec
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from loadpath.errors import WouldNotRunError
 from loadpath.events import Warned
@@ -191,5 +191,5 @@ def is_unclean(control: tuple[SegmentRecord, Requests] | None) -> bool:
     seen = control[1]
     failed = int(seen.failed.sum())
     # One of sixty that failed is 1.7 %, and no proof that more than 1 % do.
-    errors = failed and binom.sf(failed - 1, len(seen), UNCLEAN_ERRORS) < UNCLEAN_CHANCE
+    errors = failed and bdtrc(failed - 1, len(seen), UNCLEAN_ERRORS) < UNCLEAN_CHANCE
     return bool(errors or seen.bad_ratio > UNCLEAN_LATE)
