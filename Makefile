@@ -64,7 +64,7 @@ bench: $(STAMP) ## the benchmarks, each beside its peers, into docs/reference/be
 	  echo "== $$file"; $(BIN)/python $$file --write || status=1; \
 	done; exit $$status
 
-acceptance: $(STAMP) ## everything that is promised, resumable (two hours; STEPS="--only knees", --fresh)
+acceptance: $(STAMP) ## everything that is promised, resumable (hours; STEPS="--only knees", --fresh)
 	@$(BIN)/python tools/acceptance $(STEPS)
 
 ledger: $(STAMP) ## predictions made, then measured, resumable (hours; ARGS="--list", "--only NAME")
