@@ -115,7 +115,8 @@ class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
     """`columns` of `table` hold those of `parent`.
 
     `declared`: no constraint of the database but what the user says in `[growth]`. Not `holds`: it
-    was never validated or is not enforced, so nobody may expect it to hold.
+    was never validated or is not enforced, so nobody may expect it to hold. `cascades`: rows are
+    deleted with that of the parent.
     """
 
     name: str
@@ -126,6 +127,7 @@ class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
     match_full: bool = False
     declared: bool = False
     holds: bool = True
+    cascades: bool = False
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -212,13 +212,16 @@ def _rows_grow(shape: str, record: DatabaseRecord) -> Course | None:
 
 
 def _only_grow(record: DatabaseRecord) -> tuple[str, ...]:
-    """Tables that rows were inserted into and that no statement deletes from."""
+    """Tables that rows were inserted into and that no statement deletes from, by itself or by what
+    goes with the rows that it deletes."""
     inserted: dict[str, None] = {}
     deleted: set[str] = set()
     for each in record.statements:
         statement = read(each.shape)
         inserted |= dict.fromkeys(statement.inserted)
         deleted |= set(statement.deleted)
+    while more := {child for parent, child in record.cascades if parent in deleted} - deleted:
+        deleted |= more
     return tuple(table for table in inserted if table not in deleted)
 
 

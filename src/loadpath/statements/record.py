@@ -107,7 +107,8 @@ class DatabaseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `rows` and `bytes` of today's tables; `grown_bytes` of the whole database at each size.
     `told` says how its tables were taken: users, history, neither. `problem` says why it was not
-    grown, if it was not.
+    grown, if it was not. `cascades` are pairs of tables: rows of the second go with that of the
+    first they refer to.
     """
 
     dependency: str
@@ -120,6 +121,7 @@ class DatabaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[IndexRecord, ...] = ()
     keys: tuple[KeyRecord, ...] = ()
     problem: str = ""
+    cascades: tuple[tuple[str, str], ...] = ()
 
 
 class KeyGroup(msgspec.Struct, frozen=True, kw_only=True):

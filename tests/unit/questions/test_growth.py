@@ -122,6 +122,11 @@ def test_a_table_that_nothing_is_deleted_from_only_grows() -> None:
     assert judged(database(statement(INSERT))).only_grow == ("marks",)
     cleaned = database(statement(INSERT), statement("DELETE FROM marks WHERE id = $1"))
     assert judged(cleaned).only_grow == ()
+    # What is deleted with a note, and with what is deleted with it.
+    noted = database(statement(INSERT), statement("DELETE FROM notes WHERE id = $1"))
+    assert judged(noted).only_grow == ("marks",)
+    cascades = (("drafts", "marks"), ("notes", "drafts"))
+    assert judged(msgspec.structs.replace(noted, cascades=cascades)).only_grow == ()
 
 
 @pytest.mark.parametrize(("rate", "count"), [(100.0, 1), (0.5, 0)])

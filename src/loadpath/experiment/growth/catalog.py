@@ -189,6 +189,7 @@ async def _foreign_keys(connection: asyncpg.Connection, names: dict[int, str]) -
             parent_columns=tuple(row["parent_columns"]),
             match_full=row["match_full"],
             holds=row["holds"],
+            cascades=row["cascades"],
         )
         for row in await connection.fetch(ask.FOREIGN_KEYS)
     ]

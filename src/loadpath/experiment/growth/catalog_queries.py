@@ -88,7 +88,7 @@ ORDER BY i.indrelid, x.relname
 
 FOREIGN_KEYS = f"""
 SELECT k.conname AS name, k.conrelid AS table, k.confrelid AS parent,
-    k.confmatchtype = 'f' AS match_full,
+    k.confmatchtype = 'f' AS match_full, k.confdeltype = 'c' AS cascades,
     k.convalidated AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
         AND NOT coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
         AND NOT c.relispartition AND NOT f.relispartition AS holds,

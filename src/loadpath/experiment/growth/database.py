@@ -155,6 +155,9 @@ class Database:
             statements=tuple(self._records()),
             indexes=tuple(self._tried),
             keys=tuple(_keys(self._schema)),
+            cascades=tuple(
+                (each.parent, each.table) for each in self._schema.foreign_keys if each.cascades
+            ),
         )
 
     async def take_the_place(self) -> bool:
