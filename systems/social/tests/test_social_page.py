@@ -13,6 +13,7 @@ from social.settings import read_settings
 from social.testing import Social, User
 from social.web.routing import Router
 from systems_common.testing.browser import Page, open_page
+from systems_common.testing.pictures import photo
 
 PASSWORD = "a long password"
 SCRIPT = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
@@ -138,6 +139,29 @@ def test_public_pages_show_what_anybody_may_see_and_no_more(social: Social) -> N
     assert "public words" not in page(home)
 
 
+def test_public_pages_escape_what_is_not_the_text_itself(social: Social) -> None:
+    author = social.user()
+    quoted = "\"><script>alert('x')</script>"
+    escaped = "&quot;&gt;&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;"
+    picture = author.call(
+        "POST",
+        "/api/v2/media",
+        files={"file": ("p.jpg", photo(80, 60))},
+        data={"description": quoted},
+    )
+    author.write("behind", spoiler_text=quoted, media_ids=[picture["id"]])
+    author.write("asked", poll={"options": [quoted, "No"], "expires_in": 3600})
+    field = {"name": quoted, "value": quoted}
+    author.call("PATCH", "/api/v1/accounts/update_credentials", json={"fields_attributes": [field]})
+    page = social.client.get(f"/@{author.name}").text
+    assert "<script" not in page
+    # As a warning, a description, an option, and twice in the field of the profile.
+    assert page.count(escaped) == 5
+    assert f"<summary>{escaped}</summary>" in page and f'alt="{escaped}"' in page
+    # From where the page came, whatever BASE_URL is.
+    assert 'src="/media/' in page and "https://social.example" not in page
+
+
 def test_public_pages_lead_to_older_ones(social: Social) -> None:
     author = social.user()
     for number in range(21):
@@ -190,7 +214,7 @@ def texts(page: Page) -> list[str]:
 
 
 def test_a_day_on_the_page(social: Social) -> None:
-    ann, bob = register(social, "page_ann"), register(social, "page_bob")
+    ann, bob = register(social, "first_page"), register(social, "other_page")
     first = bob.write("number 00")["id"]
     for number in range(1, 22):
         bob.write(f"number {number:02d}")
@@ -239,12 +263,22 @@ def test_a_day_on_the_page(social: Social) -> None:
         assert (mine["visibility"], mine["spoiler_text"]) == ("private", "Of <i>interest</i>")
         assert social.client.get(f"/@{ann.name}/{mine['id']}").status_code == 404
 
+        # A picture goes with its description.
+        page.evaluate(_CHOOSE_A_PICTURE)
+        page.wait_for("document.querySelectorAll('#chosen input').length === 1")
+        page.evaluate("document.querySelector('#chosen input').value = 'A <dot>'")
+        page.evaluate("document.querySelector('#chosen input').dispatchEvent(new Event('input'))")
+        click(page, "#send")
+        page.wait_for("document.querySelector('#list .pictures img')?.naturalWidth > 0")
+        picture = ann.get(f"/accounts/{ann.id}/statuses")[0]["media_attachments"][0]
+        assert picture["description"] == "A <dot>"
+
         # Others are heard of at once, and what they take back goes.
         live = bob.write(f"Live {SCRIPT}")["id"]
-        page.wait_for("document.querySelectorAll('#list article').length === 24")
+        page.wait_for("document.querySelectorAll('#list article').length === 25")
         assert texts(page)[0] == f"Live {SCRIPT}"
         bob.call("DELETE", f"/api/v1/statuses/{live}")
-        page.wait_for("document.querySelectorAll('#list article').length === 23")
+        page.wait_for("document.querySelectorAll('#list article').length === 24")
 
         # Favourite, share, and answer the oldest.
         post = f'[data-id="{first}"]'
@@ -303,9 +337,20 @@ def test_a_day_on_the_page(social: Social) -> None:
         assert page.complaints == []
 
 
+_CHOOSE_A_PICTURE = """
+(async () => {
+  const canvas = new OffscreenCanvas(40, 30);
+  canvas.getContext('2d').fillRect(0, 0, 40, 30);
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([await canvas.convertToBlob()], 'p.png', { type: 'image/png' }));
+  document.getElementById('files').files = chosen.files;
+  document.getElementById('files').dispatchEvent(new Event('change'));
+})()
+"""
 _NAMELESS = """
 [...document.querySelectorAll('button, a[href], input, select, textarea, img')]
   .filter((e) => e.offsetParent && !(e.textContent.trim() || e.getAttribute('aria-label')
-    || e.hasAttribute('alt') || (e.labels && e.labels.length)))
+    || e.hasAttribute('alt') || e.querySelector('img[alt]:not([alt=""])')
+    || (e.labels && e.labels.length)))
   .map((e) => e.outerHTML)
 """

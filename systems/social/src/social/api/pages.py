@@ -14,7 +14,7 @@ import msgspec
 
 from social.api.statuses import thread
 from social.api.timelines import TAG
-from social.errors import not_found
+from social.errors import ApiError, not_found
 from social.pages import PageQuery, page_of
 from social.service import Service
 from social.settings import Settings
@@ -164,8 +164,11 @@ def _beginning(status: Any) -> str:
 
 
 def _number(text: str) -> int | None:
-    # What is no id is asked for by people, who get a page.
-    return id_of(text) if text.isdecimal() and text.isascii() and len(text) < 19 else None
+    # What is no id is asked for by people as well, who get a page.
+    try:
+        return id_of(text)
+    except ApiError:
+        return None
 
 
 def _page(service: Service, title: str, body: str) -> Answer:

@@ -163,6 +163,7 @@ document.addEventListener("click", (event) => {
   location.hash = fragment;
 });
 
+addEventListener("hashchange", () => state.me && say(""));
 setInterval(() => {
   for (const time of document.querySelectorAll("time")) time.textContent = ago(time.dateTime);
 }, 60000);

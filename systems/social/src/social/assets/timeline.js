@@ -8,6 +8,8 @@ import { isHidden, statusCard } from "./status.js?v={digest}";
 
 const PAGE = 20;
 const AT_TOP_PX = 200;
+// A page that is open for days must not grow for days.
+const SHOWN_MAX = 400;
 const HOME = {
   tab: "home",
   path: "/api/v1/timelines/home",
@@ -126,8 +128,15 @@ export function timelines({ attempt, answer, follow }) {
   /** What is new is shown at once to who looks at the top, and does not move what others read. */
   function arrive(status) {
     if (nodeOf(status.id) || isHidden(status, view.context)) return;
-    if (scrollY < AT_TOP_PX) place(status);
-    else showWaiting(new Map(waiting).set(status.id, status));
+    if (scrollY >= AT_TOP_PX) {
+      if (waiting.size < SHOWN_MAX) showWaiting(new Map(waiting).set(status.id, status));
+      return;
+    }
+    place(status);
+    if (at("list").children.length > SHOWN_MAX) {
+      at("list").lastElementChild.remove();
+      at("older").hidden = false;
+    }
   }
 
   function gone(id) {
@@ -179,7 +188,8 @@ export function timelines({ attempt, answer, follow }) {
     }),
   );
   at("newer").addEventListener("click", () => {
-    waiting.forEach(place);
+    if (waiting.size < SHOWN_MAX) waiting.forEach(place);
+    else attempt(show);
     showWaiting(new Map());
     scrollTo({ top: 0, behavior: "smooth" });
   });
