@@ -241,6 +241,7 @@ def test_a_day_on_the_page(social: Social) -> None:
         click(page, ".follow")
         page.wait_for("document.querySelector('.follow').textContent === 'Unfollow'")
         click(page, "#tab-home")
+        page.wait_for("!document.querySelector('.profile')")
         page.wait_for("document.querySelectorAll('#list article').length === 20")
         click(page, "#older")
         page.wait_for("document.querySelectorAll('#list article').length === 22")

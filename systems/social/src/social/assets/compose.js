@@ -32,7 +32,7 @@ export function composing({ attempt, say, posted }) {
     picture.src = one.address;
     picture.alt = "";
     const text = element("input");
-    text.placeholder = "What is to be seen?";
+    text.placeholder = "Description";
     text.setAttribute("aria-label", `Description of picture ${number + 1}`);
     text.maxLength = 1500;
     text.value = one.description;

@@ -96,7 +96,9 @@ export function timelines({ attempt, answer, follow }) {
     for (const tab of ["home", "public"]) at(`tab-${tab}`).toggleAttribute("aria-current", tab === view.tab);
     follow(view.stream);
     showWaiting(new Map());
-    at("head").replaceChildren();
+    // Nothing of the one before stands below the head of this one while it is read.
+    for (const id of ["head", "list"]) at(id).replaceChildren();
+    at("older").hidden = at("empty").hidden = true;
     if (view.tag) at("head").append(element("h2", "about", `#${view.tag}`));
     if (view.account) at("head").append(profile(view.account, me, attempt));
     if (view.thread) return showThread(view.thread);
