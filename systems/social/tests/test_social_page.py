@@ -330,6 +330,18 @@ def test_a_day_on_the_page(social: Social) -> None:
             == 0
         )
 
+        # The app is known already; when its token ends elsewhere, the stream does, and the page.
+        sign_in(page, ann)
+        page.wait_for("document.getElementById('live')?.classList.contains('on')")
+        apps = social.sql("SELECT count(*) FROM app WHERE name = 'Social on the web'")[0][0]
+        assert apps == 1
+        social.sql("DELETE FROM token WHERE account_id = $1", ann.number)
+        page.wait_for("!document.getElementById('out').hidden")
+        said = page.evaluate("document.getElementById('out-notice').textContent")
+        assert said == "The access token is invalid"
+        assert page.complaints  # Refused, which the browser notes.
+        page.complaints.clear()
+
         # The public pages look the same, and are as safe.
         page.open(f"{social.process.url}/@{bob.name}")
         assert page.evaluate("document.querySelectorAll('article').length") == 20

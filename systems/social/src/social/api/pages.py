@@ -24,7 +24,7 @@ from social.web.routing import Answer, Call, Empty, Endpoints, id_of
 from social.web.shown import account_card, followed, status_card
 from social.web.site import ASSETS, HTML, framed, security_headers
 
-__all__ = ["assets", "endpoints"]
+__all__ = ["OF_ACCOUNT", "assets", "endpoints"]
 
 endpoints = Endpoints()
 assets = Endpoints()
@@ -34,7 +34,7 @@ _decode = msgspec.json.Decoder().decode
 _PAGE = 20
 # What accounts say of themselves in the API: `indexable` is false.
 _ROBOTS = '<meta name="robots" content="noindex">'
-_OF_ACCOUNT = """FROM status AS s WHERE s.account_id = $5 AND s.visibility = 0
+OF_ACCOUNT = """FROM status AS s WHERE s.account_id = $5 AND s.visibility = 0
 AND (s.in_reply_to_account_id IS NULL OR s.in_reply_to_account_id = s.account_id)"""
 
 
@@ -85,7 +85,7 @@ async def account(call: Call, asked: Older) -> Answer:
     if found is None:
         return _missing(service)
     entity = _decode((await service.accounts.fresh([found]))[found])
-    shown = await _list(service, asked, _OF_ACCOUNT, found)
+    shown = await _list(service, asked, OF_ACCOUNT, found)
     title = f"{entity['display_name'] or entity['username']} (@{entity['acct']})"
     head = account_card(entity, service.base_url)
     path = f"/@{quote(entity['username'])}"
