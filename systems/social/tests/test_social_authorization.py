@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from social.api import ENDPOINTS
+from social.api import ENDPOINTS, PAGES
 from social.testing import Social
 from social.tokens import SCOPES, allows
 from social.web.routing import Endpoint
@@ -44,6 +44,12 @@ OPEN = {
     "GET /api/v1/timelines/public",
     "GET /api/v1/timelines/tag/{hashtag}",
     "GET /api/v1/streaming/health",
+    "GET /",
+    "GET /-/{name}",
+    "GET /@{name}",
+    "GET /@{name}/{id}",
+    "GET /@{name}/{id}/reblogs/{share}",
+    "GET /tags/{name}",
 }
 # With a token, any will do.
 ANY_SCOPE = {name for name in OPEN if "/api/v1/a" not in name and "statuses" not in name} - {
@@ -61,7 +67,8 @@ OWNER_ONLY = {
     "DELETE /api/v1/statuses/{id}",
     "GET /api/v1/statuses/{id}/source",
 }
-BY_NAME = {f"{one.method} {one.path}": one for one in ENDPOINTS}
+EVERY = [*ENDPOINTS, *PAGES]
+BY_NAME = {f"{one.method} {one.path}": one for one in EVERY}
 
 
 def path_of(endpoint: Endpoint, identifier: str) -> str:
@@ -75,7 +82,7 @@ def path_of(endpoint: Endpoint, identifier: str) -> str:
 def test_the_table_has_no_endpoint_that_is_open_by_mistake() -> None:
     assert {name for name, one in BY_NAME.items() if one.who == "anyone"} == OPEN
     assert {name for name, one in BY_NAME.items() if not one.scope} == ANY_SCOPE
-    for one in ENDPOINTS:
+    for one in EVERY:
         # A picture that waits for its status is part of writing that.
         reads = one.method == "GET" and "/media/" not in one.path
         verb = "read" if reads else "write"

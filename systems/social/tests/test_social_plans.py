@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from social import conversations
+from social.api.pages import OF_ACCOUNT
 from social.api.search import FOUND
 from social.api.timelines import PUBLIC, TAG, WITH_MEDIA
 from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql
@@ -85,6 +86,7 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
         (9,),
         MIDDLE,
     ),
+    "account for anybody": (statuses_sql(f"{OF_ACCOUNT} AND $1 > 0"), (9,), MIDDLE),
     "public media": (statuses_sql(f"{PUBLIC} {WITH_MEDIA} AND {READABLE}"), (), MIDDLE),
     "public": (statuses_sql(f"{PUBLIC} AND {READABLE}"), (), MIDDLE),
     "tag": (statuses_sql(f"{TAG} AND {READABLE}", "t.status_id"), ("often", [], []), MIDDLE),

@@ -1,36 +1,25 @@
 """The web page at `/` (WEB_PAGE=true): make a link, see its visits, its QR code.
 
-Three files that a browser takes as they are. The page holds no secret and no data: it speaks to the
+Files that a browser takes as they are. The page holds no secret and no data: it speaks to the
 REST API, with the API key that its user types in.
 """
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
 from typing import Any
 
 from litestar import Request, get
 from litestar.response import Response
+from systems_common.web_page import Assets, page_headers
 
 from shortener import problems
 
 __all__ = ["page"]
 
-_FOLDER = files("shortener") / "assets"
-_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_ASSETS = {name: (_FOLDER / name).read_bytes() for name in _TYPES}
-# The address of a file changes with its content, so a browser may keep it for ever.
-_DIGEST = hashlib.sha256(b"".join(_ASSETS.values())).hexdigest()[:12]
-_PAGE = (_FOLDER / "page.html").read_text("utf-8").replace("{digest}", _DIGEST).encode()
-_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+_ASSETS = Assets(files("shortener") / "assets")
+_PAGE = _ASSETS.page("page.html")
+_HEADERS = page_headers()
 
 
 @get("/", include_in_schema=False)
@@ -44,16 +33,14 @@ async def index() -> Response[bytes]:
 @get("/-/{name:str}", include_in_schema=False)
 async def asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
     """One of its files."""
-    if name not in _ASSETS:
+    found = _ASSETS.find(name)
+    if found is None:
         raise problems.not_found()
-    known = request.query_params.get("v") == _DIGEST
+    kept = _ASSETS.cache_control(request.query_params.get("v"))
     return Response(
-        _ASSETS[name],
-        media_type=_TYPES[name],
-        headers={
-            **_HEADERS,
-            "cache-control": "public, max-age=31536000, immutable" if known else "no-cache",
-        },
+        found.body,
+        media_type=found.content_type,
+        headers={**_HEADERS, "cache-control": kept},
     )
 
 

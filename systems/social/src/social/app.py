@@ -21,7 +21,7 @@ from systems_common.limits import Verdict
 from systems_common.settings import SettingsError
 
 from social import __version__
-from social.api import ENDPOINTS
+from social.api import endpoints_with
 from social.entities import encode, timestamp
 from social.errors import ApiError, forbidden, no_room, not_found, unauthorized, unavailable
 from social.service import NotMigratedError, Service, open_service
@@ -55,7 +55,9 @@ _PREFLIGHT = (
 
 def create_app(settings: Settings) -> Asgi:
     """The application for these settings; it connects when the server starts it."""
-    router = Router(endpoint for endpoint in ENDPOINTS if _has(settings.roles, endpoint.path))
+    router = Router(
+        endpoint for endpoint in endpoints_with(settings) if _has(settings.roles, endpoint.path)
+    )
     service: Service | None = None
 
     async def live(receive: Any, send: Any) -> None:

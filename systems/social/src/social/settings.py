@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nats_replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     password_grant: bool = False
     registrations: bool = True
+    web_page: bool = True
     rate_limit: Annotated[int, msgspec.Meta(ge=0)] = 0
     trusted_proxies: str = ""
     media_store: _Url = ""

@@ -1,12 +1,11 @@
 // The page of the shortener. It speaks to the REST API of the same origin and to nothing else.
-"use strict";
+import { at, element } from "./dom.js?v={digest}";
 
 const API = "/rest/v3";
 const PAGE_ITEMS = 10;
 const VISITS_A_PAGE = 1000;
 const VISITS_MAX = 20000;
 const SVG = "http://www.w3.org/2000/svg";
-const at = (id) => document.getElementById(id);
 const state = { key: sessionStorage.getItem("shortener-key") || "", page: 1, link: null };
 
 class ApiError extends Error {
@@ -75,13 +74,6 @@ async function showLinks() {
   at("page-of").textContent = `${pagination.currentPage} of ${pagination.pagesCount}`;
   at("earlier").disabled = pagination.currentPage <= 1;
   at("later").disabled = pagination.currentPage >= pagination.pagesCount;
-}
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
 }
 
 function listItem(link) {

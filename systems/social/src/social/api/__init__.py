@@ -11,6 +11,7 @@ from social.api import (
     media,
     notifications,
     oauth,
+    pages,
     polls,
     search,
     statuses,
@@ -18,8 +19,10 @@ from social.api import (
     timelines,
 )
 from social.api.described import describing
+from social.settings import Settings
+from social.web.routing import Endpoint
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["ENDPOINTS", "PAGES", "endpoints_with"]
 
 _DESCRIBED = [
     endpoint
@@ -43,4 +46,12 @@ _DESCRIBED = [
     for endpoint in group.endpoints.all
 ]
 ENDPOINTS = [*_DESCRIBED, *describing(_DESCRIBED).all]
-"""Every endpoint there is."""
+"""Every endpoint of the API."""
+PAGES = [*pages.assets.all, *pages.endpoints.all]
+"""The pages for browsers and their files."""
+
+
+def endpoints_with(settings: Settings) -> list[Endpoint]:
+    """What is there with these settings, of all roles together."""
+    shown = pages.endpoints.all if settings.web_page else ()
+    return [*ENDPOINTS, *pages.assets.all, *shown]

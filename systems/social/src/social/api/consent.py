@@ -1,4 +1,4 @@
-"""The consent page: plain HTML, nothing is loaded, nothing runs."""
+"""The consent page: plain HTML with a style sheet; nothing runs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from collections.abc import Mapping
 from html import escape
 
 from social.web.routing import Answer
+from social.web.site import framed
 
 __all__ = ["code_page", "consent_page"]
 
-_HTML = "text/html; charset=utf-8"
 _HEADERS = (
     (b"cache-control", b"no-store"),
     # No form-action: browsers apply it to the redirect as well, which leads to the app.
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none';"
+        b" base-uri 'none'",
+    ),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
 
 
 def _page(title: str, body: str, status: int) -> Answer:
-    text = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title></head><body><main><h1>{escape(title)}</h1>{body}"
-        "</main></body></html>"
-    )
-    return Answer(text.encode(), status, _HTML, _HEADERS)
+    main = f'<main class="narrow"><div class="card"><h1>{escape(title)}</h1>{body}</div></main>'
+    return framed(title, main, status=status, headers=_HEADERS)
 
 
 def consent_page(
@@ -37,17 +36,18 @@ def consent_page(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in hidden.items()
     )
-    wanted = "".join(f"<li>{escape(scope)}</li>" for scope in scopes.split())
-    said = f'<p role="alert">{escape(problem)}</p>' if problem else ""
+    wanted = "".join(f'<li class="mark">{escape(scope)}</li>' for scope in scopes.split())
+    said = f'<p class="notice bad" role="alert">{escape(problem)}</p>' if problem else ""
     return _page(
         "Authorization required",
-        f"<p><strong>{escape(app)}</strong> asks to act for you:</p><ul>{wanted}</ul>{said}"
-        f'<form method="post" action="/oauth/authorize">{fields}'
-        '<p><label>Name or e-mail <input name="username" autocomplete="username"></label></p>'
-        '<p><label>Password <input name="password" type="password"'
-        ' autocomplete="current-password"></label></p>'
-        '<p><button name="decision" value="allow">Allow</button> '
-        '<button name="decision" value="deny">Deny</button></p></form>',
+        f'<p><strong>{escape(app)}</strong> asks to act for you:</p><ul class="scopes">{wanted}'
+        f'</ul>{said}<form method="post" action="/oauth/authorize">{fields}'
+        '<label for="username">Name or e-mail</label>'
+        '<input id="username" name="username" autocomplete="username" autocapitalize="none">'
+        '<label for="password">Password</label>'
+        '<input id="password" name="password" type="password" autocomplete="current-password">'
+        '<p class="decision"><button name="decision" value="allow">Allow</button> '
+        '<button class="plain" name="decision" value="deny">Deny</button></p></form>',
         status,
     )
 

@@ -14,12 +14,13 @@ from social.media import ATTACHED_MAX, MediaEdit, attachment
 from social.pages import PageQuery, page_of
 from social.polls import NewPoll, check_poll
 from social.posting import Draft
+from social.service import Service
 from social.statuses import Shown
 from social.text import rendered
 from social.visibility import DIRECT, NAMES, PRIVATE
 from social.web.routing import Answer, Call, Empty, Endpoints, id_of
 
-__all__ = ["endpoints"]
+__all__ = ["endpoints", "thread"]
 
 endpoints = Endpoints()
 
@@ -219,11 +220,15 @@ SELECT id FROM reached ORDER BY path"""
 async def context(call: Call, _: Empty) -> Context:
     """What a status answers and what answers it."""
     shown = await readable(call, call.id)
-    database, reader = call.service.database, call.service.reader
-    original = shown.original[0]
-    up = [row[0] for row in await database.fetch(_ANCESTORS, original, _ANCESTORS_MAX)]
-    down = [row[0] for row in await database.fetch(_DESCENDANTS, original, _DESCENDANTS_MAX)]
-    found = await reader.by_ids(call.viewer, [*up, *down])
+    return await thread(call.service, call.viewer, shown.original[0])
+
+
+async def thread(service: Service, viewer: int | None, status: int) -> Context:
+    """What a status answers and what answers it, as far as the viewer may see that."""
+    database = service.database
+    up = [row[0] for row in await database.fetch(_ANCESTORS, status, _ANCESTORS_MAX)]
+    down = [row[0] for row in await database.fetch(_DESCENDANTS, status, _DESCENDANTS_MAX)]
+    found = await service.reader.by_ids(viewer, [*up, *down])
 
     def wanted(ids: list[int]) -> list[msgspec.Raw]:
         return [msgspec.Raw(found[one].body) for one in ids if one in found and found[one].wanted]

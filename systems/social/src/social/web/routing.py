@@ -6,6 +6,7 @@ cannot say anything else, and so that a test can go through all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
@@ -126,6 +127,11 @@ class Endpoints:
         return declare
 
 
+_NAME_IN_BRACES = re.compile(r"\{\w+\}")
+# `@{name}` is a segment of which the rest varies.
+_ANY, _AFTER_AT, _METHODS = "{}", "@{}", "/"
+
+
 class Router:
     """Finds the endpoint of a path by its segments; a literal one goes before one that varies."""
 
@@ -133,9 +139,9 @@ class Router:
         self._root: dict[str, Any] = {}
         for endpoint in endpoints:
             node = self._root
-            for segment in endpoint.path.split("/")[1:]:
-                node = node.setdefault("{}" if segment.startswith("{") else segment, {})
-            methods = node.setdefault("/", {})
+            for segment in endpoint.path.rstrip("/").split("/")[1:]:
+                node = node.setdefault(_NAME_IN_BRACES.sub("{}", segment), {})
+            methods = node.setdefault(_METHODS, {})
             if endpoint.method in methods:
                 raise ValueError(f"{endpoint.method} {endpoint.path} is declared twice")
             methods[endpoint.method] = endpoint
@@ -159,11 +165,13 @@ def _walk(
     node: dict[str, Any], segments: list[str], at: int, varying: tuple[str, ...]
 ) -> Iterator[tuple[dict[str, Endpoint], tuple[str, ...]]]:
     if at == len(segments):
-        if "/" in node:
-            yield node["/"], varying
+        if _METHODS in node:
+            yield node[_METHODS], varying
         return
     segment = segments[at]
-    if segment in node and segment not in ("{}", "/"):
+    if segment in node and segment not in (_ANY, _AFTER_AT, _METHODS):
         yield from _walk(node[segment], segments, at + 1, varying)
-    if segment and "{}" in node:
-        yield from _walk(node["{}"], segments, at + 1, (*varying, segment))
+    if _AFTER_AT in node and segment.startswith("@") and segment != "@":
+        yield from _walk(node[_AFTER_AT], segments, at + 1, (*varying, segment[1:]))
+    if segment and _ANY in node:
+        yield from _walk(node[_ANY], segments, at + 1, (*varying, segment))
