@@ -48,6 +48,6 @@ def proving(starter: Starter) -> Iterator[Messaging]:
 
 @pytest.fixture(scope="session")
 def switched(starter: Starter) -> Iterator[Messaging]:
-    """One service that tells presence, without search, and impatient with slow clients."""
-    with starter(PRESENCE="on", SEARCH="off", GATEWAY_SLOW_S="1") as running:
+    """One service that tells presence and has a web page, without search, and impatient."""
+    with starter(PRESENCE="on", SEARCH="off", GATEWAY_SLOW_S="1", WEB_PAGE="on") as running:
         yield running

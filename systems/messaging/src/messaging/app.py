@@ -38,7 +38,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 def create_app(settings: Settings) -> Asgi:
     """The application for these settings; it connects when the server starts it."""
-    routes = router()
+    routes = router(with_page=settings.web_page == "on")
     service: Service | None = None
 
     async def live(receive: Any, send: Any) -> None:

@@ -20,6 +20,7 @@ from messaging import (
 from messaging.described import SHAPES
 from messaging.http import Reply, Request, reply_json
 from messaging.openapi import openapi
+from messaging.page import PAGE_ROUTES
 from messaging.routing import Router
 from messaging.service import Route, Service
 
@@ -69,9 +70,9 @@ ROUTES: tuple[Route, ...] = (
 _DOCUMENT = reply_json(openapi(ROUTES, SHAPES, version=__version__))
 
 
-def router() -> Router[Route]:
-    """Finds every endpoint there is."""
+def router(*, with_page: bool = False) -> Router[Route]:
+    """Finds every endpoint there is; `with_page`: and the web page."""
     found: Router[Route] = Router()
-    for route in ROUTES:
+    for route in (*ROUTES, *(PAGE_ROUTES if with_page else ())):
         found.add(route.method, route.pattern, route)
     return found

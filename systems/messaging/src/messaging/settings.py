@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_store: _Url = ""
     media_bytes_max: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = 50 * 1024 * 1024
     media_legacy: Literal["on", "off"] = "on"
+    web_page: Literal["on", "off"] = "off"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
     @property
