@@ -1,209 +1,236 @@
-"""Sends per CPU-second into one room, and how long 100 polling members wait for a message.
+"""What a message costs, and how long members wait for it: beside Synapse, with the same client.
 
-    python systems/messaging/bench/messages.py [--senders 16] [--pollers 100] [--seconds 8]
+    python systems/messaging/bench/messages.py [--parts idle alone polling] [--rounds 6]
+        [--seconds 5] [--members 100] [--senders 16] [--devices 5] [--rate 64] [--write]
 
-Starts PostgreSQL (with its flush to disk), Valkey, NATS and the service on this machine. CPU is
-that of the service's own processes, from /proc; the client's is not counted, but shares the cores.
+With SYNAPSE_PYTHON set to a Python that has the packages matrix-synapse and psycopg2-binary, that
+homeserver runs on the same PostgreSQL, and both are driven in turn, each round in the other order;
+ratios are of the two runs of a round. Both have one process, and presence off. The parts:
+
+- idle: the memory that waiting polls take, of `--devices` devices of each member.
+- alone: senders into one room as fast as it goes, nobody polls.
+- polling: all members poll the room, and senders send as fast as it goes; then the service here
+  alone at 40 times what the other had reached (without it: at `--rate`).
+
+PostgreSQL flushes to disk. CPU is that of a homeserver's own processes, from /proc; the client's
+is not counted, but shares the cores. With --write the tables take the place of those in README.md,
+with the day and the machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import re
-import statistics
+import sys
+import textwrap
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
-from urllib.parse import quote
 
+import msgspec
 import uvloop
-from messaging.testing import Messaging, User, migrated_database, start_messaging
-from systems_common.testing import descendants, postgres_server
+from figures import TIMES, Alone, Found, Polled, tables, whole
+from members import Heard, Room, log_in, open_polls, open_room, send_all, while_all_poll
+from messaging.testing import migrated_database, start_messaging
+from synapse import SynapseError, synapse_python, synapse_service
+from systems_common.testing import (
+    cpu_s,
+    descendants,
+    machine,
+    others_busy_cores,
+    postgres_server,
+    private_folder,
+    resident_bytes,
+    wait_until,
+    write_block,
+)
 
-CLIENT = "/_matrix/client/v3"
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_SENT = re.compile(rb'"body":"([0-9.]+)"')
-
-
-class Connection:
-    """The least of HTTP/1.1: one request after the other on a connection."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._port = port
-        self._head = f"Host: x\r\nAuthorization: Bearer {token}\r\n"
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def call(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """The body of an answer, which has to be 200."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**22)
-        reader, writer = self._streams
-        head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        content = await reader.readexactly(length)
-        assert answer.startswith(b"HTTP/1.1 200"), (path, answer, content[:300])
-        return content
-
-    def close(self) -> None:
-        """Leave."""
-        if self._streams is not None:
-            self._streams[1].close()
+PARTS = ("idle", "alone", "polling")
+README = Path(__file__).resolve().parents[1] / "README.md"
+_QUIET_S = 0.5
+_SETTLED_S = 60.0
 
 
-def cpu_s(pids: list[int]) -> float:
-    """User and system time of these processes so far."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS_PER_S
+class Homeserver(msgspec.Struct, frozen=True):
+    """One that runs: where, and its process, which starts others."""
+
+    name: str
+    port: int
+    pid: int
+    room: Room
+    beside: tuple[int, ...]
+    """The servers it uses, PostgreSQL too."""
+
+    @property
+    def pids(self) -> list[int]:
+        """Its own processes."""
+        return [self.pid, *descendants(self.pid)]
 
 
-async def send_all(port: int, users: list[User], room: str, seconds: float, rate: float) -> int:
-    """Send as fast as it goes, or at `rate` a second in all; how many were acknowledged."""
-    end_s = time.monotonic() + seconds
-    sent = 0
+def measure_idle(server: Homeserver, devices: int) -> float:
+    """KiB that a waiting poll takes."""
 
-    async def run(number: int, user: User) -> None:
-        nonlocal sent
-        connection = Connection(port, user.token)
-        due_s = time.monotonic() + (number / rate if rate else 0)
-        count = 0
-        while (now_s := time.monotonic()) < end_s:
-            if rate:
-                await asyncio.sleep(max(0.0, due_s - now_s))
-                due_s += len(users) / rate
-            body = json.dumps({"msgtype": "m.text", "body": repr(time.monotonic())}).encode()
-            txn = f"{os.getpid()}-{time.monotonic_ns()}-{count}"
-            await connection.call(
-                "PUT", f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/{txn}", body
+    async def wait_for_nothing() -> float:
+        polls = await log_in(server.port, server.room.members, devices)
+        await asyncio.to_thread(settle, server)
+        before = resident_bytes(server.pids)
+        async with open_polls(server.port, polls, [], [0.0]):
+            await asyncio.to_thread(settle, server)
+            grown = resident_bytes(server.pids) - before
+        return grown / len(polls) / 1024
+
+    return uvloop.run(wait_for_nothing())
+
+
+def settle(server: Homeserver) -> None:
+    """Wait until it does next to nothing."""
+
+    def is_quiet() -> bool:
+        before_s = cpu_s(server.pids)
+        time.sleep(_QUIET_S)
+        return cpu_s(server.pids) - before_s <= 0.1 * _QUIET_S
+
+    wait_until(is_quiet, timeout_s=_SETTLED_S, what=f"{server.name} to have done what it was asked")
+
+
+def measure_alone(server: Homeserver, senders: int, seconds: float) -> Alone:
+    """Send as fast as it goes, after a second of the same."""
+    uvloop.run(send_all(server.port, server.room, senders, 1.0))
+    mine = server.pids
+    others = [pid for root in server.beside for pid in (root, *descendants(root))]
+    before_s, others_before_s, began_s = cpu_s(mine), cpu_s(others), time.monotonic()
+    sent = uvloop.run(send_all(server.port, server.room, senders, seconds))
+    took_s = time.monotonic() - began_s
+    spent_s = cpu_s(mine) - before_s
+    all_s = spent_s + cpu_s(others) - others_before_s
+    return Alone(sent / took_s, sent / spent_s, sent / all_s)
+
+
+def measure_polled(
+    server: Homeserver, senders: int, seconds: float, rate_per_s: float | None
+) -> Polled:
+    """Send while all poll."""
+    heard: Heard = uvloop.run(
+        while_all_poll(server.port, server.pids, server.room, senders, seconds, rate_per_s)
+    )
+    p50_ms, p99_ms = (1000 * heard.delay_s(quantile) for quantile in (0.5, 0.99))
+    return Polled(heard.sent_per_s, heard.received_per_s, p50_ms, p99_ms, heard.cores)
+
+
+def measure(servers: list[Homeserver], options: argparse.Namespace) -> Found:
+    """Every part, every round; ours is the first of the servers."""
+    found = Found()
+    ours = servers[0]
+    if "idle" in options.parts:
+        # Before any load: memory that was given back would be taken again, and cost nothing.
+        for server in servers:
+            found.idle_kib[server.name] = measure_idle(server, options.devices)
+            print(
+                f"idle     {server.name:8} {found.idle_kib[server.name]:.1f} KiB each", flush=True
             )
-            count += 1
-            sent += 1
-        connection.close()
-
-    await asyncio.gather(*(run(n, user) for n, user in enumerate(users)))
-    return sent
-
-
-class Poller(asyncio.Protocol):
-    """One member who polls, at the least cost to the client: answers are searched, not decoded."""
-
-    def __init__(self, user: User, began_s: float, delays_s: list[float]) -> None:
-        token, since = user.token, user.since
-        self._head = f"GET {CLIENT}/sync?timeout=2000&since=".encode()
-        self._tail = f" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        self._since = str(since).encode()
-        self._began_s = began_s
-        self._delays_s = delays_s
-        self._buffer = b""
-        self._transport: asyncio.Transport | None = None
-        self.is_over = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._ask()
-
-    def _ask(self) -> None:
-        assert self._transport is not None
-        if self.is_over:
-            self._transport.close()
-        else:
-            self._transport.write(self._head + self._since + self._tail)
-
-    def data_received(self, data: bytes) -> None:
-        """Take an answer once it is whole, and ask again."""
-        now_s = time.monotonic()
-        self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        start = self._buffer.find(b"content-length: ") + 16
-        length = int(self._buffer[start : self._buffer.find(b"\r", start)])
-        if len(self._buffer) < end + 4 + length:
-            return
-        answer, self._buffer = self._buffer, b""
-        assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
-        start = answer.find(b'"next_batch":"') + 14
-        self._since = answer[start : answer.find(b'"', start)]
-        for sent in _SENT.findall(answer):
-            # What was sent before is not of this measurement.
-            if float(sent) >= self._began_s:
-                self._delays_s.append(now_s - float(sent))
-        self._ask()
+    for number in range(options.rounds):
+        order = servers if number % 2 == 0 else servers[::-1]
+        if "alone" in options.parts:
+            for server in order:
+                alone = measure_alone(server, options.senders, options.seconds)
+                found.alone.setdefault(server.name, []).append(alone)
+                print(
+                    f"alone    {server.name:8} {whole(alone.sends_per_s)} sends/s,"
+                    f" {whole(alone.per_cpu_s)} per CPU-second,"
+                    f" {whole(alone.per_all_cpu_s)} with the servers",
+                    flush=True,
+                )
+        if "polling" in options.parts:
+            for server in order:
+                polled = measure_polled(server, options.senders, options.seconds, None)
+                found.polled.setdefault(server.name, []).append(polled)
+                tell(server.name, polled)
+            rate_per_s = options.rate
+            if len(servers) > 1:
+                rate_per_s = TIMES * found.polled[servers[1].name][-1].received_per_s
+            paced = measure_polled(ours, options.senders, options.seconds, rate_per_s)
+            found.paced.append(paced)
+            tell(f"{ours.name} at {whole(rate_per_s)}/s", paced)
+    return found
 
 
-async def with_pollers(
-    port: int, users: list[User], senders: list[User], room: str, seconds: float, rate: float
-) -> tuple[int, list[float]]:
-    """Sends while everybody polls: how many, and the delays."""
-    delays_s: list[float] = []
-    began_s = time.monotonic()
-    loop = asyncio.get_running_loop()
-    pollers = []
-    for user in users:
-        poller = Poller(user, began_s, delays_s)
-        await loop.create_connection(lambda one=poller: one, "127.0.0.1", port)  # type: ignore[misc]
-        pollers.append(poller)
-    await asyncio.sleep(0.5)
-    sent = await send_all(port, senders, room, seconds, rate)
-    await asyncio.sleep(1.0)
-    for poller in pollers:
-        poller.is_over = True
-    return sent, delays_s
+def tell(name: str, polled: Polled) -> None:
+    """Print one run."""
+    print(
+        f"polling  {name:8} {whole(polled.sends_per_s)} sends/s,"
+        f" {whole(polled.received_per_s)} received/s,"
+        f" p50 {whole(polled.p50_ms)} ms, p99 {whole(polled.p99_ms)} ms, {polled.cores:.2f} cores",
+        flush=True,
+    )
 
 
-def measure(running: Messaging, options: argparse.Namespace) -> None:
-    """Print the figures."""
-    first = running.user()
-    room = first.create_room(preset="public_chat")
-    users = [first, *(running.user() for _ in range(options.pollers - 1))]
-    for user in users[1:]:
-        user.join(room)
-    senders = users[: options.senders]
-    port = running.process.port
-    pids = descendants(running.process._process.pid)  # type: ignore[union-attr]
-    asyncio.run(send_all(port, senders, room, 1.0, 0))
-    before_s, began_s = cpu_s(pids), time.monotonic()
-    sent = asyncio.run(send_all(port, senders, room, options.seconds, 0))
-    spent_s, took_s = cpu_s(pids) - before_s, time.monotonic() - began_s
-    print(f"alone: {sent / took_s:.0f} sends/s, {sent / spent_s:.0f} per CPU-second of the service")
-    for user in users:
-        user.sync(filter='{"room":{"timeline":{"limit":1}}}')
-    for rate in options.rates:
-        before_s, began_s = cpu_s(pids), time.monotonic()
-        # Beside the service, which is to be measured, the client should cost little.
-        sent, delays_s = uvloop.run(with_pollers(port, users, senders, room, options.seconds, rate))
-        spent_s = cpu_s(pids) - before_s
-        delays_s.sort()
-        told = len(delays_s) / (sent * len(users))
-        print(
-            f"{len(users)} polling, {rate:g} sends/s asked: {sent / options.seconds:.0f} sends/s,"
-            f" send to received p50 {1000 * statistics.median(delays_s):.1f} ms,"
-            f" p99 {1000 * delays_s[int(len(delays_s) * 0.99)]:.1f} ms, told {told:.1%},"
-            f" {spent_s:.1f} CPU-seconds of the service"
-        )
-
-
-def main() -> None:
-    """Start everything and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """Start everything, measure, and write it down if that is asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--members", type=int, default=100)
     parser.add_argument("--senders", type=int, default=16)
-    parser.add_argument("--pollers", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--rates", type=float, nargs="*", default=[20.0, 64.0, 128.0])
+    parser.add_argument("--devices", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=64.0)
+    parser.add_argument("--write", action="store_true", help="put what is found into README.md")
     options = parser.parse_args()
-    with postgres_server() as postgres:
-        template = migrated_database(postgres.url)
-        with start_messaging(postgres.url, template, DB_POOL="10") as running:
-            measure(running, options)
+    busy_cores, began_s = others_busy_cores(), time.monotonic()
+    try:
+        given = synapse_python()
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            postgres = enter(postgres_server({"max_connections": "50", "shared_buffers": "256MB"}))
+            template = migrated_database(postgres.url)
+            running = enter(start_messaging(postgres.url, template, DB_POOL="10"))
+            process = running.process._process
+            assert process is not None
+            servers = [
+                Homeserver(
+                    "here",
+                    running.process.port,
+                    process.pid,
+                    uvloop.run(open_room(running.process.port, options.members)),
+                    (postgres.pid, running.nats.pid, running.valkey.pid),
+                )
+            ]
+            if given is not None:
+                folder = enter(private_folder("messaging-bench-"))
+                peer = enter(synapse_service(given[0], postgres.url, folder))
+                room = uvloop.run(open_room(peer.port, options.members))
+                servers.append(Homeserver("Synapse", peer.port, peer.pid, room, (postgres.pid,)))
+            print(f"set up   in {time.monotonic() - began_s:.0f} s", flush=True)
+            found = measure(servers, options)
+    except (SynapseError, RuntimeError, TimeoutError) as error:
+        print(f"messages.py: {error}", file=sys.stderr)
+        return 2
+    beside = (
+        f"Synapse {given[1]} ran beside it, one process too, set up as its manual says."
+        if given
+        else "Synapse was left out, since SYNAPSE_PYTHON was not set."
+    )
+    said = textwrap.fill(
+        f"{machine()}; before it began others kept {busy_cores:.1f} cores busy. {beside} Medians of"
+        f" {options.rounds} rounds, with the least and the greatest.",
+        120,
+    )
+    found_text = tables(
+        found,
+        [server.name for server in servers],
+        senders=options.senders,
+        members=options.members,
+        polls=options.members * options.devices,
+        rate_per_s=options.rate,
+    )
+    text = f"{said}\n\n{found_text}"
+    print(f"\n{text}")
+    if options.write:
+        write_block(README, "bench/messages.py", text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -41,11 +41,15 @@ from shortener.seed import code_of, long_url_of
 from shortener.testing import API_KEY, Shortener, command, new_database, start_shortener
 from systems_common.testing import (
     GranianService,
+    cpu_s,
     granian_service,
+    machine,
+    others_busy_cores,
     postgres_server,
     private_folder,
     valkey_server,
     wait_until,
+    write_block,
 )
 
 BARE = """
@@ -81,11 +85,9 @@ wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/201
 """
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- measured: written by bench/redirects.py -->", "<!-- end of measured -->"
 HEAD = """\
 | `VISITS` | `REDIRECT_CACHE` | connections | redirects/s | CPU µs | p99 | failed | drained in |
 |---|---|---|---|---|---|---|---|"""
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -96,15 +98,6 @@ class Result(msgspec.Struct, frozen=True):
     p99: str
     failed: int
     drained_s: float
-
-
-def cpu_s(pids: list[int]) -> float:
-    """CPU seconds that these processes and their reaped children have used."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(int(field) for field in fields[11:15])
-    return total / _TICKS
 
 
 def write_codes(file: Path, links: int, count: int = 300_000) -> None:
@@ -255,7 +248,7 @@ def main() -> int:
     capacity_per_s = 0.0
     counting = "a click was not followed until it was counted"
     found: list[str] = []
-    busy_before = others_busy()
+    busy_before = others_busy_cores()
     print("visits cache   connections  redirects/s  CPU µs each      p99  failed  drained after")
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder("shortener-bench-"))
@@ -290,7 +283,10 @@ def main() -> int:
                     result = measure(peer, folder, connections, options.seconds, None)
                     found += show("(Kutt)", "-", connections, result)
     if options.write:
-        write(found, counting, busy_before)
+        said = f"{machine()}; before it began others kept {busy_before:.1f} cores busy."
+        counted = textwrap.fill(f"With the defaults, {counting}.", 120)
+        text = "\n\n".join([said, "\n".join([HEAD, *found]), counted])
+        write_block(README, "bench/redirects.py", text)
     return 0
 
 
@@ -312,39 +308,6 @@ def show(visits: str, cache: str, connections: int, result: Result) -> list[str]
         f"{result.drained_s:.1f} s",
     )
     return [f"| {' | '.join(cells)} |"]
-
-
-def others_busy() -> float:
-    """How many cores are busy now, before anything was started here."""
-
-    def ticks() -> tuple[int, int]:
-        fields = [
-            int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
-        ]
-        return sum(fields), fields[3] + fields[4]
-
-    all_before, idle_before = ticks()
-    time.sleep(2.0)
-    all_after, idle_after = ticks()
-    busy = 1 - (idle_after - idle_before) / (all_after - all_before)
-    return busy * (os.cpu_count() or 1)
-
-
-def write(rows: list[str], counting: str, busy_cores: float) -> None:
-    """Put the table into README.md, in place of the one there."""
-    before, begun, rest = README.read_text("utf-8").partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        raise SystemExit(f"{README}: expected a table between `{BEGIN}` and `{END}`")
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    said = (
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores "
-        f"({model[1] if model else 'unknown'}), Python {sys.version.split()[0]}; before it began "
-        f"others kept {busy_cores:.1f} cores busy."
-    )
-    counted = textwrap.fill(f"With the defaults, {counting}.", 120)
-    table = "\n".join([HEAD, *rows])
-    README.write_text(f"{before}{BEGIN}\n\n{said}\n\n{table}\n\n{counted}\n\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,13 @@
 """Real servers and real service processes for the tests of the systems (extra: testing)."""
 
 from systems_common.testing.databases import Commands, new_database, on_database
+from systems_common.testing.measuring import (
+    cpu_s,
+    machine,
+    others_busy_cores,
+    resident_bytes,
+    write_block,
+)
 from systems_common.testing.processes import (
     descendants,
     free_port,
@@ -23,18 +30,23 @@ __all__ = [
     "Commands",
     "EmbeddedServer",
     "GranianService",
+    "cpu_s",
     "descendants",
     "free_port",
     "granian_service",
     "is_running",
     "kill_tree",
+    "machine",
     "nats_server",
     "new_database",
     "on_database",
+    "others_busy_cores",
     "postgres_server",
     "private_folder",
+    "resident_bytes",
     "s3_server",
     "spawn",
     "valkey_server",
     "wait_until",
+    "write_block",
 ]
