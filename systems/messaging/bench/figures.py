@@ -87,12 +87,16 @@ def _polled(found: Found, names: Sequence[str], members: int, rate_per_s: float)
         lambda one: one.p99_ms,
         lambda one: one.cores,
     ]
-    rows = [
-        [label, *_spreads(polled, picks)]
-        for label, polled in [*runs, (f"{names[0]}, at {asked}", found.paced)]
-    ]
-    head = f"{members} members poll that room"
-    return _table([head, "messages/s that all receive", "p50 ms", "p99 ms", "cores"], rows)
+    rows = []
+    for label, polled in [*runs, (f"{names[0]}, at {asked}", found.paced)]:
+        times = [
+            mine.received_per_s / its.received_per_s
+            for mine, its in zip(polled, runs[-1][1], strict=True)
+        ]
+        rows.append([label, *_spreads(polled, picks), *([spread(times)] if len(runs) > 1 else [])])
+    head = [f"{members} members poll that room", "messages/s that all receive"]
+    head += ["p50 ms", "p99 ms", "cores", *([f"times {names[1]}'s"] if len(runs) > 1 else [])]
+    return _table(head, rows)
 
 
 def tables(
