@@ -8,6 +8,7 @@ that commits late is never skipped (DECISIONS 2).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -43,7 +44,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 def later(one: Snapshot, other: Snapshot) -> Snapshot:
     """The one that was taken later, of two of the same server: its bounds only grow, and between
     the same bounds transactions only end."""
-    return max(one, other, key=lambda s: (s.xmax, s.xmin, -len(s.running)))
+    mine = (one.xmax, one.xmin, -len(one.running))
+    return other if (other.xmax, other.xmin, -len(other.running)) > mine else one
 
 
 NOTHING = Snapshot(1, 1)
@@ -83,8 +85,12 @@ class Position(msgspec.Struct, frozen=True):
         )
 
 
+@lru_cache(maxsize=512)
 def parse_position(token: str) -> Position:
-    """A position from a token. Raises M_INVALID_PARAM."""
+    """A position from a token. Raises M_INVALID_PARAM.
+
+    All who were told of the same message come back with the same token.
+    """
     match = _TOKEN.fullmatch(token) if len(token) <= _TOKEN_MAX else None
     if match is None:
         raise invalid_param("That is no token of this server.")

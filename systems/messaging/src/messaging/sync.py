@@ -175,6 +175,7 @@ class Sync:
         at_once: bool,
     ) -> tuple[bytes, bool, Position]:
         """The body, whether it tells nothing that is worth an answer, and where the client is then.
+        A body that is no answer may be empty.
 
         `at_once`: it is an answer, whatever it tells.
         """
@@ -203,8 +204,10 @@ class Sync:
                     now.number,
                     told.version if is_told or not told.states else since.presence,
                 )
+                if not is_told:
+                    return b"", True, position
                 body = await self._remembered(session, user, position, moved, wanted, told)
-                return body, not is_told, position
+                return body, False, position
         return await self._read(session, user, since, wanted, now, full_state, at_once)
 
     def _moved(self, user: UserFeed, since: Position, wanted: Filter) -> list[_Moved] | None:
