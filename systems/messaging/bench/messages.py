@@ -186,6 +186,7 @@ def main() -> int:
             postgres = enter(postgres_server({"max_connections": "50", "shared_buffers": "256MB"}))
             template = migrated_database(postgres.url)
             running = enter(start_messaging(postgres.url, template, DB_POOL="10"))
+            version = running.sql("SHOW server_version")[0][0].split()[0]
             process = running.process._process
             assert process is not None
             servers = [
@@ -213,8 +214,8 @@ def main() -> int:
         else "Synapse was left out, since SYNAPSE_PYTHON was not set."
     )
     said = textwrap.fill(
-        f"{machine()}; before it began others kept {busy_cores:.1f} cores busy. {beside} Medians of"
-        f" {options.rounds} rounds, with the least and the greatest.",
+        f"{machine()}, PostgreSQL {version}; before it began others kept {busy_cores:.1f} cores"
+        f" busy. {beside} Rounds: {options.rounds}; medians, with the least and the greatest.",
         120,
     )
     found_text = tables(
