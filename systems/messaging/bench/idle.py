@@ -1,6 +1,6 @@
 """Memory of a process for each idle long poll.
 
-    python systems/messaging/bench/idle.py [--polls 10000] [--within 40] [--write]
+    python systems/messaging/bench/idle.py [--polls 10000] [--within 30] [--write]
 
 Users are written into the database, each signed in and in one room of a hundred; then each polls,
 from several loopback addresses, which Linux has without being told. Memory is the resident size of
@@ -148,7 +148,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--polls", type=int, default=10_000)
-    parser.add_argument("--within", type=float, default=40.0, help="seconds for opening them")
+    parser.add_argument("--within", type=float, default=30.0, help="seconds for opening them")
     parser.add_argument("--write", action="store_true", help="put what is found into README.md")
     options = parser.parse_args()
     allow_files(options.polls)
