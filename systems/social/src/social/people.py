@@ -10,6 +10,7 @@ import msgspec
 from systems_common.database import Database
 
 from social.accounts import Accounts
+from social.entities import AccountJson
 from social.pages import Page, Paging, paged
 
 __all__ = ["LISTS", "People"]
@@ -68,7 +69,7 @@ ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
 class AccountPage(msgspec.Struct, frozen=True):
     """Encoded accounts and the ids, of the list, between which they lie."""
 
-    accounts: list[msgspec.Raw]
+    accounts: list[AccountJson]
     newest: int
     oldest: int
 
@@ -97,7 +98,7 @@ class People:
 
     async def search(
         self, viewer: int | None, text: str, *, limit: int, offset: int, following: bool
-    ) -> list[msgspec.Raw]:
+    ) -> list[AccountJson]:
         """Accounts whose name holds the text; who is called exactly that comes first."""
         wanted = text.strip().lstrip("@").lower()
         if not wanted:
@@ -108,6 +109,6 @@ class People:
         )
         return await self._encoded([(row[0], row[1]) for row in rows])
 
-    async def _encoded(self, found: list[tuple[int, int]]) -> list[msgspec.Raw]:
+    async def _encoded(self, found: list[tuple[int, int]]) -> list[AccountJson]:
         bodies = await self._accounts.entities(dict(found))
         return [msgspec.Raw(bodies[identifier]) for identifier, _ in found if identifier in bodies]
