@@ -197,7 +197,10 @@ class Starter(Protocol):
 def start_social(
     server_url: str, template: str, *, workers: int = 1, **env: str
 ) -> Iterator[Social]:
-    """A service on a copy of the template database, with Valkey and NATS servers of its own."""
+    """A service on a copy of the template database, with Valkey and NATS servers of its own.
+
+    `{port}` in a setting is the port that it listens on.
+    """
     url = new_database(server_url, template)
     settings = {
         "DATABASE_URL": url,
@@ -218,10 +221,11 @@ def start_social(
             "MEDIA_STORE": str(media),
             "STREAMING_URL": f"ws://127.0.0.1:{port}",
         }
+        settings |= {name: value.replace("{port}", str(port)) for name, value in env.items()}
         with (
             granian_service(
-                "social.app:app", {**settings, **env}, workers=workers, port=port, options=("--ws",)
+                "social.app:app", settings, workers=workers, port=port, options=("--ws",)
             ) as process,
             http_client(process.url) as client,
         ):
-            yield Social(process, client, url, nats, valkey, {**settings, **env})
+            yield Social(process, client, url, nats, valkey, settings)
