@@ -98,7 +98,7 @@ async function untilHeard(waiting, act) {
   const acts = [];
   while (!there) {
     acts.push(await act());
-    for (let n = 0; n < 20 && !there; n++) await new Promise((go) => setTimeout(go, 25));
+    for (let n = 0; n < 8 && !there; n++) await new Promise((go) => setTimeout(go, 25));
   }
   return [await event, acts];
 }
