@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed-$(shell pwd | cksum | cut -d' ' -f1)
 # The Express service of the tests; node and npm come from a Python wheel.
 EXPRESS := tests/e2e/apps/express_todo
 # SDKs of others for the API that a system speaks, which its tests drive.
-SDKS := systems/messaging/tests/sdk systems/shortener/tests/sdk
+SDKS := $(wildcard systems/*/tests/sdk)
 NODE_STAMPS := $(patsubst %,%/node_modules/.installed,$(EXPRESS) $(SDKS))
 TYPED  := src $(wildcard systems/*/src)
 SYSTEM ?= systems/shortener

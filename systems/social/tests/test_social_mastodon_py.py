@@ -145,6 +145,10 @@ def test_a_locked_account_is_asked(social: Social, bob: Mastodon) -> None:
     assert eve.account_block(bob_id).blocking
     assert not bob.account_relationships(eve_id)[0].following
     assert [one.id for one in eve.blocks()] == [bob_id]
+    # To be unblocked it must be found, by its whole name.
+    assert bob_id in [one.id for one in eve.account_search("bob")]
+    assert bob_id not in [one.id for one in eve.account_search("bo")]
+    assert eve_id not in [one.id for one in bob.account_search("eve")]
     assert not eve.account_unblock(bob_id).blocking
 
 
@@ -271,4 +275,6 @@ def test_accounts_hashtags_and_statuses_are_found(ann: Mastodon, bob: Mastodon) 
         seen.id
     ]
     assert [one.name for one in bob.search("zool").hashtags] == ["zoology"]
-    assert bob.search("@ann", result_type="accounts").accounts[0].username == "Ann"
+    for name in ("@ann", "@ann@social.example", "Ann@Social.example"):
+        assert bob.search(name, result_type="accounts").accounts[0].username == "Ann"
+    assert bob.search("ann@elsewhere.example", result_type="accounts").accounts == []

@@ -10,6 +10,7 @@ import msgspec
 from systems_common.database import Database
 
 from social.accounts import Accounts
+from social.entities import AccountJson, Id, StatusJson
 from social.errors import not_found
 from social.pages import Page, Paging, paged
 from social.statuses import Reader
@@ -27,10 +28,10 @@ WHERE c.account_id = $1 AND {READABLE} AND {WANTED}"""
 class Conversation(msgspec.Struct, frozen=True):
     """A conversation with the others who take part in it."""
 
-    id: str
+    id: Id
     unread: bool
-    accounts: list[msgspec.Raw]
-    last_status: msgspec.Raw
+    accounts: list[AccountJson]
+    last_status: StatusJson
 
 
 class ConversationPage(msgspec.Struct, frozen=True):

@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Literal
 
 import msgspec
 from systems_common.ids import time_of_id_s
 
 __all__ = [
     "Account",
+    "AccountJson",
     "Application",
     "Context",
+    "Count",
     "CredentialAccount",
+    "CustomEmoji",
     "Field",
+    "Id",
     "Marker",
     "MediaAttachment",
+    "MediaFocus",
+    "MediaMeta",
+    "MediaSize",
     "Mention",
+    "Moment",
     "Notification",
+    "NotificationType",
     "Poll",
     "PollEdit",
+    "PollEditOption",
     "PollOption",
     "Relationship",
     "Role",
     "Source",
     "StaticStatus",
     "StatusEdit",
+    "StatusJson",
     "StatusSource",
     "Tag",
-    "TokenEntity",
+    "Token",
+    "Visibility",
     "encode",
     "time_of",
     "timestamp",
 ]
 
 encode = msgspec.json.Encoder().encode
+
+Id = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[0-9]+$"})]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Visibility = Literal["public", "unlisted", "private", "direct"]
+NotificationType = Literal[
+    "mention", "reblog", "favourite", "follow", "follow_request", "status", "poll"
+]
+
+# Encoded already, each the entity that it refers to.
+AccountJson = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Account"})
+]
+StatusJson = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Status"})
+]
 
 
 def time_of(identifier: int) -> str:
@@ -56,49 +84,13 @@ class Field(msgspec.Struct, frozen=True):
     verified_at: None = None
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as others see it."""
+class CustomEmoji(msgspec.Struct, frozen=True):
+    """A picture that stands for a word; there are none."""
 
-    id: str
-    username: str
-    acct: str
-    display_name: str
-    locked: bool
-    bot: bool
-    discoverable: bool
-    group: bool = False
-    created_at: str
-    note: str
+    shortcode: str
     url: str
-    uri: str
-    avatar: str
-    avatar_static: str
-    header: str
-    header_static: str
-    followers_count: int
-    following_count: int
-    statuses_count: int
-    last_status_at: str | None
-    indexable: bool = False
-    hide_collections: bool | None = False
-    noindex: bool = False
-    emojis: list[None] = []
-    roles: list[None] = []
-    fields: list[Field]
-
-
-class Source(msgspec.Struct, frozen=True):
-    """What the owner of an account edits, and the defaults of new statuses."""
-
-    privacy: str
-    sensitive: bool
-    language: str | None
-    note: str
-    fields: list[Field]
-    follow_requests_count: int
-    hide_collections: bool | None = False
-    discoverable: bool | None = True
-    indexable: bool = False
+    static_url: str
+    visible_in_picker: bool
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -109,6 +101,51 @@ class Role(msgspec.Struct, frozen=True):
     color: str = ""
     permissions: str = "0"
     highlighted: bool = False
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as others see it."""
+
+    id: Id
+    username: str
+    acct: str
+    display_name: str
+    locked: bool
+    bot: bool
+    discoverable: bool
+    group: bool = False
+    created_at: Moment
+    note: str
+    url: str
+    uri: str
+    avatar: str
+    avatar_static: str
+    header: str
+    header_static: str
+    followers_count: Count
+    following_count: Count
+    statuses_count: Count
+    last_status_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})] | None
+    indexable: bool = False
+    hide_collections: bool | None = False
+    noindex: bool = False
+    emojis: list[CustomEmoji] = []
+    roles: list[Role] = []
+    fields: list[Field]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What the owner of an account edits, and the defaults of new statuses."""
+
+    privacy: Visibility
+    sensitive: bool
+    language: str | None
+    note: str
+    fields: list[Field]
+    follow_requests_count: Count
+    hide_collections: bool | None = False
+    discoverable: bool | None = True
+    indexable: bool = False
 
 
 class CredentialAccount(Account, frozen=True, kw_only=True):
@@ -128,7 +165,7 @@ class Application(msgspec.Struct, frozen=True):
 class Mention(msgspec.Struct, frozen=True):
     """Somebody a status names."""
 
-    id: str
+    id: Id
     username: str
     acct: str
     url: str
@@ -141,17 +178,41 @@ class Tag(msgspec.Struct, frozen=True):
     url: str
 
 
+class MediaSize(msgspec.Struct, frozen=True):
+    """How large a picture is, in pixels."""
+
+    width: int
+    height: int
+    size: str
+    aspect: float
+
+
+class MediaFocus(msgspec.Struct, frozen=True):
+    """What must stay in sight when a picture is cut, from -1 to 1."""
+
+    x: float
+    y: float
+
+
+class MediaMeta(msgspec.Struct, frozen=True):
+    """The sizes of a picture and of its preview."""
+
+    original: MediaSize
+    small: MediaSize
+    focus: MediaFocus
+
+
 class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
     """A picture."""
 
-    id: str
-    type: str = "image"
+    id: Id
+    type: Literal["image"] = "image"
     url: str
     preview_url: str
     remote_url: None = None
     preview_remote_url: None = None
     text_url: None = None
-    meta: dict[str, Any]
+    meta: MediaMeta
     description: str | None
     blurhash: str
 
@@ -160,57 +221,63 @@ class PollOption(msgspec.Struct, frozen=True):
     """What one may vote for; how many have, unless that is hidden until the end."""
 
     title: str
-    votes_count: int | None
+    votes_count: Count | None
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
     """A poll; the last two for who has signed in."""
 
-    id: str
-    expires_at: str
+    id: Id
+    expires_at: Moment
     expired: bool
     multiple: bool
-    votes_count: int
-    voters_count: int
+    votes_count: Count
+    voters_count: Count
     options: list[PollOption]
-    emojis: list[None] = []
+    emojis: list[CustomEmoji] = []
     voted: bool | msgspec.UnsetType = msgspec.UNSET
-    own_votes: list[int] | msgspec.UnsetType = msgspec.UNSET
+    own_votes: list[Count] | msgspec.UnsetType = msgspec.UNSET
+
+
+class PollEditOption(msgspec.Struct, frozen=True):
+    """What one could vote for."""
+
+    title: str
 
 
 class PollEdit(msgspec.Struct, frozen=True):
     """What an earlier version of a status asked."""
 
-    options: list[dict[str, str]]
+    options: list[PollEditOption]
 
 
 class StaticStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What of a status changes only when it is edited."""
 
-    id: str
-    created_at: str
-    in_reply_to_id: str | None
-    in_reply_to_account_id: str | None
+    id: Id
+    created_at: Moment
+    in_reply_to_id: Id | None
+    in_reply_to_account_id: Id | None
     sensitive: bool
     spoiler_text: str
-    visibility: str
+    visibility: Visibility
     language: str | None
     uri: str
     url: str
     content: str
-    edited_at: str | None
+    edited_at: Moment | None
     application: Application | None
     mentions: list[Mention]
     tags: list[Tag]
     media_attachments: list[MediaAttachment] = []
-    emojis: list[None] = []
+    emojis: list[CustomEmoji] = []
     card: None = None
 
 
 class StatusSource(msgspec.Struct, frozen=True):
     """What a status was written as."""
 
-    id: str
+    id: Id
     text: str
     spoiler_text: str
 
@@ -221,35 +288,35 @@ class StatusEdit(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     spoiler_text: str
     sensitive: bool
-    created_at: str
-    account: msgspec.Raw
+    created_at: Moment
+    account: AccountJson
     poll: PollEdit | None = None
     media_attachments: list[MediaAttachment] = []
-    emojis: list[None] = []
+    emojis: list[CustomEmoji] = []
 
 
 class Context(msgspec.Struct, frozen=True):
     """What a status answers, from the first on, and what answers it."""
 
-    ancestors: list[msgspec.Raw]
-    descendants: list[msgspec.Raw]
+    ancestors: list[StatusJson]
+    descendants: list[StatusJson]
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something somebody did."""
 
-    id: str
-    type: str
-    created_at: str
+    id: Id
+    type: NotificationType
+    created_at: Moment
     group_key: str
-    account: msgspec.Raw
-    status: msgspec.Raw | None = None
+    account: AccountJson
+    status: StatusJson | None = None
 
 
 class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     """What the viewer and another account are to each other."""
 
-    id: str
+    id: Id
     following: bool
     showing_reblogs: bool
     notifying: bool
@@ -269,12 +336,12 @@ class Relationship(msgspec.Struct, frozen=True, kw_only=True):
 class Marker(msgspec.Struct, frozen=True):
     """How far somebody has read."""
 
-    last_read_id: str
+    last_read_id: Id
     version: int
-    updated_at: str
+    updated_at: Moment
 
 
-class TokenEntity(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True):
     """A token as it is handed out."""
 
     access_token: str

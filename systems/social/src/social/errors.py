@@ -8,6 +8,8 @@ import msgspec
 
 __all__ = [
     "ApiError",
+    "Error",
+    "FieldError",
     "forbidden",
     "invalid",
     "no_room",
@@ -18,8 +20,23 @@ __all__ = [
 ]
 
 
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a registration."""
+
+    error: str
+    description: str
+
+
+class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a request was refused; of OAuth `error` is the code of RFC 6749."""
+
+    error: str
+    error_description: str | None = None
+    details: dict[str, list[FieldError]] | None = None
+
+
 class ApiError(Exception):
-    """An expected failure of a request. `extra` are further members of the answer."""
+    """An expected failure of a request. `extra` are further members of `Error`."""
 
     def __init__(
         self, status: int, error: str, *, headers: dict[str, str] | None = None, **extra: Any
@@ -32,7 +49,7 @@ class ApiError(Exception):
 
     def body(self) -> bytes:
         """The answer, JSON."""
-        return msgspec.json.encode({"error": self.error, **self.extra})
+        return msgspec.json.encode(Error(self.error, **self.extra))
 
 
 def not_found() -> ApiError:

@@ -6,7 +6,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, get_args
 
 import asyncpg
 import msgspec
@@ -16,11 +16,11 @@ from systems_common.ids import IdGenerator
 from social.entities import timestamp
 from social.errors import invalid, not_found
 from social.live.telling import Teller
-from social.matching import Filter, FilteredStatus, Keyword, Rules
+from social.matching import Filter, FilterContext, FilteredStatus, Keyword, Rules
 
 __all__ = ["CONTEXTS", "Change", "Filters", "KeywordChange", "RuleBook"]
 
-CONTEXTS = ("home", "notifications", "public", "thread", "account")
+CONTEXTS: Final[tuple[FilterContext, ...]] = get_args(FilterContext)
 _FILTERS_MAX, _KEYWORDS_MAX, _STATUSES_MAX = 100, 200, 500
 _TITLE_MAX, _KEYWORD_MAX = 256, 512
 _RULES_MAX = 2_000

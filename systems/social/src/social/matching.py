@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
-from social.entities import encode
+from social.entities import Id, Moment, encode
 
-__all__ = ["NOTHING", "Filter", "FilterView", "FilteredStatus", "Keyword", "Rules"]
+__all__ = [
+    "NOTHING",
+    "Filter",
+    "FilterContext",
+    "FilterResult",
+    "FilterView",
+    "FilteredStatus",
+    "Keyword",
+    "Rules",
+]
 
+FilterContext = Literal["home", "notifications", "public", "thread", "account"]
 NOTHING = b"[]"
 _RESULTS_MAX = 400
 
@@ -23,7 +34,7 @@ _RESULTS_MAX = 400
 class Keyword(msgspec.Struct, frozen=True):
     """What is looked for in a text."""
 
-    id: str
+    id: Id
     keyword: str
     whole_word: bool
 
@@ -31,18 +42,18 @@ class Keyword(msgspec.Struct, frozen=True):
 class FilteredStatus(msgspec.Struct, frozen=True):
     """A status that is filtered whatever it says."""
 
-    id: str
-    status_id: str
+    id: Id
+    status_id: Id
 
 
 class FilterView(msgspec.Struct, frozen=True, kw_only=True):
     """A filter as it stands beside what it matches."""
 
-    id: str
+    id: Id
     title: str
-    context: list[str]
-    expires_at: str | None
-    filter_action: str
+    context: list[FilterContext]
+    expires_at: Moment | None
+    filter_action: Literal["warn", "hide"]
 
 
 class Filter(FilterView, frozen=True, kw_only=True):

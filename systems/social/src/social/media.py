@@ -15,7 +15,7 @@ from systems_common.database import Database, DatabaseUnavailableError, transact
 from systems_common.ids import IdGenerator
 from systems_common.images import Drawing, ImageRefusedError, Picture, cropped, prepared
 
-from social.entities import MediaAttachment
+from social.entities import MediaAttachment, MediaFocus, MediaMeta, MediaSize
 from social.errors import ApiError, invalid, not_found
 
 __all__ = [
@@ -268,23 +268,18 @@ def attachment(row: Any, url: str) -> MediaAttachment:
         id=str(row["id"]),
         url=f"{url}/{row['name']}",
         preview_url=f"{url}/{row['preview_name']}",
-        meta={
-            "original": _size(row["width"], row["height"]),
-            "small": _size(row["preview_width"], row["preview_height"]),
-            "focus": {"x": round(row["focus_x"], 4), "y": round(row["focus_y"], 4)},
-        },
+        meta=MediaMeta(
+            original=_size(row["width"], row["height"]),
+            small=_size(row["preview_width"], row["preview_height"]),
+            focus=MediaFocus(round(row["focus_x"], 4), round(row["focus_y"], 4)),
+        ),
         description=row["description"],
         blurhash=row["blurhash"],
     )
 
 
-def _size(width: int, height: int) -> dict[str, Any]:
-    return {
-        "width": width,
-        "height": height,
-        "size": f"{width}x{height}",
-        "aspect": width / height,
-    }
+def _size(width: int, height: int) -> MediaSize:
+    return MediaSize(width, height, f"{width}x{height}", width / height)
 
 
 def _name_for(picture: Picture) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final, get_args
 
 import msgspec
 from systems_common.database import Database
 
 from social.accounts import Accounts
-from social.entities import Notification, time_of
+from social.entities import Notification, NotificationType, time_of
 from social.pages import Page, Paging, paged
 from social.statuses import Reader
 
 __all__ = ["COLUMNS", "KINDS", "SOURCE", "Notices"]
 
-KINDS = ("mention", "reblog", "favourite", "follow", "follow_request", "status", "poll")
+KINDS: Final[tuple[NotificationType, ...]] = get_args(NotificationType)
+"""In the order of their numbers in the database."""
 
 # What was told before somebody was blocked or muted is not shown either; `n.sender_id` stands where
 # the rule of statuses has their author.

@@ -10,6 +10,7 @@ import msgspec
 from systems_common.database import Database
 
 from social.accounts import Accounts
+from social.entities import AccountJson
 from social.pages import Page, Paging, paged
 
 __all__ = ["LISTS", "People"]
@@ -58,9 +59,13 @@ LISTS = {
 }
 """Columns (id in the list, account, its version) and source of each list."""
 
-_SEARCH = f"""
+# Whoever looks for an account that they block by its name wants to unblock it.
+_SEARCH = """
 SELECT a.id, a.version FROM account AS a
-WHERE lower(a.username || ' ' || a.display_name) LIKE $2 {_UNBLOCKED.format(who="a.id")}
+WHERE lower(a.username || ' ' || a.display_name) LIKE $2
+  AND NOT EXISTS (SELECT FROM block WHERE account_id = a.id AND target_id = $1)
+  AND (lower(a.username) = $6
+       OR NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = a.id))
   AND (NOT $5 OR EXISTS (SELECT FROM follow WHERE account_id = $1 AND target_id = a.id))
 ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
 
@@ -68,7 +73,7 @@ ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
 class AccountPage(msgspec.Struct, frozen=True):
     """Encoded accounts and the ids, of the list, between which they lie."""
 
-    accounts: list[msgspec.Raw]
+    accounts: list[AccountJson]
     newest: int
     oldest: int
 
@@ -76,9 +81,12 @@ class AccountPage(msgspec.Struct, frozen=True):
 class People:
     """Reads lists of accounts for a viewer."""
 
-    def __init__(self, database: Database, accounts: Accounts, *, paging: Paging) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, *, host: str, paging: Paging
+    ) -> None:
         self._database = database
         self._accounts = accounts
+        self._host = host
         self._sql: Callable[[str, bool], str] = cache(
             lambda name, rising: paged(*LISTS[name], "r.id", rising=rising, paging=paging)
         )
@@ -97,9 +105,11 @@ class People:
 
     async def search(
         self, viewer: int | None, text: str, *, limit: int, offset: int, following: bool
-    ) -> list[msgspec.Raw]:
-        """Accounts whose name holds the text; who is called exactly that comes first."""
-        wanted = text.strip().lstrip("@").lower()
+    ) -> list[AccountJson]:
+        """Accounts whose name holds the text, with this host or without one; who is called exactly
+        that comes first.
+        """
+        wanted = text.strip().lstrip("@").lower().removesuffix(f"@{self._host.lower()}")
         if not wanted:
             return []
         escaped = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -108,6 +118,6 @@ class People:
         )
         return await self._encoded([(row[0], row[1]) for row in rows])
 
-    async def _encoded(self, found: list[tuple[int, int]]) -> list[msgspec.Raw]:
+    async def _encoded(self, found: list[tuple[int, int]]) -> list[AccountJson]:
         bodies = await self._accounts.entities(dict(found))
         return [msgspec.Raw(bodies[identifier]) for identifier, _ in found if identifier in bodies]

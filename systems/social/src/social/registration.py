@@ -11,7 +11,7 @@ from systems_common.database import Database, transaction
 from systems_common.ids import IdGenerator
 from systems_common.passwords import PASSWORD_LENGTH_MAX, Passwords
 
-from social.errors import ApiError, invalid
+from social.errors import ApiError, FieldError, invalid
 from social.tokens import digest_of, new_secret
 
 __all__ = ["Registration", "issue_token", "register", "signed_in"]
@@ -64,9 +64,7 @@ def _problems(asked: Registration) -> dict[str, tuple[str, str]]:
 
 def _refused(problems: dict[str, tuple[str, str]]) -> ApiError:
     said = ", ".join(f"{field.capitalize()} {text}" for field, (_, text) in problems.items())
-    details = {
-        field: [{"error": kind, "description": text}] for field, (kind, text) in problems.items()
-    }
+    details = {field: [FieldError(kind, text)] for field, (kind, text) in problems.items()}
     return invalid(said, details=details)
 
 

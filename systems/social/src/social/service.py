@@ -123,7 +123,7 @@ class Service:
         self.filters = Filters(database, ids, teller)
         rendering = Rendering(database, self.reader, self.notices, self.conversations)
         self.hub = Hub(broker, database, rendering)
-        self.people = People(database, self.accounts, paging=settings.paging)
+        self.people = People(database, self.accounts, host=self.host, paging=settings.paging)
         self.trusted = networks_of(settings.trusted_proxies)
         self.limit = Limit(settings.rate_limit, RATE_WINDOW_S) if settings.rate_limit else None
         self.limiter = ValkeyLimiter(cache, prefix="social:limit:") if cache is not None else None

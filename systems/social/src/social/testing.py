@@ -22,16 +22,21 @@ from systems_common.testing import (
     private_folder,
     valkey_server,
 )
+from systems_common.testing.conformance import Conformance
 
+from social import __version__
+from social.api import ENDPOINTS
 from social.counting import DRIFT
 from social.polls import RECOUNT
 from social.tokens import digest_of
+from social.web.openapi import openapi
 
 __all__ = [
     "Social",
     "Starter",
     "User",
     "command",
+    "http_client",
     "migrated_database",
     "new_database",
     "on_database",
@@ -44,6 +49,26 @@ _APP_ID = 7
 
 command = Commands("social")
 
+_described = Conformance(openapi(ENDPOINTS, title="Social", version=__version__))
+
+
+def http_client(url: str, **headers: str) -> httpx.Client:
+    """A client that fails where an answer is not what the service says of itself."""
+
+    def check(reply: httpx.Response) -> None:
+        kind = reply.headers.get("content-type", "")
+        body = reply.read() if kind.startswith("application/json") else b""
+        request = reply.request
+        if request.method != "HEAD":
+            breach = _described.breach(
+                request.method, request.url.path, reply.status_code, kind, body
+            )
+            assert breach is None, breach
+
+    return httpx.Client(
+        base_url=url, headers=headers, timeout=20.0, event_hooks={"response": [check]}
+    )
+
 
 class User:
     """An account of a test, and a client with its token."""
@@ -53,9 +78,7 @@ class User:
         self.number = identifier
         self.name = name
         self.token = token
-        self.client = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20.0
-        )
+        self.client = http_client(url, Authorization=f"Bearer {token}")
 
     def call(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """The decoded answer; fails when its status is another one."""
@@ -174,7 +197,10 @@ class Starter(Protocol):
 def start_social(
     server_url: str, template: str, *, workers: int = 1, **env: str
 ) -> Iterator[Social]:
-    """A service on a copy of the template database, with Valkey and NATS servers of its own."""
+    """A service on a copy of the template database, with Valkey and NATS servers of its own.
+
+    `{port}` in a setting is the port that it listens on.
+    """
     url = new_database(server_url, template)
     settings = {
         "DATABASE_URL": url,
@@ -195,10 +221,11 @@ def start_social(
             "MEDIA_STORE": str(media),
             "STREAMING_URL": f"ws://127.0.0.1:{port}",
         }
+        settings |= {name: value.replace("{port}", str(port)) for name, value in env.items()}
         with (
             granian_service(
-                "social.app:app", {**settings, **env}, workers=workers, port=port, options=("--ws",)
+                "social.app:app", settings, workers=workers, port=port, options=("--ws",)
             ) as process,
-            httpx.Client(base_url=process.url, timeout=20.0) as client,
+            http_client(process.url) as client,
         ):
-            yield Social(process, client, url, nats, valkey, {**settings, **env})
+            yield Social(process, client, url, nats, valkey, settings)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from social.entities import Visibility
+
 __all__ = [
     "AT_HOME",
     "DIRECT",
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 PUBLIC, UNLISTED, PRIVATE, DIRECT = range(4)
-NAMES: Final = ("public", "unlisted", "private", "direct")
+NAMES: Final[tuple[Visibility, ...]] = ("public", "unlisted", "private", "direct")
 
 READABLE: Final = """(
     s.account_id = $1

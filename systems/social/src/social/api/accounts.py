@@ -8,7 +8,8 @@ import msgspec
 from systems_common.limits import Limit, LocalLimiter
 
 from social.api.parts import accounts_answer, json_list, statuses_answer
-from social.entities import CredentialAccount, Relationship, TokenEntity, encode
+from social.entities import Account, AccountJson, CredentialAccount, Relationship, Token, encode
+from social.entities_status import Status
 from social.errors import ApiError, forbidden, invalid, not_found
 from social.media import PICTURES
 from social.pages import Page, PageQuery, page_of
@@ -29,7 +30,7 @@ _sign_ups = LocalLimiter()
 
 
 @endpoints.add("POST", "/api/v1/accounts", Registration, who="app", scope="write:accounts")
-async def create_account(call: Call, asked: Registration) -> TokenEntity:
+async def create_account(call: Call, asked: Registration) -> Token:
     """Register an account; the answer is a token of it."""
     service, token = call.service, call.token
     assert token is not None
@@ -42,7 +43,7 @@ async def create_account(call: Call, asked: Registration) -> TokenEntity:
     text = await issue_token(
         service.database, service.ids, app=token.app_id, account=account, scopes=scopes
     )
-    return TokenEntity(text, "Bearer", scopes, token.created_s)
+    return Token(text, "Bearer", scopes, token.created_s)
 
 
 @endpoints.add(
@@ -150,7 +151,9 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     acct: str
 
 
-@endpoints.add("GET", "/api/v1/accounts/lookup", Lookup, who="anyone", scope="read:accounts")
+@endpoints.add(
+    "GET", "/api/v1/accounts/lookup", Lookup, who="anyone", scope="read:accounts", returns=Account
+)
 async def lookup(call: Call, asked: Lookup) -> Answer:
     """The account of a name."""
     name, at, host = asked.acct.lstrip("@").partition("@")
@@ -175,7 +178,7 @@ class AccountSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @endpoints.add("GET", "/api/v1/accounts/search", AccountSearch, who="user", scope="read:accounts")
-async def search(call: Call, asked: AccountSearch) -> list[msgspec.Raw]:
+async def search(call: Call, asked: AccountSearch) -> list[AccountJson]:
     """Accounts by a part of their name or display name."""
     return await call.service.people.search(
         call.me,
@@ -201,7 +204,9 @@ async def relationships(call: Call, asked: Ids) -> list[Relationship]:
     return await call.service.relationships.read(call.me, ids[:200])
 
 
-@endpoints.add("GET", "/api/v1/accounts", Ids, who="anyone", scope="read:accounts")
+@endpoints.add(
+    "GET", "/api/v1/accounts", Ids, who="anyone", scope="read:accounts", returns=list[Account]
+)
 async def several(call: Call, asked: Ids) -> Answer:
     """Accounts by their ids."""
     given = [asked.id] if isinstance(asked.id, str) else asked.id
@@ -210,7 +215,9 @@ async def several(call: Call, asked: Ids) -> Answer:
     return Answer(json_list([found[one] for one in ids if one in found]))
 
 
-@endpoints.add("GET", "/api/v1/accounts/{id}", Empty, who="anyone", scope="read:accounts")
+@endpoints.add(
+    "GET", "/api/v1/accounts/{id}", Empty, who="anyone", scope="read:accounts", returns=Account
+)
 async def show(call: Call, _: Empty) -> Answer:
     """One account."""
     found = await call.service.accounts.fresh([call.id])
@@ -233,7 +240,12 @@ _UNBLOCKED = """NOT EXISTS (SELECT FROM block WHERE account_id = s.account_id AN
 
 
 @endpoints.add(
-    "GET", "/api/v1/accounts/{id}/statuses", AccountStatuses, who="anyone", scope="read:statuses"
+    "GET",
+    "/api/v1/accounts/{id}/statuses",
+    AccountStatuses,
+    who="anyone",
+    scope="read:statuses",
+    returns=list[Status],
 )
 async def statuses(call: Call, asked: AccountStatuses) -> Answer:
     """Statuses of an account, as far as the viewer may see them."""
@@ -277,7 +289,12 @@ async def _people(call: Call, name: str, asked: PageQuery) -> Answer:
 
 
 @endpoints.add(
-    "GET", "/api/v1/accounts/{id}/followers", PageQuery, who="anyone", scope="read:accounts"
+    "GET",
+    "/api/v1/accounts/{id}/followers",
+    PageQuery,
+    who="anyone",
+    scope="read:accounts",
+    returns=list[Account],
 )
 async def followers(call: Call, asked: PageQuery) -> Answer:
     """Who follows an account."""
@@ -285,7 +302,12 @@ async def followers(call: Call, asked: PageQuery) -> Answer:
 
 
 @endpoints.add(
-    "GET", "/api/v1/accounts/{id}/following", PageQuery, who="anyone", scope="read:accounts"
+    "GET",
+    "/api/v1/accounts/{id}/following",
+    PageQuery,
+    who="anyone",
+    scope="read:accounts",
+    returns=list[Account],
 )
 async def following(call: Call, asked: PageQuery) -> Answer:
     """Whom an account follows."""
@@ -367,19 +389,30 @@ async def unmute(call: Call, _: Empty) -> Relationship:
     return await call.service.relationships.one(call.me, call.id)
 
 
-@endpoints.add("GET", "/api/v1/blocks", PageQuery, who="user", scope="read:blocks")
+@endpoints.add(
+    "GET", "/api/v1/blocks", PageQuery, who="user", scope="read:blocks", returns=list[Account]
+)
 async def blocks(call: Call, asked: PageQuery) -> Answer:
     """Whom one blocks."""
     return await _own(call, "blocks", asked)
 
 
-@endpoints.add("GET", "/api/v1/mutes", PageQuery, who="user", scope="read:mutes")
+@endpoints.add(
+    "GET", "/api/v1/mutes", PageQuery, who="user", scope="read:mutes", returns=list[Account]
+)
 async def mutes(call: Call, asked: PageQuery) -> Answer:
     """Whom one mutes."""
     return await _own(call, "mutes", asked)
 
 
-@endpoints.add("GET", "/api/v1/follow_requests", PageQuery, who="user", scope="read:follows")
+@endpoints.add(
+    "GET",
+    "/api/v1/follow_requests",
+    PageQuery,
+    who="user",
+    scope="read:follows",
+    returns=list[Account],
+)
 async def follow_requests(call: Call, asked: PageQuery) -> Answer:
     """Who asks to follow."""
     return await _own(call, "follow_requests", asked)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from social.entities import Id
 from social.errors import invalid
 from social.tokens import digest_of, new_secret, scopes_of
 from social.web.routing import Call, Empty, Endpoints
@@ -28,10 +29,10 @@ class NewApp(msgspec.Struct, frozen=True, kw_only=True):
     website: str | None = None
 
 
-class App(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CredentialApplication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An app; the secret is told only once."""
 
-    id: str
+    id: Id
     name: str
     website: str | None
     scopes: list[str]
@@ -44,7 +45,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @endpoints.add("POST", "/api/v1/apps", NewApp, who="anyone")
-async def create_app(call: Call, new: NewApp) -> App:
+async def create_app(call: Call, new: NewApp) -> CredentialApplication:
     """Register an app and get its credentials."""
     if not new.client_name.strip() or len(new.client_name) > 60:
         raise invalid("Name must have 1 to 60 characters")
@@ -73,7 +74,7 @@ async def create_app(call: Call, new: NewApp) -> App:
         client_id,
         digest_of(secret),
     )
-    return App(
+    return CredentialApplication(
         id=str(identifier),
         name=new.client_name,
         website=new.website or None,
@@ -96,13 +97,13 @@ def _is_good(uri: str) -> bool:
 
 
 @endpoints.add("GET", "/api/v1/apps/verify_credentials", Empty, who="app")
-async def verify_app(call: Call, _: Empty) -> App:
+async def verify_app(call: Call, _: Empty) -> CredentialApplication:
     """The app that the token is of."""
     assert call.token is not None
     row = await call.service.database.fetchrow(
         "SELECT id, name, website, scopes, redirect_uris FROM app WHERE id = $1", call.token.app_id
     )
-    return App(
+    return CredentialApplication(
         id=str(row["id"]),
         name=row["name"],
         website=row["website"],

@@ -13,7 +13,14 @@ __all__ = ["endpoints"]
 endpoints = Endpoints()
 
 
-@endpoints.add("GET", "/api/v1/conversations", PageQuery, who="user", scope="read:statuses")
+@endpoints.add(
+    "GET",
+    "/api/v1/conversations",
+    PageQuery,
+    who="user",
+    scope="read:statuses",
+    returns=list[Conversation],
+)
 async def conversations(call: Call, asked: PageQuery) -> Answer:
     """One's conversations, the one with the latest status first; paged by these statuses."""
     found = await call.service.conversations.page(call.me, page_of(asked))

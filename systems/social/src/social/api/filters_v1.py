@@ -6,9 +6,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from social.api.filters import ends_in
+from social.entities import Id, Moment
 from social.errors import ApiError, invalid
 from social.filters import Change, KeywordChange
-from social.matching import Filter, Keyword
+from social.matching import Filter, FilterContext, Keyword
 from social.web.routing import Call, Empty, Endpoints
 
 __all__ = ["endpoints"]
@@ -16,18 +17,18 @@ __all__ = ["endpoints"]
 endpoints = Endpoints()
 
 
-class OldFilter(msgspec.Struct, frozen=True):
+class FilterV1(msgspec.Struct, frozen=True):
     """One keyword with what its filter says."""
 
-    id: str
+    id: Id
     phrase: str
-    context: list[str]
+    context: list[FilterContext]
     whole_word: bool
-    expires_at: str | None
+    expires_at: Moment | None
     irreversible: bool
 
 
-class OldFilterEdit(msgspec.Struct, frozen=True, kw_only=True):
+class FilterV1Edit(msgspec.Struct, frozen=True, kw_only=True):
     """What a filter is to be. `expires_in` is in seconds; empty it never ends."""
 
     phrase: str | None = None
@@ -37,8 +38,8 @@ class OldFilterEdit(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int | str | UnsetType | None = UNSET
 
 
-def _entity(found: Filter, keyword: Keyword) -> OldFilter:
-    return OldFilter(
+def _entity(found: Filter, keyword: Keyword) -> FilterV1:
+    return FilterV1(
         keyword.id,
         keyword.keyword,
         found.context,
@@ -54,14 +55,14 @@ async def _own(call: Call) -> tuple[Filter, Keyword]:
 
 
 @endpoints.add("GET", "/api/v1/filters", Empty, who="user", scope="read:filters")
-async def filters(call: Call, _: Empty) -> list[OldFilter]:
+async def filters(call: Call, _: Empty) -> list[FilterV1]:
     """The keywords of all filters."""
     found = await call.service.filters.all(call.me)
     return [_entity(one, keyword) for one in found for keyword in one.keywords]
 
 
-@endpoints.add("POST", "/api/v1/filters", OldFilterEdit, who="user", scope="write:filters")
-async def create(call: Call, edit: OldFilterEdit) -> OldFilter:
+@endpoints.add("POST", "/api/v1/filters", FilterV1Edit, who="user", scope="write:filters")
+async def create(call: Call, edit: FilterV1Edit) -> FilterV1:
     """Make a filter of one keyword."""
     if edit.phrase is None:
         raise invalid("Phrase can't be blank")
@@ -80,13 +81,13 @@ async def create(call: Call, edit: OldFilterEdit) -> OldFilter:
 
 
 @endpoints.add("GET", "/api/v1/filters/{id}", Empty, who="user", scope="read:filters")
-async def show(call: Call, _: Empty) -> OldFilter:
+async def show(call: Call, _: Empty) -> FilterV1:
     """One keyword with what its filter says."""
     return _entity(*await _own(call))
 
 
-@endpoints.add("PUT", "/api/v1/filters/{id}", OldFilterEdit, who="user", scope="write:filters")
-async def update(call: Call, edit: OldFilterEdit) -> OldFilter:
+@endpoints.add("PUT", "/api/v1/filters/{id}", FilterV1Edit, who="user", scope="write:filters")
+async def update(call: Call, edit: FilterV1Edit) -> FilterV1:
     """Change a keyword, and its filter if it is the only one there."""
     found, _keyword = await _own(call)
     change = Change(

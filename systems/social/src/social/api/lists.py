@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import asyncpg
 import msgspec
 
 from social.api.parts import accounts_answer, statuses_answer
+from social.entities import Account, Id
+from social.entities_status import Status
 from social.errors import ApiError, not_found
 from social.pages import PageQuery, page_of
 from social.web.routing import Answer, Call, Empty, Endpoints, id_of
@@ -16,15 +18,16 @@ __all__ = ["endpoints"]
 
 endpoints = Endpoints()
 
-_POLICIES = ("none", "list", "followed")
+RepliesPolicy = Literal["none", "list", "followed"]
+_POLICIES: tuple[RepliesPolicy, ...] = get_args(RepliesPolicy)
 
 
-class ListEntity(msgspec.Struct, frozen=True):
+class List(msgspec.Struct, frozen=True):
     """A list; none is exclusive: what its members post stands at home as well."""
 
-    id: str
+    id: Id
     title: str
-    replies_policy: str
+    replies_policy: RepliesPolicy
     exclusive: bool = False
 
 
@@ -42,8 +45,8 @@ class Members(msgspec.Struct, frozen=True, kw_only=True):
     account_ids: list[str] | str = []
 
 
-def _entity(row: Any) -> ListEntity:
-    return ListEntity(str(row["id"]), row["title"], _POLICIES[row["replies"]])
+def _entity(row: Any) -> List:
+    return List(str(row["id"]), row["title"], _POLICIES[row["replies"]])
 
 
 async def _own(call: Call) -> Any:
@@ -68,7 +71,7 @@ def _checked(edit: ListEdit) -> int | None:
 
 
 @endpoints.add("GET", "/api/v1/lists", Empty, who="user", scope="read:lists")
-async def lists(call: Call, _: Empty) -> list[ListEntity]:
+async def lists(call: Call, _: Empty) -> list[List]:
     """One's lists."""
     rows = await call.service.database.fetch(
         "SELECT id, title, replies FROM list WHERE account_id = $1 ORDER BY id LIMIT 200", call.me
@@ -77,7 +80,7 @@ async def lists(call: Call, _: Empty) -> list[ListEntity]:
 
 
 @endpoints.add("POST", "/api/v1/lists", ListEdit, who="user", scope="write:lists")
-async def create(call: Call, edit: ListEdit) -> ListEntity:
+async def create(call: Call, edit: ListEdit) -> List:
     """Make a list."""
     replies = _checked(edit)
     if edit.title is None:
@@ -94,13 +97,13 @@ async def create(call: Call, edit: ListEdit) -> ListEntity:
 
 
 @endpoints.add("GET", "/api/v1/lists/{id}", Empty, who="user", scope="read:lists")
-async def show(call: Call, _: Empty) -> ListEntity:
+async def show(call: Call, _: Empty) -> List:
     """One list."""
     return _entity(await _own(call))
 
 
 @endpoints.add("PUT", "/api/v1/lists/{id}", ListEdit, who="user", scope="write:lists")
-async def update(call: Call, edit: ListEdit) -> ListEntity:
+async def update(call: Call, edit: ListEdit) -> List:
     """Change a list."""
     replies = _checked(edit)
     await _own(call)
@@ -122,7 +125,14 @@ async def delete(call: Call, _: Empty) -> dict[str, str]:
     return {}
 
 
-@endpoints.add("GET", "/api/v1/lists/{id}/accounts", PageQuery, who="user", scope="read:lists")
+@endpoints.add(
+    "GET",
+    "/api/v1/lists/{id}/accounts",
+    PageQuery,
+    who="user",
+    scope="read:lists",
+    returns=list[Account],
+)
 async def members(call: Call, asked: PageQuery) -> Answer:
     """Who is in a list."""
     await _own(call)
@@ -172,7 +182,7 @@ def _ids(asked: Members) -> list[int]:
 
 
 @endpoints.add("GET", "/api/v1/accounts/{id}/lists", Empty, who="user", scope="read:lists")
-async def lists_of(call: Call, _: Empty) -> list[ListEntity]:
+async def lists_of(call: Call, _: Empty) -> list[List]:
     """Those of one's lists that an account is in."""
     rows = await call.service.database.fetch(
         """SELECT l.id, l.title, l.replies FROM list AS l
@@ -184,7 +194,14 @@ async def lists_of(call: Call, _: Empty) -> list[ListEntity]:
     return [_entity(row) for row in rows]
 
 
-@endpoints.add("GET", "/api/v1/timelines/list/{id}", PageQuery, who="user", scope="read:lists")
+@endpoints.add(
+    "GET",
+    "/api/v1/timelines/list/{id}",
+    PageQuery,
+    who="user",
+    scope="read:lists",
+    returns=list[Status],
+)
 async def timeline(call: Call, asked: PageQuery) -> Answer:
     """What the members of a list have written and shared."""
     row = await _own(call)

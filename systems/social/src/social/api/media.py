@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from systems_common.blobs import BlobMissingError, checked_name
+from systems_common.images import IMAGE_TYPES
 
 from social.entities import MediaAttachment
 from social.errors import invalid, not_found
@@ -53,7 +54,7 @@ async def delete(call: Call, _: Empty) -> dict[str, str]:
     return {}
 
 
-@endpoints.add("GET", "/media/{name}", Empty, who="anyone")
+@endpoints.add("GET", "/media/{name}", Empty, who="anyone", media_types=IMAGE_TYPES)
 async def file(call: Call, _: Empty) -> Answer:
     """The file of a picture."""
     name = call.path[0]

@@ -28,7 +28,12 @@ class NotificationQuery(PageQuery, frozen=True, kw_only=True):
 
 
 @endpoints.add(
-    "GET", "/api/v1/notifications", NotificationQuery, who="user", scope="read:notifications"
+    "GET",
+    "/api/v1/notifications",
+    NotificationQuery,
+    who="user",
+    scope="read:notifications",
+    returns=list[Notification],
 )
 async def notifications(call: Call, asked: NotificationQuery) -> Answer:
     """What somebody did that one may want to know of, the latest first."""

@@ -14,7 +14,8 @@ from systems_common.limits import Limit, LocalLimiter
 
 from social.api.apps import OUT_OF_BAND
 from social.api.consent import code_page, consent_page
-from social.entities import TokenEntity
+from social.entities import Token
+from social.entities_server import AuthorizationServer
 from social.errors import ApiError, oauth_error
 from social.registration import issue_token, signed_in
 from social.service import Service
@@ -73,7 +74,7 @@ def _within(scopes: frozenset[str], granted: str) -> bool:
     return all(one in of_app or one.partition(":")[0] in of_app for one in scopes)
 
 
-@endpoints.add("GET", "/oauth/authorize", Authorize, who="anyone")
+@endpoints.add("GET", "/oauth/authorize", Authorize, who="anyone", media_types=("text/html",))
 async def show_consent(call: Call, asked: Authorize) -> Answer:
     """The page on which somebody signs in and lets an app act for them."""
     app, scopes = await _asked(call.service, asked)
@@ -88,7 +89,9 @@ def _hidden(asked: Authorize) -> dict[str, str]:
     return kept
 
 
-@endpoints.add("POST", "/oauth/authorize", Authorize, who="anyone")
+@endpoints.add(
+    "POST", "/oauth/authorize", Authorize, who="anyone", media_types=("text/html",), redirects=True
+)
 async def decide(call: Call, asked: Authorize) -> Answer:
     """What was decided on the page: a redirect with the code, or the code to be copied."""
     service = call.service
@@ -150,7 +153,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @endpoints.add("POST", "/oauth/token", TokenRequest, who="anyone")
-async def create_token(call: Call, asked: TokenRequest) -> TokenEntity:
+async def create_token(call: Call, asked: TokenRequest) -> Token:
     """Get a token for a code, for the app itself or, where enabled, for a password."""
     service = call.service
     app = await _authenticated(call, asked.client_id, asked.client_secret)
@@ -177,7 +180,7 @@ async def create_token(call: Call, asked: TokenRequest) -> TokenEntity:
     text = await issue_token(
         service.database, service.ids, app=app["id"], account=account, scopes=scopes
     )
-    return TokenEntity(text, "Bearer", scopes, int(datetime.now(UTC).timestamp()))
+    return Token(text, "Bearer", scopes, int(datetime.now(UTC).timestamp()))
 
 
 async def _authenticated(call: Call, client_id: str, secret: str) -> Any:
@@ -255,22 +258,22 @@ async def revoke_token(call: Call, asked: Revoke) -> dict[str, str]:
 
 
 @endpoints.add("GET", "/.well-known/oauth-authorization-server", Empty, who="anyone")
-async def metadata(call: Call, _: Empty) -> dict[str, Any]:
+async def metadata(call: Call, _: Empty) -> AuthorizationServer:
     """What there is of OAuth, and where (RFC 8414)."""
     base = call.service.base_url
     grants = ["authorization_code", "client_credentials"]
     if call.service.settings.password_grant:
         grants.append("password")
-    return {
-        "issuer": base,
-        "authorization_endpoint": f"{base}/oauth/authorize",
-        "token_endpoint": f"{base}/oauth/token",
-        "revocation_endpoint": f"{base}/oauth/revoke",
-        "app_registration_endpoint": f"{base}/api/v1/apps",
-        "scopes_supported": ["read", "write", "follow", "push", "profile"],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": grants,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "code_challenge_methods_supported": ["S256"],
-    }
+    return AuthorizationServer(
+        issuer=base,
+        authorization_endpoint=f"{base}/oauth/authorize",
+        token_endpoint=f"{base}/oauth/token",
+        revocation_endpoint=f"{base}/oauth/revoke",
+        app_registration_endpoint=f"{base}/api/v1/apps",
+        scopes_supported=["read", "write", "follow", "push", "profile"],
+        response_types_supported=["code"],
+        response_modes_supported=["query"],
+        grant_types_supported=grants,
+        token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"],
+        code_challenge_methods_supported=["S256"],
+    )

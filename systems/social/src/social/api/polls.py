@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from social.api.parts import readable
+from social.entities import Poll
 from social.errors import not_found
 from social.web.routing import Answer, Call, Empty, Endpoints
 
@@ -22,7 +23,9 @@ async def _poll(call: Call) -> Answer:
     return Answer(found[call.id])
 
 
-@endpoints.add("GET", "/api/v1/polls/{id}", Empty, who="anyone", scope="read:statuses")
+@endpoints.add(
+    "GET", "/api/v1/polls/{id}", Empty, who="anyone", scope="read:statuses", returns=Poll
+)
 async def show(call: Call, _: Empty) -> Answer:
     """A poll."""
     return await _poll(call)
@@ -34,7 +37,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[int] = []
 
 
-@endpoints.add("POST", "/api/v1/polls/{id}/votes", Choices, who="user", scope="write:statuses")
+@endpoints.add(
+    "POST", "/api/v1/polls/{id}/votes", Choices, who="user", scope="write:statuses", returns=Poll
+)
 async def vote(call: Call, asked: Choices) -> Answer:
     """Vote in a poll, once."""
     await readable(call, call.id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from social.entities import Tag
+from social.entities import AccountJson, StatusJson, Tag
 from social.errors import invalid
 from social.pages import PageQuery, page_of
 from social.text import hashtags_of
@@ -36,36 +36,36 @@ class SearchQuery(PageQuery, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
 
 
-class Found(msgspec.Struct, frozen=True):
+class Search(msgspec.Struct, frozen=True):
     """What was found of each kind."""
 
-    accounts: list[msgspec.Raw]
-    statuses: list[msgspec.Raw]
+    accounts: list[AccountJson]
+    statuses: list[StatusJson]
     hashtags: list[Tag]
 
 
 @endpoints.add("GET", "/api/v2/search", SearchQuery, who="user", scope="read:search")
-async def search(call: Call, asked: SearchQuery) -> Found:
+async def search(call: Call, asked: SearchQuery) -> Search:
     """Accounts by name, statuses by their words, hashtags by how they begin."""
     if asked.type not in (None, "", "accounts", "hashtags", "statuses"):
         raise invalid("Type must be accounts, hashtags or statuses")
     text = asked.q.strip()[:_WORDS_MAX]
     page = page_of(asked)
     if not text:
-        return Found([], [], [])
+        return Search([], [], [])
     wanted = {asked.type} if asked.type else {"accounts", "hashtags", "statuses"}
-    accounts: list[msgspec.Raw] = []
+    accounts: list[AccountJson] = []
     if "accounts" in wanted:
         accounts = await call.service.people.search(
             call.me, text, limit=page.limit, offset=asked.offset, following=asked.following
         )
-    statuses: list[msgspec.Raw] = []
+    statuses: list[StatusJson] = []
     if "statuses" in wanted and not asked.offset:
         author = id_of(asked.account_id) if asked.account_id else None
         found = await call.service.timelines.statuses(call.me, page, FOUND, text, author)
         statuses = [msgspec.Raw(one.body) for one in (found.statuses if found else [])]
     hashtags = await _hashtags(call, text, page.limit) if "hashtags" in wanted else []
-    return Found(accounts, statuses, hashtags)
+    return Search(accounts, statuses, hashtags)
 
 
 async def _hashtags(call: Call, text: str, limit: int) -> list[Tag]:

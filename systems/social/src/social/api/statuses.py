@@ -8,7 +8,18 @@ from typing import Annotated
 import msgspec
 
 from social.api.parts import accounts_answer, json_list, readable
-from social.entities import Context, PollEdit, StatusEdit, StatusSource, time_of, timestamp
+from social.entities import (
+    Account,
+    Context,
+    PollEdit,
+    PollEditOption,
+    StatusEdit,
+    StatusJson,
+    StatusSource,
+    time_of,
+    timestamp,
+)
+from social.entities_status import DeletedStatus, Status
 from social.errors import invalid, not_found
 from social.media import ATTACHED_MAX, MediaEdit, attachment
 from social.pages import PageQuery, page_of
@@ -72,7 +83,9 @@ def _media_of(asked: NewStatus | EditedStatus) -> tuple[int, ...]:
     return media
 
 
-@endpoints.add("POST", "/api/v1/statuses", NewStatus, who="user", scope="write:statuses")
+@endpoints.add(
+    "POST", "/api/v1/statuses", NewStatus, who="user", scope="write:statuses", returns=Status
+)
 async def create(call: Call, asked: NewStatus) -> Answer:
     """Write a status; the same Idempotency-Key again returns the one written before."""
     service, token = call.service, call.token
@@ -135,7 +148,9 @@ def _visibility(name: str) -> int:
     return NAMES.index(name)
 
 
-@endpoints.add("GET", "/api/v1/statuses/{id}", Empty, who="anyone", scope="read:statuses")
+@endpoints.add(
+    "GET", "/api/v1/statuses/{id}", Empty, who="anyone", scope="read:statuses", returns=Status
+)
 async def show(call: Call, _: Empty) -> Answer:
     """One status."""
     return Answer((await readable(call, call.id)).body)
@@ -147,7 +162,9 @@ class StatusIds(msgspec.Struct, frozen=True, kw_only=True):
     id: list[str] | str = []
 
 
-@endpoints.add("GET", "/api/v1/statuses", StatusIds, who="anyone", scope="read:statuses")
+@endpoints.add(
+    "GET", "/api/v1/statuses", StatusIds, who="anyone", scope="read:statuses", returns=list[Status]
+)
 async def several(call: Call, asked: StatusIds) -> Answer:
     """Statuses by their ids."""
     given = [asked.id] if isinstance(asked.id, str) else asked.id
@@ -156,7 +173,9 @@ async def several(call: Call, asked: StatusIds) -> Answer:
     return Answer(json_list([found[one].body for one in ids if one in found]))
 
 
-@endpoints.add("PUT", "/api/v1/statuses/{id}", EditedStatus, who="user", scope="write:statuses")
+@endpoints.add(
+    "PUT", "/api/v1/statuses/{id}", EditedStatus, who="user", scope="write:statuses", returns=Status
+)
 async def edit(call: Call, asked: EditedStatus) -> Answer:
     """Edit a status of one's own."""
     await _own(call)
@@ -189,7 +208,14 @@ async def _own(call: Call) -> Shown:
     return found
 
 
-@endpoints.add("DELETE", "/api/v1/statuses/{id}", Empty, who="user", scope="write:statuses")
+@endpoints.add(
+    "DELETE",
+    "/api/v1/statuses/{id}",
+    Empty,
+    who="user",
+    scope="write:statuses",
+    returns=DeletedStatus,
+)
 async def delete(call: Call, _: Empty) -> Answer:
     """Delete a status of one's own; the answer has its source, to write it anew."""
     found = await _own(call)
@@ -230,7 +256,7 @@ async def thread(service: Service, viewer: int | None, status: int) -> Context:
     down = [row[0] for row in await database.fetch(_DESCENDANTS, status, _DESCENDANTS_MAX)]
     found = await service.reader.by_ids(viewer, [*up, *down])
 
-    def wanted(ids: list[int]) -> list[msgspec.Raw]:
+    def wanted(ids: list[int]) -> list[StatusJson]:
         return [msgspec.Raw(found[one].body) for one in ids if one in found and found[one].wanted]
 
     return Context(wanted(up), wanted(down))
@@ -277,7 +303,9 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
                 sensitive=row["sensitive"],
                 created_at=time_of(original) if written_s is None else timestamp(written_s),
                 account=msgspec.Raw(account),
-                poll=PollEdit([{"title": one} for one in row["poll"]]) if row["poll"] else None,
+                poll=PollEdit([PollEditOption(one) for one in row["poll"]])
+                if row["poll"]
+                else None,
                 media_attachments=[
                     attachment(one, service.media.url)
                     for one in msgspec.json.decode(row["media"] or "[]")
@@ -288,7 +316,12 @@ async def history(call: Call, _: Empty) -> list[StatusEdit]:
 
 
 @endpoints.add(
-    "GET", "/api/v1/statuses/{id}/favourited_by", PageQuery, who="anyone", scope="read:accounts"
+    "GET",
+    "/api/v1/statuses/{id}/favourited_by",
+    PageQuery,
+    who="anyone",
+    scope="read:accounts",
+    returns=list[Account],
 )
 async def favourited_by(call: Call, asked: PageQuery) -> Answer:
     """Who has favourited a status."""
@@ -296,7 +329,12 @@ async def favourited_by(call: Call, asked: PageQuery) -> Answer:
 
 
 @endpoints.add(
-    "GET", "/api/v1/statuses/{id}/reblogged_by", PageQuery, who="anyone", scope="read:accounts"
+    "GET",
+    "/api/v1/statuses/{id}/reblogged_by",
+    PageQuery,
+    who="anyone",
+    scope="read:accounts",
+    returns=list[Account],
 )
 async def reblogged_by(call: Call, asked: PageQuery) -> Answer:
     """Who has shared a status."""
@@ -316,7 +354,12 @@ async def _again(call: Call, status: int) -> Answer:
 
 
 @endpoints.add(
-    "POST", "/api/v1/statuses/{id}/favourite", Empty, who="user", scope="write:favourites"
+    "POST",
+    "/api/v1/statuses/{id}/favourite",
+    Empty,
+    who="user",
+    scope="write:favourites",
+    returns=Status,
 )
 async def favourite(call: Call, _: Empty) -> Answer:
     """Favourite a status."""
@@ -326,7 +369,12 @@ async def favourite(call: Call, _: Empty) -> Answer:
 
 
 @endpoints.add(
-    "POST", "/api/v1/statuses/{id}/unfavourite", Empty, who="user", scope="write:favourites"
+    "POST",
+    "/api/v1/statuses/{id}/unfavourite",
+    Empty,
+    who="user",
+    scope="write:favourites",
+    returns=Status,
 )
 async def unfavourite(call: Call, _: Empty) -> Answer:
     """Take a favourite back."""
@@ -341,7 +389,14 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     visibility: str | None = None
 
 
-@endpoints.add("POST", "/api/v1/statuses/{id}/reblog", Share, who="user", scope="write:statuses")
+@endpoints.add(
+    "POST",
+    "/api/v1/statuses/{id}/reblog",
+    Share,
+    who="user",
+    scope="write:statuses",
+    returns=Status,
+)
 async def reblog(call: Call, asked: Share) -> Answer:
     """Share a status with one's followers."""
     shown = await readable(call, call.id)
@@ -357,7 +412,14 @@ async def reblog(call: Call, asked: Share) -> Answer:
     return await _again(call, written.id)
 
 
-@endpoints.add("POST", "/api/v1/statuses/{id}/unreblog", Empty, who="user", scope="write:statuses")
+@endpoints.add(
+    "POST",
+    "/api/v1/statuses/{id}/unreblog",
+    Empty,
+    who="user",
+    scope="write:statuses",
+    returns=Status,
+)
 async def unreblog(call: Call, _: Empty) -> Answer:
     """Share a status no more."""
     status = (await readable(call, call.id)).original[0]
@@ -367,7 +429,14 @@ async def unreblog(call: Call, _: Empty) -> Answer:
     return await _again(call, status)
 
 
-@endpoints.add("POST", "/api/v1/statuses/{id}/bookmark", Empty, who="user", scope="write:bookmarks")
+@endpoints.add(
+    "POST",
+    "/api/v1/statuses/{id}/bookmark",
+    Empty,
+    who="user",
+    scope="write:bookmarks",
+    returns=Status,
+)
 async def bookmark(call: Call, _: Empty) -> Answer:
     """Bookmark a status."""
     status = (await readable(call, call.id)).original[0]
@@ -376,7 +445,12 @@ async def bookmark(call: Call, _: Empty) -> Answer:
 
 
 @endpoints.add(
-    "POST", "/api/v1/statuses/{id}/unbookmark", Empty, who="user", scope="write:bookmarks"
+    "POST",
+    "/api/v1/statuses/{id}/unbookmark",
+    Empty,
+    who="user",
+    scope="write:bookmarks",
+    returns=Status,
 )
 async def unbookmark(call: Call, _: Empty) -> Answer:
     """Take a bookmark away."""
@@ -385,7 +459,9 @@ async def unbookmark(call: Call, _: Empty) -> Answer:
     return await _again(call, status)
 
 
-@endpoints.add("POST", "/api/v1/statuses/{id}/pin", Empty, who="user", scope="write:accounts")
+@endpoints.add(
+    "POST", "/api/v1/statuses/{id}/pin", Empty, who="user", scope="write:accounts", returns=Status
+)
 async def pin(call: Call, _: Empty) -> Answer:
     """Pin a status of one's own to one's profile."""
     await readable(call, call.id)
@@ -393,7 +469,9 @@ async def pin(call: Call, _: Empty) -> Answer:
     return await _again(call, call.id)
 
 
-@endpoints.add("POST", "/api/v1/statuses/{id}/unpin", Empty, who="user", scope="write:accounts")
+@endpoints.add(
+    "POST", "/api/v1/statuses/{id}/unpin", Empty, who="user", scope="write:accounts", returns=Status
+)
 async def unpin(call: Call, _: Empty) -> Answer:
     """Take a pin away."""
     await readable(call, call.id)

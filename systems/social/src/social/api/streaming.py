@@ -83,7 +83,7 @@ async def _open(call: Call, stream: Stream) -> EventStream:
     return EventStream(_Events(hub, connection))
 
 
-@endpoints.add("GET", "/api/v1/streaming/health", Empty, who="anyone")
+@endpoints.add("GET", "/api/v1/streaming/health", Empty, who="anyone", media_types=("text/plain",))
 async def healthy(call: Call, _: Empty) -> Answer:
     """Whether streams are spoken here."""
     return Answer(b"OK", content_type="text/plain; charset=utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from social.api.parts import json_list, listed, statuses_answer
+from social.entities_status import Status
 from social.errors import invalid
 from social.pages import PageQuery, Paging, page_of, paged
 from social.text import hashtags_of
@@ -48,13 +49,27 @@ WHERE s.visibility = 0
   AND NOT EXISTS (SELECT FROM status_tag WHERE name = ANY($7::text[]) AND status_id = s.id)"""
 
 
-@endpoints.add("GET", "/api/v1/timelines/home", PageQuery, who="user", scope="read:statuses")
+@endpoints.add(
+    "GET",
+    "/api/v1/timelines/home",
+    PageQuery,
+    who="user",
+    scope="read:statuses",
+    returns=list[Status],
+)
 async def home(call: Call, asked: PageQuery) -> Answer:
     """What those whom one follows have written and shared."""
     return statuses_answer(call, await call.service.timelines.home(call.me, page_of(asked)))
 
 
-@endpoints.add("GET", "/api/v1/timelines/public", PublicQuery, who="anyone", scope="read:statuses")
+@endpoints.add(
+    "GET",
+    "/api/v1/timelines/public",
+    PublicQuery,
+    who="anyone",
+    scope="read:statuses",
+    returns=list[Status],
+)
 async def public(call: Call, asked: PublicQuery) -> Answer:
     """What everybody has written for everybody."""
     page = page_of(asked)
@@ -65,7 +80,12 @@ async def public(call: Call, asked: PublicQuery) -> Answer:
 
 
 @endpoints.add(
-    "GET", "/api/v1/timelines/tag/{hashtag}", TagQuery, who="anyone", scope="read:statuses"
+    "GET",
+    "/api/v1/timelines/tag/{hashtag}",
+    TagQuery,
+    who="anyone",
+    scope="read:statuses",
+    returns=list[Status],
 )
 async def tag(call: Call, asked: TagQuery) -> Answer:
     """What has a hashtag."""
@@ -118,13 +138,22 @@ async def _marked(call: Call, asked: PageQuery, table: str) -> Answer:
     return listed(call, json_list(bodies), rows[0][0], rows[-1][0])
 
 
-@endpoints.add("GET", "/api/v1/bookmarks", PageQuery, who="user", scope="read:bookmarks")
+@endpoints.add(
+    "GET", "/api/v1/bookmarks", PageQuery, who="user", scope="read:bookmarks", returns=list[Status]
+)
 async def bookmarks(call: Call, asked: PageQuery) -> Answer:
     """What one has bookmarked, the latest first."""
     return await _marked(call, asked, "bookmark")
 
 
-@endpoints.add("GET", "/api/v1/favourites", PageQuery, who="user", scope="read:favourites")
+@endpoints.add(
+    "GET",
+    "/api/v1/favourites",
+    PageQuery,
+    who="user",
+    scope="read:favourites",
+    returns=list[Status],
+)
 async def favourites(call: Call, asked: PageQuery) -> Answer:
     """What one has favourited, the latest first."""
     return await _marked(call, asked, "favourite")

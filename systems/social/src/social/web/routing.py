@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 from systems_common.blobs import Content, Spool
+from systems_common.event_stream import EventStream
 
 from social.errors import ApiError, not_found
 from social.service import Service
@@ -97,6 +98,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     summary: str
     files: tuple[str, ...] = ()
     """Names of the files that its form may carry."""
+    returns: Any = None
+    """The type of what it answers with status 200, encoded as JSON; None: it is no JSON."""
+    media_types: tuple[str, ...] = ("application/json",)
+    """What the answer may be, when all is well."""
+    redirects: bool = False
 
 
 class Endpoints:
@@ -114,14 +120,41 @@ class Endpoints:
         who: Who,
         scope: str = "",
         files: tuple[str, ...] = (),
+        returns: Any = None,
+        media_types: tuple[str, ...] = ("application/json",),
+        redirects: bool = False,
     ) -> Callable[[Callable[[Call, P], Awaitable[object]]], Callable[[Call, P], Awaitable[object]]]:
-        """Declare the function an endpoint. `scope` is asked of whoever comes with a token."""
+        """Declare the function an endpoint. `scope` is asked of whoever comes with a token.
+
+        `returns` is the type of its JSON where it encodes that itself; else the type that the
+        function returns is.
+        """
 
         def declare(
             handler: Callable[[Call, P], Awaitable[object]],
         ) -> Callable[[Call, P], Awaitable[object]]:
             summary = (handler.__doc__ or "").strip().partition("\n")[0]
-            self.all.append(Endpoint(method, path, handler, params, who, scope, summary, files))
+            given = get_type_hints(handler, include_extras=True).get("return")
+            kinds, what = media_types, returns
+            if given is EventStream:
+                kinds = ("text/event-stream",)
+            elif given is not Answer:
+                what = given
+            self.all.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    params=params,
+                    who=who,
+                    scope=scope,
+                    summary=summary,
+                    files=files,
+                    returns=what,
+                    media_types=kinds,
+                    redirects=redirects,
+                )
+            )
             return handler
 
         return declare
