@@ -1,7 +1,4 @@
-"""`loadpath run` on a service whose capacity is known, and `report` on what it recorded.
-
-The run was started before the first test of all (see conftest.py).
-"""
+"""`loadpath run` on a service whose capacity is known, and `report` on what it recorded."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """A run with everything in it, the second worker included, told as text to a pipe.
 
 The service lets two requests at a time sleep for 20 ms, so a worker of it carries 100/s whatever
-else the machine does. This run and one that misses were started before the first test of all
-(see conftest.py).
+else the machine does. This run and one that misses mostly wait, so they are under way together.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ Place = Any
 
 
 @pytest.fixture(scope="module")
-def ended(whole_run: Any) -> Any:
+def ended(whole_run: Any, missed_run: Any) -> Any:
+    """How it ended. The other was started with it."""
     return whole_run.end()
 
 

@@ -19,9 +19,13 @@ def plans(clone: Path) -> str:
 
 
 def schema(clone: Path) -> str:
-    """Schemathesis with many made-up requests for each operation."""
+    """Schemathesis with many made-up requests for each operation, and at every bound."""
     return tests(
-        clone, SYSTEM, "test_shortener_openapi.py", SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES)
+        clone,
+        SYSTEM,
+        "test_shortener_openapi.py",
+        SHORTENER_SCHEMA_EXAMPLES=str(EXAMPLES),
+        SHORTENER_SCHEMA_PHASES="coverage,fuzzing",
     )
 
 

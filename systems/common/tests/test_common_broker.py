@@ -16,6 +16,10 @@ from systems_common.broker import Broker, BrokerUnavailableError
 from systems_common.consumer import PullConsumer
 from systems_common.testing import EmbeddedServer
 
+ACK_TIMEOUT_S = 0.6
+FAST_S = ACK_TIMEOUT_S / 2
+"""What waits for no acknowledgement ends sooner, on a busy machine too."""
+
 
 async def prepare(js: JetStreamContext) -> None:
     await js.add_stream(
@@ -28,7 +32,7 @@ async def prepare(js: JetStreamContext) -> None:
 
 def with_broker(url: str, test: Callable[[Broker], Awaitable[Any]], *, wait_s: float = 5.0) -> None:
     async def run() -> None:
-        broker = Broker(url, name="test", prepare=prepare, ack_timeout_s=0.3)
+        broker = Broker(url, name="test", prepare=prepare, ack_timeout_s=ACK_TIMEOUT_S)
         await broker.open(wait_s=wait_s)
         try:
             async with asyncio.timeout(20):
@@ -106,7 +110,7 @@ def test_a_killed_broker_fails_fast_and_is_used_again(broker_server: EmbeddedSer
         began = time.monotonic()
         with pytest.raises(BrokerUnavailableError):
             await broker.publish("s.a", b"x")
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < FAST_S
         await asyncio.to_thread(broker_server.start)
         await until(lambda: broker.is_ready)
         await broker.publish("s.a", b"x")
@@ -124,7 +128,7 @@ def test_a_hanging_broker_is_waited_for_once(broker_server: EmbeddedServer) -> N
             began = time.monotonic()
             with pytest.raises(BrokerUnavailableError):
                 await broker.publish("s.a", b"x")
-            assert time.monotonic() - began < 0.1
+            assert time.monotonic() - began < FAST_S
         finally:
             os.kill(broker_server.pid, signal.SIGCONT)
         await until(lambda: broker.is_ready)

@@ -274,7 +274,7 @@ def test_without_valkey_redirects_read_the_database(starter: Starter) -> None:
                     lambda code=code, turn=turn: (
                         running.client.get(f"/{code}").headers["location"] == f"{AFTER}{turn}"
                     ),
-                    timeout_s=2.0,
+                    timeout_s=10.0,
                     what="the change",
                 )
                 answered.wait_for_clicks(50)
@@ -296,7 +296,7 @@ def test_a_change_that_valkey_missed_is_not_undone_by_it(starter: Starter) -> No
             running.sql("UPDATE link SET long_url = $1 WHERE code = $2", AFTER, code)
             wait_until(
                 lambda: running.client.get(f"/{code}").headers["location"] == AFTER,
-                timeout_s=3.0,
+                timeout_s=10.0,
                 what="the change",
             )
         finally:
@@ -329,7 +329,7 @@ def test_both_workers_forget_a_changed_link(two_workers: Shortener) -> None:
     two_workers.sql("UPDATE link SET long_url = 'https://example.com/new' WHERE code = $1", code)
     wait_until(
         lambda: locations() == {"https://example.com/new"},
-        timeout_s=2.0,
+        timeout_s=10.0,
         what="both workers to forget",
     )
 

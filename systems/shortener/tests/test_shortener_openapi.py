@@ -9,8 +9,10 @@ from pathlib import Path
 
 from shortener.testing import API_KEY, Starter
 
-EXAMPLES = int(os.environ.get("SHORTENER_SCHEMA_EXAMPLES", "1"))
-"""Made-up requests for each operation, beside those of its bounds; acceptance has more."""
+EXAMPLES = int(os.environ.get("SHORTENER_SCHEMA_EXAMPLES", "5"))
+"""Made-up requests for each operation."""
+PHASES = os.environ.get("SHORTENER_SCHEMA_PHASES", "fuzzing")
+"""`coverage,fuzzing`, which acceptance has, also tries the bounds of every parameter."""
 
 
 def test_no_request_breaks_the_schema_or_the_service(starter: Starter, tmp_path: Path) -> None:
@@ -29,7 +31,7 @@ def test_no_request_breaks_the_schema_or_the_service(starter: Starter, tmp_path:
                 f"--header=X-Api-Key: {API_KEY}",
                 "--seed=1",
                 f"--max-examples={EXAMPLES}",
-                "--phases=coverage,fuzzing",
+                f"--phases={PHASES}",
                 "--generation-database=none",
                 "--exclude-operation-id=mercureInfo",
                 "--exclude-operation-id=liveEvents",

@@ -15,6 +15,8 @@ from systems_common.testing import wait_until
 
 CACHES = ("off", "local", "valkey")
 MODES = ("sync", "batch", "slotted")
+SOON_S = 10.0
+"""Far below the minute for which a link is remembered, however busy the machine is."""
 
 
 @pytest.fixture(scope="module", params=[(c, v) for c in CACHES for v in MODES], ids="-".join)
@@ -93,28 +95,30 @@ def test_a_link_works_between_its_dates_only(any_mode: Shortener) -> None:
 
 
 def test_a_link_ends_while_it_is_remembered(any_mode: Shortener) -> None:
-    code = any_mode.code(validUntil=(datetime.now(UTC) + timedelta(seconds=0.4)).isoformat())
+    code = any_mode.code(validUntil=(datetime.now(UTC) + timedelta(seconds=1.0)).isoformat())
     assert any_mode.client.get(f"/{code}").status_code == 302
     wait_until(
         lambda: any_mode.client.get(f"/{code}").status_code == 404,
-        timeout_s=2.0,
+        timeout_s=10.0,
         what="the link to end",
     )
 
 
-def test_a_change_made_elsewhere_is_seen_within_a_second(any_mode: Shortener) -> None:
+def test_a_change_made_elsewhere_is_seen_long_before_a_link_is_forgotten(
+    any_mode: Shortener,
+) -> None:
     code = any_mode.code(longUrl="https://example.com/old")
     assert any_mode.client.get(f"/{code}").headers["location"] == "https://example.com/old"
     any_mode.sql("UPDATE link SET long_url = 'https://example.com/new' WHERE code = $1", code)
     wait_until(
         lambda: any_mode.client.get(f"/{code}").headers["location"].endswith("/new"),
-        timeout_s=1.0,
+        timeout_s=SOON_S,
         what="the new target",
     )
     any_mode.sql("DELETE FROM link WHERE code = $1", code)
     wait_until(
         lambda: any_mode.client.get(f"/{code}").status_code == 404,
-        timeout_s=1.0,
+        timeout_s=SOON_S,
         what="the link to be gone",
     )
     # Visits that were still on their way when it went do not hold up those of others.

@@ -274,7 +274,7 @@ def test_a_visitor_is_led_by_the_first_rule_that_fits(shortener: Shortener) -> N
         assert reply.status_code == 302
         return reply.headers["location"].removeprefix("https://example.com/")
 
-    wait_until(lambda: led_to(user_agent=IPHONE) == "ios", timeout_s=1.0, what="the rules")
+    wait_until(lambda: led_to(user_agent=IPHONE) == "ios", timeout_s=10.0, what="the rules")
     assert led_to(user_agent=IPHONE, accept_language="fr-CA") == "ios-fr"
     assert led_to(user_agent=IPHONE, accept_language="de") == "ios"
     assert led_to(user_agent=FIREFOX) == "default?own=1"
@@ -282,7 +282,9 @@ def test_a_visitor_is_led_by_the_first_rule_that_fits(shortener: Shortener) -> N
     assert led_to("?to=umlaut", user_agent=FIREFOX) == "%C3%84?to=umlaut"
     assert led_to("?now", user_agent=FIREFOX) == "late?now"
     assert led_to("?now=1", user_agent=FIREFOX) == "default?own=1&now=1"
-    wait_until(lambda: _redirect_urls(shortener, code) >= {"/ios", "/Ä"}, timeout_s=2, what="urls")
+    wait_until(
+        lambda: _redirect_urls(shortener, code) >= {"/ios", "/Ä"}, timeout_s=10.0, what="urls"
+    )
 
 
 def _iso(hours: int) -> str:

@@ -257,7 +257,7 @@ def flow(state):
         cookies=True,
         identities=KeySet(name="identities", count=3),
         load=ClosedLoad(users=1, think_time_s=0.001),
-        duration_s=0.3,
+        duration_s=1.0,
     )
     assert driven.result.first_errors == {}
     assert driven.result.arrivals > 6  # so that one of the three came back

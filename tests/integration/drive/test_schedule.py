@@ -213,7 +213,7 @@ def test_what_has_no_reply_after_the_drain_is_recorded_as_unfinished(
     assert len(rows["flow"]) == driven.result.unfinished == driven.result.arrivals == 30
     assert (~np.isnan(rows["sent_s"])).sum() == 10
     assert np.isnan(rows["done_s"]).all()
-    assert 0.1 <= driven.result.drained_s - driven.result.ended_s < 0.5
+    assert 0.1 <= driven.result.drained_s - driven.result.ended_s < 0.9
 
 
 def test_a_segment_that_is_stopped_ends_early_and_keeps_what_it_has(

@@ -55,9 +55,13 @@ def test_bytes_come_later_and_whole(world: World, how: str, least_s: float) -> N
             assert await client.echo("x" * 400) == b"x" * 400
             assert time.monotonic() - began_s >= least_s
             await hit(injection)
-        began_s = time.monotonic()
-        assert await client.echo("x" * 400) == b"x" * 400
-        assert time.monotonic() - began_s < 0.1 + least_s
+        # Healed, the quickest of several is quick: the others may have waited for a core.
+        took_s = []
+        for _ in range(5):
+            began_s = time.monotonic()
+            assert await client.echo("x" * 400) == b"x" * 400
+            took_s.append(time.monotonic() - began_s)
+        assert min(took_s) < 0.05 + least_s / 2
         await client.aclose()
 
     world.run(test())
