@@ -1,8 +1,10 @@
-"""Every list reads what it shows and little more, on any page, among 100,000 statuses."""
+"""Every list reads what it shows and little more, on any page, among 100,000 statuses and as many
+follows (`SOCIAL_PLAN_STATUSES`)."""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -19,27 +21,29 @@ from social.visibility import READABLE
 from systems_common.testing import EmbeddedServer
 from systems_common.testing.plans import outline, rows_read
 
-STATUSES, ACCOUNTS = 100_000, 4_000
+STATUSES = int(os.environ.get("SOCIAL_PLAN_STATUSES", "100000"))
+ACCOUNTS = STATUSES // 20
 VIEWER = 7
-MIDDLE = STATUSES // 2
+MIDDLE, BEYOND = STATUSES // 2, 1 << 30
 
 # Account n follows the twenty after it, and all follow account 5; a hundred ask to follow 7. Each
-# writes 25 statuses. The first hundred favourite, bookmark and are told of the first 200 statuses;
-# 200 share status 5. Everybody blocks five and mutes five.
+# writes 20 statuses; fifty in all say something rare. The first hundred favourite, bookmark and are
+# told of the first 200 statuses; 200 share status 5. Everybody blocks five and mutes five.
 FILL = f"""
 INSERT INTO account (id, username) SELECT n, 'u' || n FROM generate_series(1, {ACCOUNTS}) AS n;
 INSERT INTO follow (id, account_id, target_id)
     SELECT n * 100 + k, n, 1 + (n + k) % {ACCOUNTS}
     FROM generate_series(1, {ACCOUNTS}) AS n, generate_series(0, 19) AS k;
 INSERT INTO follow (id, account_id, target_id)
-    SELECT 1000000 + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
+    SELECT {BEYOND} + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
 INSERT INTO follow_request (id, account_id, target_id)
     SELECT n, n, 7 FROM generate_series(1000, 1100) AS n;
 INSERT INTO status (id, account_id, visibility, text, has_media)
-    SELECT n, 1 + n % {ACCOUNTS}, 0, CASE WHEN n % 2000 = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
+    SELECT n, 1 + n % {ACCOUNTS}, 0,
+           CASE WHEN n % {STATUSES // 50} = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
     FROM generate_series(1, {STATUSES}) AS n;
 INSERT INTO status (id, account_id, visibility, reblog_of_id)
-    SELECT 1000000 + n, n, 0, 5 FROM generate_series(1, 200) AS n;
+    SELECT {BEYOND} + n, n, 0, 5 FROM generate_series(1, 200) AS n;
 INSERT INTO status_tag (name, status_id)
     SELECT 'often', n FROM generate_series(1, {STATUSES}, 4) AS n;
 INSERT INTO favourite (id, account_id, status_id)
