@@ -33,7 +33,14 @@ from social.homes import Homes, HomesUnavailableError
 from social.live.telling import TOLD_COLUMNS, Teller
 from social.visibility import AT_HOME
 
-__all__ = ["DURABLE", "STREAM", "Fanout", "prepare_stream", "pull_from_now_on"]
+__all__ = [
+    "DURABLE",
+    "STREAM",
+    "Fanout",
+    "followers_sql",
+    "prepare_stream",
+    "pull_from_now_on",
+]
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +57,6 @@ _MARK_TIMEOUT_S = 60.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int]).decode
 
-# From the status $2 and its follower $3 on: an index leads there, so the last follower is read as
-# fast as the first. What stands in `fanout` no more was done by somebody else meanwhile.
 _FOLLOWERS = f"""
 SELECT s.id, f.account_id, f.follow_id
 FROM (SELECT s.id, s.account_id, s.visibility, s.reblog_of_id, s.in_reply_to_account_id
@@ -87,6 +92,15 @@ WITH done AS (DELETE FROM fanout WHERE status_id = ANY($1::bigint[]) RETURNING s
 SELECT {TOLD_COLUMNS} FROM done JOIN status AS s ON s.id = done.status_id ORDER BY s.id"""
 
 
+def followers_sql(*, hybrid: bool) -> str:
+    """SQL for the next followers of the statuses $1, behind the follow $3 of the status $2.
+
+    An index leads there, so the last follower is read as fast as the first. What stands in `fanout`
+    no more was done by somebody else meanwhile.
+    """
+    return _FOLLOWERS.format(who="NOT a.pulled" if hybrid else "true")
+
+
 class Fanout:
     """Hands statuses over to be fanned out, and fans them out."""
 
@@ -106,7 +120,7 @@ class Fanout:
         self._threshold = threshold
         self._broker = broker
         self._teller = teller
-        self._followers_sql = _FOLLOWERS.format(who="NOT a.pulled" if hybrid else "true")
+        self._followers_sql = followers_sql(hybrid=hybrid)
         self._messages = Batcher[int, None](self._publish, size_max=500, calls_max=2)
         self._in_hand: set[int] = set()
 
