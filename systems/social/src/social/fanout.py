@@ -31,6 +31,7 @@ from systems_common.ids import first_id_at
 
 from social.homes import Homes, HomesUnavailableError
 from social.live.telling import TOLD_COLUMNS, Teller
+from social.planning import any_of
 from social.visibility import AT_HOME
 
 __all__ = [
@@ -61,7 +62,7 @@ _FOLLOWERS = f"""
 SELECT s.id, f.account_id, f.follow_id
 FROM (SELECT s.id, s.account_id, s.visibility, s.reblog_of_id, s.in_reply_to_account_id
       FROM status AS s JOIN fanout ON status_id = s.id JOIN account AS a ON a.id = s.account_id
-      WHERE s.id = ANY($1::bigint[]) AND s.id >= $2 AND {{who}} ORDER BY s.id) AS s
+      WHERE s.id = {any_of("$1")} AND s.id >= $2 AND {{who}} ORDER BY s.id) AS s
 CROSS JOIN LATERAL (
     SELECT f.account_id, f.id AS follow_id FROM follow AS f
     WHERE f.target_id = s.account_id AND f.id > CASE WHEN s.id = $2 THEN $3::bigint ELSE -1 END
@@ -69,9 +70,9 @@ CROSS JOIN LATERAL (
     ORDER BY f.id LIMIT {_FOLLOWERS_A_READ}) AS f
 ORDER BY s.id, f.follow_id LIMIT {_FOLLOWERS_A_READ}"""
 
-_CROSSING = """
+_CROSSING = f"""
 SELECT a.id FROM account AS a
-WHERE a.id = ANY(SELECT account_id FROM status WHERE id = ANY($1::bigint[])) AND NOT a.pulled
+WHERE a.id = ANY(SELECT account_id FROM status WHERE id = {any_of("$1")}) AND NOT a.pulled
   AND (SELECT count(*) FROM (SELECT FROM follow WHERE target_id = a.id LIMIT $2 + 1) AS many) > $2
 """
 
@@ -88,7 +89,7 @@ SELECT max(id) FROM part"""
 # Whoever strikes a status off tells of it, so it is told at most once, and not before it stands in
 # the homes: who opens a stream and then reads the home misses nothing.
 _DONE = f"""
-WITH done AS (DELETE FROM fanout WHERE status_id = ANY($1::bigint[]) RETURNING status_id)
+WITH done AS (DELETE FROM fanout WHERE status_id = {any_of("$1")} RETURNING status_id)
 SELECT {TOLD_COLUMNS} FROM done JOIN status AS s ON s.id = done.status_id ORDER BY s.id"""
 
 
