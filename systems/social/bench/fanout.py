@@ -7,9 +7,9 @@ Needs two cores, `loadpath` and the `testing` extra. The service (one worker) ha
 embedded servers, the engine and this program have the other. The authors and their followers are
 made by SQL, everything that is measured goes over HTTP.
 
-`load`: FANOUT=write. The capacity for the system's own mix (loadpath.toml) is found first, then
-80 % of it is driven, and meanwhile an author with 10,000 followers posts. A post is there when all
-of their homes in Valkey have it and the last follower has then read it over HTTP.
+`load`: FANOUT=write. An author with 10,000 followers posts all the time. The capacity for the
+system's own mix (loadpath.toml) beside that is found first, then 80 % of it is driven. A post is
+there when all of their homes in Valkey have it and the last follower has then read it over HTTP.
 
 `celebrity`: FANOUT=hybrid. An author with 10 followers (A) and one with a million (B) post in
 turns, A B B A, each post after the answer to the one before; then, with FANOUT=write, one with
@@ -193,6 +193,13 @@ HEAD = [
 ]
 
 
+async def post_every(seconds: float, poster: Poster, author: Followed) -> None:
+    """Until cancelled: what the author posts is part of what the service has to carry."""
+    while True:
+        await poster.post(author)
+        await asyncio.sleep(seconds)
+
+
 async def post_under(
     mix: Mix,
     rate: float,
@@ -237,7 +244,11 @@ def measure_load(options: argparse.Namespace) -> tuple[list[str], str]:
                 note("posted without other load")
                 async with mix_on(running.port, place.url, place.folder, options.accounts) as mix:
                     note("everybody signed in")
+                    posting = asyncio.create_task(
+                        post_every(options.every, Poster(running.port), author)
+                    )
                     capacity = await mix.capacity_per_s(options.ramp)
+                    posting.cancel()
                     took, said = await post_under(
                         mix, SHARE * capacity, poster, author, watch, options
                     )
