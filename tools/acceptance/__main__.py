@@ -24,6 +24,7 @@ import logs
 import messaging
 import page
 import shortener
+import social
 import steps
 from commands import Broken, Skipped, run, timed
 
@@ -68,6 +69,25 @@ STEPS: dict[str, tuple[str, Step]] = {
     "matrix-model": (
         f"{messaging.CONVERSATIONS:,} random conversations, told as a reference model says",
         messaging.model,
+    ),
+    "matrix-kills": (
+        "the messaging server, each of its processes and servers killed 20 times: nothing lost, "
+        "everybody told the same",
+        lambda clone: messaging.kills(clone, times=20),
+    ),
+    "social-plans": (
+        f"no list of the social platform reads more than it shows, {social.STATUSES:,} statuses "
+        "and follows",
+        social.plans,
+    ),
+    "social-schema": (
+        "Schemathesis finds no fault in the social platform's API",
+        social.schema,
+    ),
+    "social-kills": (
+        "the social platform, each of its processes and servers killed 20 times: nothing lost, "
+        "every home right",
+        lambda clone: social.kills(clone, times=20),
     ),
     "grows": (
         "the shortener without its index on visits: growth finds it; with it, nothing",

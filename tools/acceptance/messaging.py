@@ -37,3 +37,8 @@ def model(clone: Path) -> str:
 def plans(clone: Path) -> str:
     """How PostgreSQL runs every statement with millions of events: no sequential scan."""
     return tests(clone, SYSTEM, "test_messaging_plans.py", MESSAGING_PLAN_EVENTS=str(EVENTS))
+
+
+def kills(clone: Path, times: int) -> str:
+    """SIGKILL, that often each: a worker, the service, NATS, Valkey, PostgreSQL."""
+    return tests(clone, SYSTEM, "test_messaging_crash.py", MESSAGING_KILLS=str(times))

@@ -21,10 +21,13 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import readme
 from social.seed import token_of
 from social.testing import command, new_database, on_database
 from systems_common.testing import (
+    EmbeddedServer,
     GranianService,
+    descendants,
     granian_service,
     nats_server,
     postgres_server,
@@ -34,8 +37,7 @@ from systems_common.testing import (
 )
 
 PREFIX = "bench"
-README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- measured: written by bench/homes.py -->", "<!-- end of measured -->"
+BEGIN = "<!-- measured: written by bench/homes.py -->"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 SCRIPT = """
@@ -56,10 +58,11 @@ end
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One run; `cpu_us` of the service, per request."""
+    """One run; CPU of the service and of its servers, per request."""
 
     rate_per_s: float
     cpu_us: float
+    servers_cpu_us: float
     p99: str
     failed: int
 
@@ -75,6 +78,7 @@ def cpu_s(pids: list[int]) -> float:
 
 def drive(
     service: GranianService,
+    servers: list[EmbeddedServer],
     folder: Path,
     tokens: list[str],
     *,
@@ -82,14 +86,15 @@ def drive(
     posts: bool,
     database: str,
 ) -> Result:
-    """Run wrk and count what the service spent."""
+    """Run wrk and count what the service and its servers spent."""
     (folder / "tokens").write_text("\n".join(tokens) + "\n")
     (folder / "script.lua").write_text(SCRIPT)
     env = {**os.environ, "TOKENS": str(folder / "tokens")} | ({"POSTS": "1"} if posts else {})
     argv = ["taskset", "-c", "1", "wrk", "-t", "1", "-c", str(options.connections), "--latency",
             "-s", str(folder / "script.lua"), "-d"]  # fmt: skip
     subprocess.run([*argv, "1", service.url], env=env, check=True, capture_output=True)
-    before = cpu_s(service.worker_pids)
+    theirs = [pid for one in servers for pid in (one.pid, *descendants(one.pid))]
+    before, before_theirs = cpu_s(service.worker_pids), cpu_s(theirs)
     done = subprocess.run(
         [*argv, str(options.seconds), service.url],
         env=env, check=True, capture_output=True, text=True,
@@ -100,11 +105,13 @@ def drive(
         what="the fan-out to end",
     )
     spent = cpu_s(service.worker_pids) - before
+    spent_theirs = cpu_s(theirs) - before_theirs
     count = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done)
     return Result(
         float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1]),  # type: ignore[index]
         spent / count * 1e6,
+        spent_theirs / count * 1e6,
         re.search(r"99%\s+(\S+)", done)[1],  # type: ignore[index]
         int(failed[1]) if failed else 0,
     )
@@ -151,10 +158,19 @@ def measure(options: argparse.Namespace) -> list[str]:
                     )
                     assert len(reply.json()) == 20, reply.text
             for name, tokens, posts in (("home", readers, False), ("post", authors, True)):
-                found = drive(service, folder, tokens, options=options, posts=posts, database=url)
+                found = drive(
+                    service,
+                    [postgres, valkey, nats],
+                    folder,
+                    tokens,
+                    options=options,
+                    posts=posts,
+                    database=url,
+                )
                 rows.append(
                     f"| {name} | {found.rate_per_s:,.0f} | {found.cpu_us:,.0f} |"
-                    f" {1e6 / found.cpu_us:,.0f} | {found.p99} | {found.failed} |"
+                    f" {1e6 / found.cpu_us:,.0f} | {found.servers_cpu_us:,.0f} |"
+                    f" {found.p99} | {found.failed} |"
                 )
                 print(rows[-1], flush=True)
     return rows
@@ -171,8 +187,9 @@ def main() -> None:
     busy = os.getloadavg()[0]
     began = time.monotonic()
     table = [
-        "| what | per second, one core | CPU µs | per CPU-second | p99 | failed |",
-        "|---|---|---|---|---|---|",
+        "| what | per second, one core | CPU µs | per CPU-second | CPU µs of its servers | p99 |"
+        " failed |",
+        "|---|---|---|---|---|---|---|",
         *measure(options),
     ]
     said = (
@@ -180,11 +197,9 @@ def main() -> None:
         f" {options.accounts} accounts; load average before {busy:.1f};"
         f" {time.monotonic() - began:.0f} s."
     )
+    print(said)
     if options.write:
-        text = README.read_text()
-        head, _, rest = text.partition(BEGIN)
-        tail = rest.partition(END)[2]
-        README.write_text("\n\n".join([head + BEGIN, said, "\n".join(table), END + tail]))
+        readme.write(BEGIN, said, table)
 
 
 if __name__ == "__main__":

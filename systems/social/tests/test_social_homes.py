@@ -62,7 +62,9 @@ def test_homes_equal_a_recomputation_after_anything(starter: Starter, way: str) 
         for _ in range(90):
             act(chance, users, posts)
         assert_homes(social, users)
-        if way != "write":
+        if way == "write":
+            assert_thousands_are_reached(social, pulled=False)
+        else:
             social.assert_no_drift()
         if way == "hybrid":
             assert social.sql("SELECT count(*) FROM account WHERE pulled")[0][0] > 0
@@ -83,6 +85,40 @@ def assert_homes(social: Social, users: list[User]) -> None:
             timeout_s=8.0,
             what=f"the home of {user.name} to be {expected}",
         )
+
+
+def assert_thousands_are_reached(social: Social, *, pulled: bool) -> None:
+    """The last of more followers than are read at once has what is posted, the others too."""
+    ann, bob = social.user(), social.user()
+    others = 5_003
+    social.sql(
+        """WITH made AS (
+               INSERT INTO account (id, username)
+               SELECT n, 'one_of_many_' || n
+               FROM generate_series($1::bigint - 1000000, $1::bigint - 1000001 + $2) AS n
+               RETURNING id),
+           counted AS (
+               INSERT INTO account_counter (account_id, slot, following) SELECT id, 0, 1 FROM made)
+           INSERT INTO follow (id, account_id, target_id) SELECT id, id, $1 FROM made""",
+        bob.number,
+        others,
+    )
+    social.sql("SELECT count_account($1, 0, $2, 0)", bob.number, others)
+    ann.post(f"/accounts/{bob.id}/follow")
+    assert ann.home() == []
+    post = bob.write("Hello everybody")["id"]
+    wait_until(lambda: ann.home() == [post], timeout_s=8.0, what="the post at home")
+    wait_until(
+        lambda: social.sql("SELECT FROM fanout") == [], timeout_s=8.0, what="the fan-out to end"
+    )
+    marked = social.sql("SELECT count(*) FROM follow WHERE target_id = $1 AND pulled", bob.number)
+    assert marked[0][0] == (others + 1 if pulled else 0)
+    assert ann.whole_home() == social.expected_home(ann)
+
+
+def test_who_passes_the_threshold_by_thousands_is_pulled(social: Social) -> None:
+    assert_thousands_are_reached(social, pulled=True)
+    social.assert_no_drift()
 
 
 def test_a_home_reaches_beyond_what_is_kept_of_it(social: Social) -> None:

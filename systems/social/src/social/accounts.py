@@ -16,6 +16,7 @@ import msgspec
 from systems_common.database import Database
 
 from social.entities import Account, CredentialAccount, Field, Source, encode, time_of
+from social.planning import any_of
 from social.text import rendered
 from social.visibility import NAMES
 
@@ -33,12 +34,12 @@ _COUNTS = {
                (SELECT count(*) FROM follow WHERE target_id = a.id) AS followers,
                (SELECT count(*) FROM follow WHERE account_id = a.id) AS following) AS c ON true""",
 }
-_READ = """
+_READ = f"""
 SELECT a.id, a.username, a.display_name, a.note, a.locked, a.bot, a.discoverable, a.fields,
        a.version, a.default_visibility, a.default_sensitive, a.default_language, a.avatar, a.header,
        c.statuses, c.followers, c.following,
        (SELECT id FROM status WHERE account_id = a.id ORDER BY id DESC LIMIT 1) AS last_status
-FROM account AS a {counts} WHERE a.id = ANY($1::bigint[])"""
+FROM account AS a {{counts}} WHERE a.id = {any_of("$1")}"""
 
 _decode_fields = msgspec.json.Decoder(list[tuple[str, str]]).decode
 

@@ -31,9 +31,17 @@ from systems_common.ids import first_id_at
 
 from social.homes import Homes, HomesUnavailableError
 from social.live.telling import TOLD_COLUMNS, Teller
+from social.planning import any_of
 from social.visibility import AT_HOME
 
-__all__ = ["DURABLE", "STREAM", "Fanout", "prepare_stream", "pull_from_now_on"]
+__all__ = [
+    "DURABLE",
+    "STREAM",
+    "Fanout",
+    "followers_sql",
+    "prepare_stream",
+    "pull_from_now_on",
+]
 
 log = logging.getLogger(__name__)
 
@@ -45,28 +53,53 @@ _FOLLOWERS_A_READ = 5_000
 _STATUSES_A_READ = 200
 _SWEEP_EVERY_S = 1.0
 _SWEPT_AFTER_S = 3.0
+_MARK_TIMEOUT_S = 60.0
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int]).decode
 
 _FOLLOWERS = f"""
-SELECT s.id, f.account_id, f.id
-FROM status AS s JOIN account AS a ON a.id = s.account_id JOIN follow AS f ON f.target_id = a.id
-WHERE s.id = ANY($1::bigint[]) AND (s.id, f.id) > ($2, $3) AND {{who}} AND {AT_HOME}
-ORDER BY s.id, f.id LIMIT {_FOLLOWERS_A_READ}"""
+SELECT s.id, f.account_id, f.follow_id
+FROM (SELECT s.id, s.account_id, s.visibility, s.reblog_of_id, s.in_reply_to_account_id
+      FROM status AS s JOIN fanout ON status_id = s.id JOIN account AS a ON a.id = s.account_id
+      WHERE s.id = {any_of("$1")} AND s.id >= $2 AND {{who}} ORDER BY s.id) AS s
+CROSS JOIN LATERAL (
+    SELECT f.account_id, f.id AS follow_id FROM follow AS f
+    WHERE f.target_id = s.account_id AND f.id > CASE WHEN s.id = $2 THEN $3::bigint ELSE -1 END
+      AND {AT_HOME}
+    ORDER BY f.id LIMIT {_FOLLOWERS_A_READ}) AS f
+ORDER BY s.id, f.follow_id LIMIT {_FOLLOWERS_A_READ}"""
 
-_CROSSING = """
+_CROSSING = f"""
 SELECT a.id FROM account AS a
-WHERE a.id = ANY(SELECT account_id FROM status WHERE id = ANY($1::bigint[])) AND NOT a.pulled
+WHERE a.id = ANY(SELECT account_id FROM status WHERE id = {any_of("$1")}) AND NOT a.pulled
   AND (SELECT count(*) FROM (SELECT FROM follow WHERE target_id = a.id LIMIT $2 + 1) AS many) > $2
 """
+
+_MARK_SOME = f"""
+WITH part AS (
+    SELECT account_id, id, pulled FROM follow WHERE target_id = $1 AND id > $2
+    ORDER BY id LIMIT {_FOLLOWERS_A_READ}),
+marked AS (
+    UPDATE follow AS f SET pulled = true FROM part
+    WHERE f.account_id = part.account_id AND f.target_id = $1 AND NOT part.pulled)
+SELECT max(id) FROM part"""
 
 
 # Whoever strikes a status off tells of it, so it is told at most once, and not before it stands in
 # the homes: who opens a stream and then reads the home misses nothing.
 _DONE = f"""
-WITH done AS (DELETE FROM fanout WHERE status_id = ANY($1::bigint[]) RETURNING status_id)
+WITH done AS (DELETE FROM fanout WHERE status_id = {any_of("$1")} RETURNING status_id)
 SELECT {TOLD_COLUMNS} FROM done JOIN status AS s ON s.id = done.status_id ORDER BY s.id"""
+
+
+def followers_sql(*, hybrid: bool) -> str:
+    """SQL for the next followers of the statuses $1, behind the follow $3 of the status $2.
+
+    An index leads there, so the last follower is read as fast as the first. What stands in `fanout`
+    no more was done by somebody else meanwhile.
+    """
+    return _FOLLOWERS.format(who="NOT a.pulled" if hybrid else "true")
 
 
 class Fanout:
@@ -88,8 +121,9 @@ class Fanout:
         self._threshold = threshold
         self._broker = broker
         self._teller = teller
-        self._followers_sql = _FOLLOWERS.format(who="NOT a.pulled" if hybrid else "true")
+        self._followers_sql = followers_sql(hybrid=hybrid)
         self._messages = Batcher[int, None](self._publish, size_max=500, calls_max=2)
+        self._in_hand: set[int] = set()
 
     async def hand_over(self, status: int) -> None:
         """See to it that a status that has just been committed is fanned out.
@@ -136,14 +170,18 @@ class Fanout:
         """
         for start in range(0, len(statuses), _STATUSES_A_READ):
             part = list(statuses[start : start + _STATUSES_A_READ])
-            if self._hybrid:
-                for row in await self._database.fetch(_CROSSING, part, self._threshold):
-                    await pull_from_now_on(self._database, row[0])
-            await self._add(part)
-            self._teller.statuses("update", await self._database.fetch(_DONE, part))
+            self._in_hand.update(part)
+            try:
+                if self._hybrid:
+                    for row in await self._database.fetch(_CROSSING, part, self._threshold):
+                        await pull_from_now_on(self._database, row[0])
+                await self._add(part)
+                self._teller.statuses("update", await self._database.fetch(_DONE, part))
+            finally:
+                self._in_hand.difference_update(part)
 
     async def _add(self, statuses: list[int]) -> None:
-        after = (-1, -1)
+        after = (0, -1)
         while True:
             rows = await self._database.fetch(self._followers_sql, statuses, *after)
             entries: dict[int, list[int]] = {}
@@ -170,9 +208,11 @@ class Fanout:
         rows = await self._database.fetch(
             "SELECT status_id FROM fanout WHERE status_id < $1 ORDER BY 1 LIMIT 1000", before
         )
-        if rows:
-            log.info("statuses left over are fanned out", extra={"n": len(rows)})
-            await self.do([row[0] for row in rows])
+        # What takes long is not left over; doing it twice at once would make it take longer.
+        left = [row[0] for row in rows if row[0] not in self._in_hand]
+        if left:
+            log.info("statuses left over are fanned out", extra={"n": len(left)})
+            await self.do(left)
         stale = await self._database.fetch(
             "SELECT account_id, change_id FROM stale_home WHERE change_id < $1 LIMIT 1000", before
         )
@@ -197,17 +237,37 @@ class Fanout:
         )
 
 
-@tried_again
 async def pull_from_now_on(database: Database, account: int) -> None:
     """Merge the statuses of this account into homes at read from now on.
 
-    Whoever follows it holds its row in share mode meanwhile (relationships.py), so every follow is
-    either seen here or made after this has committed, with the mark.
+    A follow that is marked before its account only has some statuses brought twice, so most are
+    marked in small parts, and nobody who wants to follow has to wait for a million of them.
     """
+    after: int | None = -1
+    while after is not None:
+        after = await _mark_some(database, account, after)
+    await _mark_rest(database, account)
+    log.info("an account is pulled from now on", extra={"account": account})
+
+
+@tried_again
+async def _mark_some(database: Database, account: int, after: int) -> int | None:
+    async with transaction(database) as connection:
+        last: int | None = await connection.fetchval(_MARK_SOME, account, after)
+    return last
+
+
+@tried_again
+async def _mark_rest(database: Database, account: int) -> None:
+    """Whoever follows holds the account's row in share mode meanwhile (relationships.py), so every
+    follow is either seen here or made after this has committed, with the mark."""
     async with transaction(database) as connection:
         await connection.execute("UPDATE account SET pulled = true WHERE id = $1", account)
-        await connection.execute("UPDATE follow SET pulled = true WHERE target_id = $1", account)
-    log.info("an account is pulled from now on", extra={"account": account})
+        await connection.execute(
+            "UPDATE follow SET pulled = true WHERE target_id = $1 AND NOT pulled",
+            account,
+            timeout=_MARK_TIMEOUT_S,
+        )
 
 
 async def prepare_stream(js: JetStreamContext, *, replicas: int, ack_wait_s: float) -> None:

@@ -12,14 +12,14 @@ from typing import Final
 
 from social.visibility import AT_HOME
 
-__all__ = ["FOLLOWED", "LISTED", "LISTED_REPLIES", "PULLED", "home_ids_sql"]
+__all__ = ["FOLLOWED", "LISTED", "LISTED_REPLIES", "home_ids_sql", "merged_ids_sql"]
 
 FOLLOWED: Final = """
     SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1
     UNION ALL SELECT $1::bigint, $1::bigint, true"""
 """All whose statuses stand at home: those followed, and oneself."""
 
-PULLED: Final = """
+_PULLED: Final = """
     SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1 AND pulled
     UNION ALL SELECT $1::bigint, $1::bigint, true"""
 """Those whose statuses no fan-out brings: accounts with very many followers, and oneself, so that
@@ -43,6 +43,13 @@ LISTED_REPLIES: Final = """(
 """Which replies of those in the list stand in it."""
 
 
+_OF_ONE = f"""
+    SELECT s.id FROM status AS s
+    WHERE s.account_id = f.target_id AND s.id < $2 AND s.id > $3 {{more}}
+      AND {AT_HOME} AND {{rule}}
+    ORDER BY s.id {{order}} LIMIT {{limit}}"""
+
+
 def home_ids_sql(followed: str, *, rising: bool = False, rule: str = "true") -> str:
     """SQL for ids of one page. $1 viewer, $2 upper, $3 lower (both exclusive), $4 limit.
 
@@ -51,11 +58,7 @@ def home_ids_sql(followed: str, *, rising: bool = False, rule: str = "true") -> 
     order, beyond, edge, extreme = (
         ("ASC", "<=", "$2 - 1", "max") if rising else ("DESC", ">=", "$3 + 1", "min")
     )
-    one = f"""
-        SELECT s.id FROM status AS s
-        WHERE s.account_id = f.target_id AND s.id < $2 AND s.id > $3 {{more}}
-          AND {AT_HOME} AND {rule}
-        ORDER BY s.id {order} LIMIT {{limit}}"""
+    one = _OF_ONE.replace("{order}", order).replace("{rule}", rule)
     few = one.format(more="", limit="(SELECT 5 + $4::bigint / greatest(count(*), 1) FROM followed)")
     all_of = one.format(more=f"AND s.id {beyond} bound.id", limit="$4")
     return f"""
@@ -66,4 +69,17 @@ newest AS (
 bound AS MATERIALIZED (
     SELECT CASE WHEN count(*) = $4 THEN {extreme}(id) ELSE {edge} END AS id FROM newest)
 SELECT x.id FROM followed AS f CROSS JOIN bound CROSS JOIN LATERAL ({all_of}) AS x
+ORDER BY x.id {order} LIMIT $4"""
+
+
+def merged_ids_sql(*, rising: bool = False) -> str:
+    """SQL for the ids that are merged into a page of a home whose other ids are known already.
+
+    The same parameters. The page's bounds lie close together then, so little is read of each
+    account, and a first look at a few of each would cost more than it spares.
+    """
+    order = "ASC" if rising else "DESC"
+    of_one = _OF_ONE.format(more="", rule="true", order=order, limit="$4")
+    return f"""
+SELECT x.id FROM ({_PULLED}) AS f CROSS JOIN LATERAL ({of_one}) AS x
 ORDER BY x.id {order} LIMIT $4"""

@@ -25,7 +25,7 @@ from systems_common.batching import Batcher, OverloadedError
 
 from social.pages import BEYOND, Page
 
-__all__ = ["ENTRIES_MAX", "Home", "Homes", "HomesUnavailableError"]
+__all__ = ["ENTRIES_MAX", "Home", "Homes", "HomesUnavailableError", "key_of"]
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Homes:
                 part = accounts[start : start + _HOMES_A_CALL]
                 ids = ["".join(f"{status:019d}" for status in entries[one]) for one in part]
                 await self._client.invoke_script(
-                    self._add, [_key(one) for one in part], [str(ENTRIES_MAX), *ids]
+                    self._add, [key_of(one) for one in part], [str(ENTRIES_MAX), *ids]
                 )
         except _FAILED as error:
             raise self._fail(error) from error
@@ -157,7 +157,7 @@ class Homes:
         mark = f"b:{secrets.token_hex(8)}"
         try:
             begun = await self._client.invoke_script(
-                self._begin, [_key(account)], [mark, str(_MAKING_S)]
+                self._begin, [key_of(account)], [mark, str(_MAKING_S)]
             )
         except _FAILED as error:
             raise self._fail(error) from error
@@ -170,7 +170,7 @@ class Homes:
         try:
             return bool(
                 await self._client.invoke_script(
-                    self._finish, [_key(account)], [mark, whole, str(_LIFE_S), text]
+                    self._finish, [key_of(account)], [mark, whole, str(_LIFE_S), text]
                 )
             )
         except _FAILED as error:
@@ -179,7 +179,7 @@ class Homes:
     async def forget(self, accounts: Sequence[int]) -> None:
         """Delete homes. Raises `HomesUnavailableError`."""
         try:
-            await self._client.delete([_key(account) for account in accounts])
+            await self._client.delete([key_of(account) for account in accounts])
         except _FAILED as error:
             raise self._fail(error) from error
 
@@ -192,7 +192,7 @@ class Homes:
             upper = "(:" if page.upper == BEYOND else f"({page.upper:019d}"
             arguments += [lower, upper, str(page.limit), "1" if page.rising else "0"]
         answer: Any = await self._client.invoke_script(
-            self._read, [_key(one.account) for one in wanted], list(arguments)
+            self._read, [key_of(one.account) for one in wanted], list(arguments)
         )
         return [_home(found.decode()) for found in answer]
 
@@ -210,6 +210,6 @@ def _home(found: str) -> Home | None:
     return Home(ids, whole=found[0] == "w")
 
 
-def _key(account: int) -> str:
-    # The number changes with the layout.
+def key_of(account: int) -> str:
+    """What the home of an account is called in Valkey; the number changes with the layout."""
     return f"social:home:1:{account}"

@@ -14,6 +14,7 @@ from systems_common.database import Database, transaction
 from social.entities import Poll, PollOption, encode, timestamp
 from social.errors import invalid, not_found
 from social.live.telling import Teller
+from social.planning import any_of
 
 __all__ = [
     "EXPIRES_IN_MAX_S",
@@ -35,7 +36,7 @@ EXPIRES_IN_MAX_S = 2_629_746
 _TELL_S = 1.0
 _TOLD_AT_ONCE = 2_000
 
-_READ = """
+_READ = f"""
 SELECT p.status_id, s.account_id, p.options, p.multiple, p.hide_totals,
        extract(epoch FROM p.expires_at)::float8 AS expires_s, p.expires_at <= now() AS expired,
        (SELECT sum(voters) FROM poll_counter WHERE status_id = p.status_id) AS voters,
@@ -43,7 +44,7 @@ SELECT p.status_id, s.account_id, p.options, p.multiple, p.hide_totals,
                     unnest(c.votes) WITH ORDINALITY AS v (number, place)
              WHERE c.status_id = p.status_id GROUP BY v.place ORDER BY v.place) AS votes,
        (SELECT choices FROM ballot WHERE status_id = p.status_id AND account_id = $1) AS mine
-FROM poll AS p JOIN status AS s ON s.id = p.status_id WHERE p.status_id = ANY($2::bigint[])"""
+FROM poll AS p JOIN status AS s ON s.id = p.status_id WHERE p.status_id = {any_of("$2")}"""
 
 RECOUNT = """
 SELECT p.status_id FROM poll AS p

@@ -20,6 +20,7 @@ from social.entities import Application, Mention, StaticStatus, Tag, encode, tim
 from social.filters import RuleBook
 from social.matching import NOTHING, Rules
 from social.media import attachment
+from social.planning import any_of
 from social.polls import Polls
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
@@ -71,9 +72,9 @@ looked_at AS (
       AND (viewer, reblog_of_id) NOT IN (SELECT viewer, id FROM chosen))
 """
 
-BY_IDS = "SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = ANY($2::bigint[])"
+BY_IDS = f"SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = {any_of('$2')}"
 
-_STATICS = """
+_STATICS = f"""
 SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_to_account_id,
        s.visibility, s.text, s.spoiler, s.sensitive, s.language, s.mentioned, s.mentioned_names,
        s.tags, extract(epoch FROM s.edited_at)::float8 AS edited_s, p.name AS app_name,
@@ -84,7 +85,7 @@ SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_t
        s.has_poll,
        CASE WHEN s.has_poll THEN (SELECT options FROM poll WHERE status_id = s.id) END AS options
 FROM status AS s JOIN account AS a ON a.id = s.account_id LEFT JOIN app AS p ON p.id = s.app_id
-WHERE s.id = ANY($1::bigint[])"""
+WHERE s.id = {any_of("$1")}"""
 
 _BOOL = (b"false", b"true")
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode

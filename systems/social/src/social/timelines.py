@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
-from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, PULLED, home_ids_sql
+from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql, merged_ids_sql
 from social.homes import ENTRIES_MAX, Home, Homes, HomesUnavailableError
 from social.pages import Page, Paging, paged
 from social.statuses import Reader, Shown
@@ -208,6 +208,6 @@ class Timelines:
         )
 
     def _made_home_sql(self, of_all: bool, rising: bool) -> str:
-        pulled = home_ids_sql(FOLLOWED if of_all else PULLED, rising=rising)
+        pulled = home_ids_sql(FOLLOWED, rising=rising) if of_all else merged_ids_sql(rising=rising)
         order = "ASC" if rising else "DESC"
         return self._reader.rows_sql(_HOME.format(pulled=pulled, order=order))

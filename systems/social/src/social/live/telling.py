@@ -21,6 +21,7 @@ import nats.errors
 from systems_common.broker import Broker
 from systems_common.database import Database, DatabaseUnavailableError
 
+from social.planning import any_of
 from social.visibility import IN_PUBLIC
 
 __all__ = [
@@ -47,9 +48,7 @@ TOLD_COLUMNS = f"""s.id, s.account_id, {IN_PUBLIC},
     CASE WHEN s.visibility = 0 THEN s.tags ELSE '{{}}' END"""
 """What has to be known of a status `s` to tell of it."""
 
-_READ = (
-    f"SELECT {TOLD_COLUMNS} FROM status AS s WHERE s.id = ANY($1::bigint[]) AND s.visibility < 3"
-)
+_READ = f"SELECT {TOLD_COLUMNS} FROM status AS s WHERE s.id = {any_of('$1')} AND s.visibility < 3"
 
 Notice = tuple[int, int]
 """An account and the id of a notification of its own."""
