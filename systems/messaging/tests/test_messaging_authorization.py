@@ -76,6 +76,22 @@ ANYBODY: dict[str, str] = {
     "POST /keys/query":                       "401 200",
     "POST /keys/claim":                       "401 200",
     "GET /keys/changes":                      "401 200",
+    "POST /keys/device_signing/upload":       "401 200",
+    "POST /keys/signatures/upload":           "401 200",
+    "POST /room_keys/version":                "401 200",
+    "GET /room_keys/version":                 "401 200",
+    "GET /room_keys/version/{version}":       "401 200",
+    "PUT /room_keys/version/{version}":       "401 200",
+    "PUT /room_keys/keys":                    "401 200",
+    "GET /room_keys/keys":                    "401 200",
+    "PUT /room_keys/keys/{roomId}":           "401 200",
+    "GET /room_keys/keys/{roomId}":           "401 200",
+    "PUT /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "GET /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "DELETE /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "DELETE /room_keys/keys/{roomId}":        "401 200",
+    "DELETE /room_keys/keys":                 "401 200",
+    "DELETE /room_keys/version/{version}":    "401 200",
     "POST /logout":                           "401 200",
     "POST /logout/all":                       "401 200",
 }  # fmt: skip
@@ -162,13 +178,22 @@ VALUES = {
     "serverName": SERVER_NAME,
     "mediaId": "nosuchfile",
     "fileName": "a.txt",
+    "version": "1",
+    "sessionId": "session",
 }
 _SIZE = "width=32&height=32"
 QUERIES = {
     "GET /register/available": "username=nobody-yet",
     "GET /v1/media/thumbnail/{serverName}/{mediaId}": _SIZE,
     "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": _SIZE,
+    **{
+        f"{method} /room_keys/keys{depth}": "version=1"
+        for method in ("PUT", "GET", "DELETE")
+        for depth in ("", "/{roomId}", "/{roomId}/{sessionId}")
+    },
 }
+_BACKUP = {"algorithm": "a", "auth_data": {}}
+_KEY = {"first_message_index": 0, "forwarded_count": 0, "is_verified": True, "session_data": {}}
 BODIES: dict[str, Any] = {
     "POST /account/password": {"new_password": "new"},
     "POST /delete_devices": {"devices": ["D0"]},
@@ -182,6 +207,11 @@ BODIES: dict[str, Any] = {
     "PUT /pushrules/global/{kind}/{ruleId}/actions": {"actions": []},
     "PUT /presence/{userId}/status": {"presence": "online"},
     "POST /search": {"search_categories": {"room_events": {"search_term": "tea"}}},
+    "POST /room_keys/version": _BACKUP,
+    "PUT /room_keys/version/{version}": _BACKUP,
+    "PUT /room_keys/keys": {"rooms": {}},
+    "PUT /room_keys/keys/{roomId}": {"sessions": {}},
+    "PUT /room_keys/keys/{roomId}/{sessionId}": _KEY,
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/state/{eventType}": {"topic": "another"},
 }

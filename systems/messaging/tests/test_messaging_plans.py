@@ -130,6 +130,13 @@ SELECT no, 0, 'm.direct', '{{}}' FROM account;
 INSERT INTO media SELECT 'm' || no, no, 'f' || no, 'text/plain' FROM account;
 INSERT INTO thumbnail SELECT 'm' || no, 32, 32, false, 't' || no, 'image/png' FROM account;
 INSERT INTO doomed_blob SELECT 'd' || no, 'infinity' FROM account;
+INSERT INTO cross_signing_key SELECT no, 'master', 'k' || no, '{{}}' FROM account;
+INSERT INTO key_signature (user_no, signer_no, target, key_id, signature)
+SELECT no, no % 100 + 1, 'k' || no, 'ed25519:a', 'signature' FROM account;
+UPDATE account SET backups_made = 2;
+INSERT INTO key_backup SELECT no, n, 'a', '{{}}' FROM account, generate_series(1, 2) AS n;
+INSERT INTO backed_up_key
+SELECT no, 2, '!room' || n, 's' || n, 0, 0, true, '{{}}' FROM account, generate_series(1, 3) AS n;
 INSERT INTO event_text (room_no, seq, ts, words)
 SELECT room_no, seq, ts,
        array_to_tsvector(ARRAY['hello', '#' || room_no, 'word' || seq % 7000 + room_no % 11])
@@ -160,6 +167,15 @@ VALUES = {
     "serverName": SERVER_NAME,
     "mediaId": "nosuchfile",
     "fileName": "a.txt",
+    "version": "1",
+    "sessionId": "s1",
+}
+_BACKUP = {"algorithm": "a", "auth_data": {}}
+_BACKED_UP = {
+    "first_message_index": 0,
+    "forwarded_count": 0,
+    "is_verified": True,
+    "session_data": {},
 }
 LAST = ("/leave", "/forget", "/logout", "/logout/all")
 """Paths that end so are called last, in this order."""
@@ -183,6 +199,16 @@ BODIES: dict[str, Any] = {
     "POST /publicRooms": {"filter": {"generic_search_term": "no such"}},
     "PUT /directory/room/{roomAlias}": {"room_id": BIG},
     "PUT /profile/{userId}/{keyName}": {"displayname": "Name"},
+    "POST /keys/device_signing/upload": {
+        "master_key": {"user_id": ME, "usage": ["master"], "keys": {"ed25519:new": "new"}},
+        "auth": AUTH,
+    },
+    "POST /keys/signatures/upload": {OTHER: {"k2": {}}},
+    "POST /room_keys/version": _BACKUP,
+    "PUT /room_keys/version/{version}": _BACKUP,
+    "PUT /room_keys/keys": {"rooms": {BIG: {"sessions": {"s0": _BACKED_UP}}}},
+    "PUT /room_keys/keys/{roomId}": {"sessions": {}},
+    "PUT /room_keys/keys/{roomId}/{sessionId}": _BACKED_UP,
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/send/{eventType}/{txnId}": {"m.mentions": {"user_ids": [OTHER]}},
     "PUT /sendToDevice/{eventType}/{txnId}": {"messages": {OTHER: {"*": {}}}},
@@ -269,6 +295,11 @@ def call_everything(watched: Watched) -> dict[str, int]:
         "GET /register/available": {"username": "nobody-yet"},
         "GET /keys/changes": {"from": token},
         "GET /sync": {"since": other_token},
+        **{
+            f"{method} /room_keys/keys{depth}": {"version": "2"}
+            for method in ("PUT", "GET", "DELETE")
+            for depth in ("", "/{roomId}", "/{roomId}/{sessionId}")
+        },
         "GET /v1/media/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
         "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
     }

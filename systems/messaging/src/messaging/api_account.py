@@ -211,32 +211,12 @@ async def whoami(service: Service, request: Request) -> Reply:
     )
 
 
-async def _confirmed(service: Service, request: Request, body: dict[str, Any]) -> None:
-    """Raises unless the user's password is shown, as user-interactive authentication."""
-    auth = interactive.given(body, interactive.PASSWORD)
-    named = auth.get("identifier")
-    user = named.get("user") if isinstance(named, dict) else auth.get("user")
-    session = request.session
-    own = (None, session.user_id, session.user_id[1:].partition(":")[0])
-    password = auth.get("password")
-    try:
-        if user not in own or not isinstance(password, str):
-            raise forbidden("That is not the user, or there is no password.")
-        await service.checked(session.user_id, password)
-    except MatrixError as error:
-        if error.status != 403:
-            raise
-        raise interactive.challenge(
-            interactive.PASSWORD, auth, "M_FORBIDDEN", "That is not the password."
-        ) from None
-
-
 async def change_password(service: Service, request: Request) -> Reply:
     """A new password, after the old one."""
     body = await request.object()
     new = _password(body, "new_password")
     end_others = _flag(body, "logout_devices", default=True)
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     digest = await service.passwords.hash(new)
     await service.accounts.change_password(request.session, digest, end_others=end_others)
     return EMPTY
@@ -281,7 +261,7 @@ async def rename_device(service: Service, request: Request) -> Reply:
 async def delete_device(service: Service, request: Request) -> Reply:
     """End one device, after the password."""
     body = await request.object(optional=True)
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     await service.accounts.delete_devices(request.session.user_no, [request.args[0]])
     return EMPTY
 
@@ -294,7 +274,7 @@ async def delete_devices(service: Service, request: Request) -> Reply:
         isinstance(one, str) and "\0" not in one for one in named
     ):
         raise bad_json("devices: expected a list of device ids")
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     await service.accounts.delete_devices(request.session.user_no, named)
     return EMPTY
 

@@ -7,7 +7,9 @@ from systems_common.health import examine
 from messaging import (
     __version__,
     api_account,
+    api_cross_signing,
     api_directory,
+    api_key_backup,
     api_keys,
     api_media,
     api_messages,
@@ -55,6 +57,8 @@ _MODULES = (
     api_messages,
     api_sync,
     api_keys,
+    api_cross_signing,
+    api_key_backup,
     api_media,
     api_presence,
     api_push,

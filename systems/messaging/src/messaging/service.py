@@ -27,10 +27,12 @@ from messaging.accounts import Account, Accounts
 from messaging.appending import Appender
 from messaging.changing import Changes
 from messaging.creation import Creator
+from messaging.cross_signing import CrossSigning
 from messaging.device_keys import DeviceKeys, tell_sharers
 from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
 from messaging.http import Reply, Request
+from messaging.key_backup import KeyBackups
 from messaging.media import Media
 from messaging.memberships import Memberships
 from messaging.presence import Presence
@@ -106,6 +108,8 @@ class Service:
         self.index = SearchIndex(database) if settings.search == "on" else None
         self.changes = Changes(database, self._moved, wake.touched, notify=notify)
         self.keys = DeviceKeys(self.changes)
+        self.cross_signing = CrossSigning(self.changes)
+        self.backups = KeyBackups(database)
         accounts.on_fewer_devices = partial(tell_sharers, self.changes)
         accounts.touched = wake.touched
         self.memberships = Memberships(self.changes, accounts)

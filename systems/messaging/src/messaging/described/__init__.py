@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from messaging.described import (
     account,
+    cross_signing,
     directory,
+    key_backup,
     keys,
     media,
     messages,
@@ -32,6 +34,8 @@ SHAPES: tuple[Shape, ...] = (
     *messages.SHAPES,
     *sync.SHAPES,
     *keys.SHAPES,
+    *cross_signing.SHAPES,
+    *key_backup.SHAPES,
     *media.SHAPES,
     *presence.SHAPES,
     *push.SHAPES,
