@@ -34,6 +34,7 @@ ANYBODY: dict[str, str] = {
     "GET /account/whoami":                    "401 200",
     # With no password: the stage that wants it.
     "POST /account/password":                 "401 401",
+    "POST /account/deactivate":               "401 401",
     "POST /delete_devices":                   "401 401",
     "DELETE /devices/{deviceId}":             "401 401",
     "GET /devices":                           "401 200",
@@ -92,6 +93,13 @@ ANYBODY: dict[str, str] = {
     "DELETE /room_keys/keys/{roomId}":        "401 200",
     "DELETE /room_keys/keys":                 "401 200",
     "DELETE /room_keys/version/{version}":    "401 200",
+    "GET /voip/turnServer":                   "401 200",
+    "GET /thirdparty/protocols":              "401 200",
+    "GET /account/3pid":                      "401 200",
+    "GET /v1/register/m.login.registration_token/validity": "200 200",
+    "GET /pushers":                           "401 200",
+    "POST /pushers/set":                      "401 200",
+    "GET /notifications":                     "401 200",
     "POST /logout":                           "401 200",
     "POST /logout/all":                       "401 200",
 }  # fmt: skip
@@ -123,6 +131,7 @@ IN_A_ROOM: dict[str, str] = {
     # In the order of ROLES.
     "POST /join/{roomIdOrAlias}":                          "401 403 200 403 403 200 200 200",
     "POST /rooms/{roomId}/join":                           "401 403 200 403 403 200 200 200",
+    "POST /knock/{roomIdOrAlias}":                         "401 403 403 403 403 403 403 403",
     "POST /rooms/{roomId}/leave":                          "401 403 200 403 403 200 200 200",
     "POST /rooms/{roomId}/forget":                         "401 400 400 200 200 400 400 400",
     "POST /rooms/{roomId}/invite":                         SPEAKS,
@@ -136,6 +145,10 @@ IN_A_ROOM: dict[str, str] = {
     "GET /rooms/{roomId}/state/{eventType}/{stateKey}":    READS,
     "PUT /rooms/{roomId}/state/{eventType}":               RULES,
     "PUT /rooms/{roomId}/state/{eventType}/{stateKey}":    RULES,
+    # Who was invited may know what it is.
+    "GET /v1/rooms/{roomId}/hierarchy":                    "401 403 200 403 403 200 200 200",
+    "GET /v1/rooms/{roomId}/timestamp_to_event":           READS,
+    "POST /rooms/{roomId}/report/{eventId}":               "401 404 404 404 404 200 200 200",
     "GET /rooms/{roomId}/aliases":                         READS,
     "GET /directory/room/{roomAlias}":                     OPEN,
     "PUT /directory/room/{roomAlias}":                     INSIDE,
@@ -184,6 +197,8 @@ VALUES = {
 _SIZE = "width=32&height=32"
 QUERIES = {
     "GET /register/available": "username=nobody-yet",
+    "GET /v1/rooms/{roomId}/timestamp_to_event": "ts=0&dir=f",
+    "GET /v1/register/m.login.registration_token/validity": "token=any",
     "GET /v1/media/thumbnail/{serverName}/{mediaId}": _SIZE,
     "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": _SIZE,
     **{
@@ -207,6 +222,7 @@ BODIES: dict[str, Any] = {
     "PUT /pushrules/global/{kind}/{ruleId}/actions": {"actions": []},
     "PUT /presence/{userId}/status": {"presence": "online"},
     "POST /search": {"search_categories": {"room_events": {"search_term": "tea"}}},
+    "POST /pushers/set": {"app_id": "a", "pushkey": "b", "kind": None},
     "POST /room_keys/version": _BACKUP,
     "PUT /room_keys/version/{version}": _BACKUP,
     "PUT /room_keys/keys": {"rooms": {}},

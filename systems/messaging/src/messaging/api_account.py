@@ -11,6 +11,7 @@ from systems_common.passwords import PASSWORD_LENGTH_MAX
 
 from messaging import interactive
 from messaging.accounts import Account, device_json, is_user_id, user_id_of
+from messaging.closing import close_account
 from messaging.creation import ROOM_VERSION
 from messaging.errors import MatrixError, bad_json, forbidden, invalid_param, not_found
 from messaging.filters import FILTER_BYTES_MAX, parse_filter
@@ -30,7 +31,8 @@ _CLIENT = "/_matrix/client/v3"
 _USERS_FOUND = """
 SELECT user_id, display_name, avatar_url FROM (
     (SELECT user_id, display_name, avatar_url FROM account
-     WHERE user_id COLLATE "C" LIKE '@' || $1 || '%' ORDER BY user_id COLLATE "C" LIMIT $2)
+     WHERE user_id COLLATE "C" LIKE '@' || $1 || '%' AND closed_at IS NULL
+     ORDER BY user_id COLLATE "C" LIMIT $2)
     UNION
     (SELECT user_id, display_name, avatar_url FROM account
      WHERE lower(display_name) COLLATE "C" LIKE $1 || '%'
@@ -222,6 +224,18 @@ async def change_password(service: Service, request: Request) -> Reply:
     return EMPTY
 
 
+async def deactivate(service: Service, request: Request) -> Reply:
+    """Close the account for good, after the password."""
+    body = await request.object(optional=True)
+    _flag(body, "erase")
+    session = request.session
+    await interactive.confirmed(session, body, service.checked)
+    # With a password that nobody knows, so that nobody can tell it from a wrong one.
+    digest = await service.passwords.hash(secrets.token_urlsafe(32))
+    await close_account(service.database, service.accounts, service.memberships, session, digest)
+    return reply_json({"id_server_unbind_result": "no-support"})
+
+
 async def devices(service: Service, request: Request) -> Reply:
     """The user's devices."""
     rows = await service.database.fetch(
@@ -390,6 +404,7 @@ ROUTES = [
     Route("POST", f"{_CLIENT}/logout/all", logout_all),
     Route("GET", f"{_CLIENT}/account/whoami", whoami),
     Route("POST", f"{_CLIENT}/account/password", change_password),
+    Route("POST", f"{_CLIENT}/account/deactivate", deactivate),
     Route("GET", f"{_CLIENT}/devices", devices),
     Route("GET", f"{_CLIENT}/devices/{{}}", device),
     Route("PUT", f"{_CLIENT}/devices/{{}}", rename_device),

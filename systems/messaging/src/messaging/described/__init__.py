@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from messaging.described import (
     account,
+    boot,
     cross_signing,
     directory,
+    events,
     key_backup,
     keys,
     media,
     messages,
     presence,
     push,
+    pushers,
     rooms,
     search,
     server,
@@ -29,9 +32,11 @@ __all__ = ["SHAPES"]
 SHAPES: tuple[Shape, ...] = (
     *server.SHAPES,
     *account.SHAPES,
+    *boot.SHAPES,
     *rooms.SHAPES,
     *directory.SHAPES,
     *messages.SHAPES,
+    *events.SHAPES,
     *sync.SHAPES,
     *keys.SHAPES,
     *cross_signing.SHAPES,
@@ -39,5 +44,6 @@ SHAPES: tuple[Shape, ...] = (
     *media.SHAPES,
     *presence.SHAPES,
     *push.SHAPES,
+    *pushers.SHAPES,
     *search.SHAPES,
 )
