@@ -48,6 +48,16 @@ def proving(starter: Starter) -> Iterator[Messaging]:
 
 @pytest.fixture(scope="session")
 def switched(starter: Starter) -> Iterator[Messaging]:
-    """One service that tells presence and has a web page, without search, and impatient."""
-    with starter(PRESENCE="on", SEARCH="off", GATEWAY_SLOW_S="1", WEB_PAGE="on") as running:
+    """One service that tells presence, has a web page and pushes to gateways here, without search,
+    and impatient."""
+    settings = {
+        "PRESENCE": "on",
+        "SEARCH": "off",
+        "GATEWAY_SLOW_S": "1",
+        "WEB_PAGE": "on",
+        "PUSH_GATEWAYS": "any",
+        "TURN_URIS": "turn:turn.example.org?transport=udp, turns:turn.example.org",
+        "TURN_SECRET": "shared",
+    }
+    with starter(**settings) as running:
         yield running

@@ -34,6 +34,7 @@ ANYBODY: dict[str, str] = {
     "GET /account/whoami":                    "401 200",
     # With no password: the stage that wants it.
     "POST /account/password":                 "401 401",
+    "POST /account/deactivate":               "401 401",
     "POST /delete_devices":                   "401 401",
     "DELETE /devices/{deviceId}":             "401 401",
     "GET /devices":                           "401 200",
@@ -76,6 +77,29 @@ ANYBODY: dict[str, str] = {
     "POST /keys/query":                       "401 200",
     "POST /keys/claim":                       "401 200",
     "GET /keys/changes":                      "401 200",
+    "POST /keys/device_signing/upload":       "401 200",
+    "POST /keys/signatures/upload":           "401 200",
+    "POST /room_keys/version":                "401 200",
+    "GET /room_keys/version":                 "401 200",
+    "GET /room_keys/version/{version}":       "401 200",
+    "PUT /room_keys/version/{version}":       "401 200",
+    "PUT /room_keys/keys":                    "401 200",
+    "GET /room_keys/keys":                    "401 200",
+    "PUT /room_keys/keys/{roomId}":           "401 200",
+    "GET /room_keys/keys/{roomId}":           "401 200",
+    "PUT /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "GET /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "DELETE /room_keys/keys/{roomId}/{sessionId}": "401 200",
+    "DELETE /room_keys/keys/{roomId}":        "401 200",
+    "DELETE /room_keys/keys":                 "401 200",
+    "DELETE /room_keys/version/{version}":    "401 200",
+    "GET /voip/turnServer":                   "401 200",
+    "GET /thirdparty/protocols":              "401 200",
+    "GET /account/3pid":                      "401 200",
+    "GET /v1/register/m.login.registration_token/validity": "200 200",
+    "GET /pushers":                           "401 200",
+    "POST /pushers/set":                      "401 200",
+    "GET /notifications":                     "401 200",
     "POST /logout":                           "401 200",
     "POST /logout/all":                       "401 200",
 }  # fmt: skip
@@ -107,6 +131,7 @@ IN_A_ROOM: dict[str, str] = {
     # In the order of ROLES.
     "POST /join/{roomIdOrAlias}":                          "401 403 200 403 403 200 200 200",
     "POST /rooms/{roomId}/join":                           "401 403 200 403 403 200 200 200",
+    "POST /knock/{roomIdOrAlias}":                         "401 403 403 403 403 403 403 403",
     "POST /rooms/{roomId}/leave":                          "401 403 200 403 403 200 200 200",
     "POST /rooms/{roomId}/forget":                         "401 400 400 200 200 400 400 400",
     "POST /rooms/{roomId}/invite":                         SPEAKS,
@@ -120,6 +145,10 @@ IN_A_ROOM: dict[str, str] = {
     "GET /rooms/{roomId}/state/{eventType}/{stateKey}":    READS,
     "PUT /rooms/{roomId}/state/{eventType}":               RULES,
     "PUT /rooms/{roomId}/state/{eventType}/{stateKey}":    RULES,
+    # Who was invited may know what it is.
+    "GET /v1/rooms/{roomId}/hierarchy":                    "401 403 200 403 403 200 200 200",
+    "GET /v1/rooms/{roomId}/timestamp_to_event":           READS,
+    "POST /rooms/{roomId}/report/{eventId}":               "401 404 404 404 404 200 200 200",
     "GET /rooms/{roomId}/aliases":                         READS,
     "GET /directory/room/{roomAlias}":                     OPEN,
     "PUT /directory/room/{roomAlias}":                     INSIDE,
@@ -162,13 +191,24 @@ VALUES = {
     "serverName": SERVER_NAME,
     "mediaId": "nosuchfile",
     "fileName": "a.txt",
+    "version": "1",
+    "sessionId": "session",
 }
 _SIZE = "width=32&height=32"
 QUERIES = {
     "GET /register/available": "username=nobody-yet",
+    "GET /v1/rooms/{roomId}/timestamp_to_event": "ts=0&dir=f",
+    "GET /v1/register/m.login.registration_token/validity": "token=any",
     "GET /v1/media/thumbnail/{serverName}/{mediaId}": _SIZE,
     "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": _SIZE,
+    **{
+        f"{method} /room_keys/keys{depth}": "version=1"
+        for method in ("PUT", "GET", "DELETE")
+        for depth in ("", "/{roomId}", "/{roomId}/{sessionId}")
+    },
 }
+_BACKUP = {"algorithm": "a", "auth_data": {}}
+_KEY = {"first_message_index": 0, "forwarded_count": 0, "is_verified": True, "session_data": {}}
 BODIES: dict[str, Any] = {
     "POST /account/password": {"new_password": "new"},
     "POST /delete_devices": {"devices": ["D0"]},
@@ -182,6 +222,12 @@ BODIES: dict[str, Any] = {
     "PUT /pushrules/global/{kind}/{ruleId}/actions": {"actions": []},
     "PUT /presence/{userId}/status": {"presence": "online"},
     "POST /search": {"search_categories": {"room_events": {"search_term": "tea"}}},
+    "POST /pushers/set": {"app_id": "a", "pushkey": "b", "kind": None},
+    "POST /room_keys/version": _BACKUP,
+    "PUT /room_keys/version/{version}": _BACKUP,
+    "PUT /room_keys/keys": {"rooms": {}},
+    "PUT /room_keys/keys/{roomId}": {"sessions": {}},
+    "PUT /room_keys/keys/{roomId}/{sessionId}": _KEY,
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/state/{eventType}": {"topic": "another"},
 }

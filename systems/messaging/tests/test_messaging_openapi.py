@@ -50,7 +50,10 @@ def test_no_request_breaks_the_schema_or_the_service(proving: Messaging, tmp_pat
     leaving = [user.create_room(preset="public_chat") for _ in range(3)]
     token = user.sync()["next_batch"]
     filter_id = user.ok("POST", f"/user/{quote(user.user_id)}/filter", {"room": {}})["filter_id"]
+    backup = {"algorithm": "a", "auth_data": {}}
+    version = user.ok("POST", "/room_keys/version", backup)["version"]
     known = {
+        "version": [version],
         "roomId": rooms,
         "roomIdOrAlias": rooms,
         "userId": [user.user_id, other.user_id],

@@ -41,8 +41,9 @@ EVENTS = int(os.environ.get("MESSAGING_PLAN_EVENTS", "200000"))
 USERS, MEMBERS, SMALL_MEMBERS, EACH = 12_000, 10_000, 5, 100
 ROOMS = (EVENTS - 2 * MEMBERS) // EACH
 TOKEN = "the token of the tests of plans"
-SMALL = {"epoch", "event_text_position", "schema_migration"}
-"""Tables that have as many rows in a large database as in a small one."""
+SMALL = {"epoch", "event_text_position", "push_position", "schema_migration", "pusher"}
+"""Tables that have as many rows in a large database as in a small one; and pushers, which meet the
+members of the rooms that something was said in, whichever are fewer."""
 ROWS_BESIDE_MAX, ROWS_RATIO_MAX = 1_500, 5
 """What a statement may read: a few rows for each that it answers with, such as a member's event and
 their mark, and beside them as many as a thread has that it sums up."""
@@ -50,6 +51,8 @@ REFUSED = {
     # BASE_URL is not set, and the alias is there.
     "GET /.well-known/matrix/client": 404,
     "PUT /directory/room/{roomAlias}": 409,
+    # It is public: nobody need knock.
+    "POST /knock/{roomIdOrAlias}": 403,
     # Nobody announced that file, and there is none.
     "PUT /_matrix/media/v3/upload/{serverName}/{mediaId}": 404,
     **{
@@ -130,6 +133,17 @@ SELECT no, 0, 'm.direct', '{{}}' FROM account;
 INSERT INTO media SELECT 'm' || no, no, 'f' || no, 'text/plain' FROM account;
 INSERT INTO thumbnail SELECT 'm' || no, 32, 32, false, 't' || no, 'image/png' FROM account;
 INSERT INTO doomed_blob SELECT 'd' || no, 'infinity' FROM account;
+INSERT INTO pusher (user_no, user_id, device_no, app_id, pushkey, url, content)
+SELECT no, user_id, no, 'app', 'key' || no, 'https://push.invalid', '{{}}' FROM account
+WHERE no > {USERS} - 300;
+INSERT INTO report (room_no, seq, user_no) SELECT 1, 10, no FROM account;
+INSERT INTO cross_signing_key SELECT no, 'master', 'k' || no, '{{}}' FROM account;
+INSERT INTO key_signature (user_no, signer_no, target, key_id, signature)
+SELECT no, no % 100 + 1, 'k' || no, 'ed25519:a', 'signature' FROM account;
+UPDATE account SET backups_made = 2;
+INSERT INTO key_backup SELECT no, n, 'a', '{{}}' FROM account, generate_series(1, 2) AS n;
+INSERT INTO backed_up_key
+SELECT no, 2, '!room' || n, 's' || n, 0, 0, true, '{{}}' FROM account, generate_series(1, 3) AS n;
 INSERT INTO event_text (room_no, seq, ts, words)
 SELECT room_no, seq, ts,
        array_to_tsvector(ARRAY['hello', '#' || room_no, 'word' || seq % 7000 + room_no % 11])
@@ -160,8 +174,17 @@ VALUES = {
     "serverName": SERVER_NAME,
     "mediaId": "nosuchfile",
     "fileName": "a.txt",
+    "version": "1",
+    "sessionId": "s1",
 }
-LAST = ("/leave", "/forget", "/logout", "/logout/all")
+_BACKUP = {"algorithm": "a", "auth_data": {}}
+_BACKED_UP = {
+    "first_message_index": 0,
+    "forwarded_count": 0,
+    "is_verified": True,
+    "session_data": {},
+}
+LAST = ("/leave", "/forget", "/logout", "/logout/all", "/account/deactivate")
 """Paths that end so are called last, in this order."""
 BODIES: dict[str, Any] = {
     "POST /login": {**AUTH, "device_id": "LAPTOP"},
@@ -171,6 +194,7 @@ BODIES: dict[str, Any] = {
         "auth": {"type": "m.login.dummy"},
         "refresh_token": True,
     },
+    "POST /account/deactivate": {"auth": AUTH},
     "POST /account/password": {
         "new_password": PASSWORD,
         "logout_devices": False,
@@ -183,6 +207,25 @@ BODIES: dict[str, Any] = {
     "POST /publicRooms": {"filter": {"generic_search_term": "no such"}},
     "PUT /directory/room/{roomAlias}": {"room_id": BIG},
     "PUT /profile/{userId}/{keyName}": {"displayname": "Name"},
+    "POST /pushers/set": {
+        "app_id": "a",
+        "pushkey": "b",
+        "kind": "http",
+        "app_display_name": "App",
+        "device_display_name": "Phone",
+        "lang": "en",
+        "data": {"url": "https://push.example.org/_matrix/push/v1/notify"},
+    },
+    "POST /keys/device_signing/upload": {
+        "master_key": {"user_id": ME, "usage": ["master"], "keys": {"ed25519:new": "new"}},
+        "auth": AUTH,
+    },
+    "POST /keys/signatures/upload": {OTHER: {"k2": {}}},
+    "POST /room_keys/version": _BACKUP,
+    "PUT /room_keys/version/{version}": _BACKUP,
+    "PUT /room_keys/keys": {"rooms": {BIG: {"sessions": {"s0": _BACKED_UP}}}},
+    "PUT /room_keys/keys/{roomId}": {"sessions": {}},
+    "PUT /room_keys/keys/{roomId}/{sessionId}": _BACKED_UP,
     "PUT /rooms/{roomId}/typing/{userId}": {"typing": False},
     "PUT /rooms/{roomId}/send/{eventType}/{txnId}": {"m.mentions": {"user_ids": [OTHER]}},
     "PUT /sendToDevice/{eventType}/{txnId}": {"messages": {OTHER: {"*": {}}}},
@@ -240,10 +283,9 @@ def watched(postgres: EmbeddedServer, starter: Any) -> Iterator[Watched]:
         await connection.execute(
             "UPDATE account SET password_digest = $1 WHERE no = 1", hashed(PASSWORD)
         )
-        # Their words are there, so there is nothing to catch up with.
-        await connection.execute(
-            "UPDATE event_text_position SET seen = pg_current_snapshot()::text"
-        )
+        # Their words are there and they were pushed, so there is nothing to catch up with.
+        for table in ("event_text_position", "push_position"):
+            await connection.execute(f"UPDATE {table} SET seen = pg_current_snapshot()::text")
         await connection.execute("VACUUM ANALYZE")
 
     on_database(url, fill)
@@ -267,8 +309,15 @@ def call_everything(watched: Watched) -> dict[str, int]:
     values = {**VALUES, "eventId": root["event_id"]}
     queries = {
         "GET /register/available": {"username": "nobody-yet"},
+        "GET /v1/rooms/{roomId}/timestamp_to_event": {"ts": 0, "dir": "f"},
+        "GET /v1/register/m.login.registration_token/validity": {"token": "any"},
         "GET /keys/changes": {"from": token},
         "GET /sync": {"since": other_token},
+        **{
+            f"{method} /room_keys/keys{depth}": {"version": "2"}
+            for method in ("PUT", "GET", "DELETE")
+            for depth in ("", "/{roomId}", "/{roomId}/{sessionId}")
+        },
         "GET /v1/media/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
         "GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}": {"width": 32, "height": 32},
     }
@@ -292,7 +341,7 @@ def call_everything(watched: Watched) -> dict[str, int]:
 
     for shape in sorted(SHAPES, key=_place):
         is_left = shape.path.endswith(("/leave", "/forget"))
-        if "/logout" in shape.path:
+        if shape.path.endswith(LAST[2:]):
             token_of_its_own = user.ok("POST", "/login", AUTH)["access_token"]
             user = User(client, ME, token_of_its_own, "")
         call(shape, **({"roomId": LEFT} if is_left else {}))

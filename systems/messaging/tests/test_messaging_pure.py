@@ -152,7 +152,7 @@ def test_nobody_raises_themselves_or_lowers_their_equals() -> None:
     assert change(ALICE, users={ALICE: 100, BOB: 100, CAROL: 0}) is None
 
 
-@pytest.mark.parametrize("content", [{}, {"membership": 1}, {"membership": "knock"}])
+@pytest.mark.parametrize("content", [{}, {"membership": 1}, {"membership": "guest"}])
 def test_memberships_that_are_none(content: dict[str, Any]) -> None:
     event = Proposed(ALICE, "m.room.member", content, ALICE)
     assert refused(event, standing()) == "M_BAD_JSON"

@@ -67,6 +67,9 @@ MATRIX: list[tuple[str, str, Any, str]] = [
     ("GET", "/_matrix/client/v1/rooms/{room}/relations/{event}/m.thread/m.x", None, READ),
     ("GET", "/_matrix/client/v1/rooms/{room}/threads", None, READ),
     ("GET", "/rooms/{room}/aliases", None, READ),
+    # The room is public: whoever is not banned may know what it is.
+    ("GET", "/_matrix/client/v1/rooms/{room}/hierarchy", None, "200 200 200 200 200 403 200"),
+    ("POST", "/rooms/{room}/report/{event}", {}, "200 200 200 404 404 404 404"),
     ("GET", "/rooms/{room}/joined_members", None, WRITE),
     ("PUT", "/rooms/{room}/send/m.room.message/matrix", {"body": "x"}, SPEAK),
     ("PUT", "/rooms/{room}/redact/{event}/matrix", {}, ADMIN),
@@ -87,8 +90,10 @@ MATRIX: list[tuple[str, str, Any, str]] = [
     ("POST", "/rooms/{room}/invite", {"user_id": "{admin}"}, "403 403 403 403 403 403 403"),
     ("POST", "/rooms/{room}/forget", {}, "400 400 400 400 200 200 400"),
 ]
-# Those that change who is in the room are tried on rooms of their own, below.
+# Those that change who is in the room are tried on rooms of their own, below; the one that asks for
+# a moment in test_messaging_closing.
 CHANGING = {
+    ("GET", "/_matrix/client/v1/rooms/{}/timestamp_to_event"),
     ("POST", "/rooms/{}/join"),
     ("POST", "/rooms/{}/leave"),
 }

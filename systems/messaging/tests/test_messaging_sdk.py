@@ -59,3 +59,13 @@ def test_what_two_clients_encrypt_for_each_other_is_read_by_them_alone(
 ) -> None:
     """The other has decrypted it; on the server there is nothing to read."""
     assert results["secret"] == ["m.room.encrypted", False]
+
+
+def test_a_lost_device_is_made_up_for_by_the_recovery_key(results: dict[str, Any]) -> None:
+    """A new device signs itself with keys from the secret storage, and the backup gives it the
+    keys of what was said before it was there."""
+    assert results["backup"] == "m.megolm_backup.v1.curve25519-aes-sha2"
+    assert (results["known"], results["verifiedAtFirst"]) == (True, False)
+    assert results["askedFor"] == "recovery key"
+    assert results["verified"] is True
+    assert results["restored"] == [1, 1]

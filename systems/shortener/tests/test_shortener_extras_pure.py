@@ -13,7 +13,9 @@ import segno
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from shortener.fallbacks import Fallbacks, location
-from shortener.hosts import (
+from shortener.qr import MARGIN_MAX, SIZE_MAX, SIZE_MIN, QrOptions, image_of, options_of
+from systems_common.clients import anonymized, client_address, networks_of
+from systems_common.hosts import (
     ancestors,
     clean_host,
     host_of,
@@ -21,8 +23,6 @@ from shortener.hosts import (
     is_public,
     literal_address,
 )
-from shortener.qr import MARGIN_MAX, SIZE_MAX, SIZE_MIN, QrOptions, image_of, options_of
-from systems_common.clients import anonymized, client_address, networks_of
 from systems_common.limits import Limit, LocalLimiter, headers_of, step
 from systems_common.passwords import hashed, matches
 

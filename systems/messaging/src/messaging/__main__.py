@@ -1,4 +1,4 @@
-"""The commands: `python -m messaging migrate | seed | restored`."""
+"""The commands: `python -m messaging migrate | seed | restored | reports`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from systems_common.commands import count_from, run_command, said_of_migrations
 from systems_common.database import connect
 from systems_common.migrations import migrate, read_migrations
 
+from messaging.reporting import reports
 from messaging.restoring import restored
 from messaging.seed import SeedError, seed
 from messaging.settings import CommandSettings
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "restored", help="make a database that was restored from a dump fit for use again"
     )
+    commands.add_parser("reports", help="what users reported, a line of JSON each")
     return parser
 
 
@@ -54,6 +56,9 @@ async def _run(options: argparse.Namespace, settings: CommandSettings) -> None:
                 password=settings.seed_password,
             )
             print(f"seeded {options.users} users in {rooms} rooms")
+        elif options.command == "reports":
+            async for line in reports(connection):
+                print(line)
         else:
             await restored(connection)
             print("positions of clients from before are not valid any more; they start anew")

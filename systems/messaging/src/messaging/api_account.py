@@ -11,6 +11,7 @@ from systems_common.passwords import PASSWORD_LENGTH_MAX
 
 from messaging import interactive
 from messaging.accounts import Account, device_json, is_user_id, user_id_of
+from messaging.closing import close_account
 from messaging.creation import ROOM_VERSION
 from messaging.errors import MatrixError, bad_json, forbidden, invalid_param, not_found
 from messaging.filters import FILTER_BYTES_MAX, parse_filter
@@ -30,7 +31,8 @@ _CLIENT = "/_matrix/client/v3"
 _USERS_FOUND = """
 SELECT user_id, display_name, avatar_url FROM (
     (SELECT user_id, display_name, avatar_url FROM account
-     WHERE user_id COLLATE "C" LIKE '@' || $1 || '%' ORDER BY user_id COLLATE "C" LIMIT $2)
+     WHERE user_id COLLATE "C" LIKE '@' || $1 || '%' AND closed_at IS NULL
+     ORDER BY user_id COLLATE "C" LIMIT $2)
     UNION
     (SELECT user_id, display_name, avatar_url FROM account
      WHERE lower(display_name) COLLATE "C" LIKE $1 || '%'
@@ -211,35 +213,27 @@ async def whoami(service: Service, request: Request) -> Reply:
     )
 
 
-async def _confirmed(service: Service, request: Request, body: dict[str, Any]) -> None:
-    """Raises unless the user's password is shown, as user-interactive authentication."""
-    auth = interactive.given(body, interactive.PASSWORD)
-    named = auth.get("identifier")
-    user = named.get("user") if isinstance(named, dict) else auth.get("user")
-    session = request.session
-    own = (None, session.user_id, session.user_id[1:].partition(":")[0])
-    password = auth.get("password")
-    try:
-        if user not in own or not isinstance(password, str):
-            raise forbidden("That is not the user, or there is no password.")
-        await service.checked(session.user_id, password)
-    except MatrixError as error:
-        if error.status != 403:
-            raise
-        raise interactive.challenge(
-            interactive.PASSWORD, auth, "M_FORBIDDEN", "That is not the password."
-        ) from None
-
-
 async def change_password(service: Service, request: Request) -> Reply:
     """A new password, after the old one."""
     body = await request.object()
     new = _password(body, "new_password")
     end_others = _flag(body, "logout_devices", default=True)
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     digest = await service.passwords.hash(new)
     await service.accounts.change_password(request.session, digest, end_others=end_others)
     return EMPTY
+
+
+async def deactivate(service: Service, request: Request) -> Reply:
+    """Close the account for good, after the password."""
+    body = await request.object(optional=True)
+    _flag(body, "erase")
+    session = request.session
+    await interactive.confirmed(session, body, service.checked)
+    # With a password that nobody knows, so that nobody can tell it from a wrong one.
+    digest = await service.passwords.hash(secrets.token_urlsafe(32))
+    await close_account(service.database, service.accounts, service.memberships, session, digest)
+    return reply_json({"id_server_unbind_result": "no-support"})
 
 
 async def devices(service: Service, request: Request) -> Reply:
@@ -281,7 +275,7 @@ async def rename_device(service: Service, request: Request) -> Reply:
 async def delete_device(service: Service, request: Request) -> Reply:
     """End one device, after the password."""
     body = await request.object(optional=True)
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     await service.accounts.delete_devices(request.session.user_no, [request.args[0]])
     return EMPTY
 
@@ -294,7 +288,7 @@ async def delete_devices(service: Service, request: Request) -> Reply:
         isinstance(one, str) and "\0" not in one for one in named
     ):
         raise bad_json("devices: expected a list of device ids")
-    await _confirmed(service, request, body)
+    await interactive.confirmed(request.session, body, service.checked)
     await service.accounts.delete_devices(request.session.user_no, named)
     return EMPTY
 
@@ -410,6 +404,7 @@ ROUTES = [
     Route("POST", f"{_CLIENT}/logout/all", logout_all),
     Route("GET", f"{_CLIENT}/account/whoami", whoami),
     Route("POST", f"{_CLIENT}/account/password", change_password),
+    Route("POST", f"{_CLIENT}/account/deactivate", deactivate),
     Route("GET", f"{_CLIENT}/devices", devices),
     Route("GET", f"{_CLIENT}/devices/{{}}", device),
     Route("PUT", f"{_CLIENT}/devices/{{}}", rename_device),

@@ -1,4 +1,4 @@
-"""Endpoints of the public room directory."""
+"""Endpoints that find rooms: the public directory, and what is in spaces."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from messaging.errors import bad_json, forbidden, invalid_param
 from messaging.http import EMPTY, Reply, Request, reply_json
-from messaging.rooms import decoded
 from messaging.service import Route, Service
+from messaging.summaries import SUMMARY_COLUMNS, summary_of_room
 
 __all__ = ["ROUTES"]
 
@@ -15,47 +15,12 @@ _CLIENT = "/_matrix/client/v3"
 _LIMIT_MAX = 100
 
 # Keyset: the page before ended behind (joined, no). The filter looks into name, topic and alias.
-_PAGE = """
-SELECT r.no, r.room_id, r.joined,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.name' AND s.state_key = '') AS name,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.topic' AND s.state_key = '') AS topic,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.avatar' AND s.state_key = '') AS avatar,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.canonical_alias' AND s.state_key = '')
-            AS alias,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.join_rules' AND s.state_key = '') AS rules,
-       (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-        WHERE s.room_no = r.no AND s.type = 'm.room.history_visibility' AND s.state_key = '')
-            AS visibility
+_PAGE = f"""
+SELECT {SUMMARY_COLUMNS}
 FROM room AS r
 WHERE r.is_listed AND (-r.joined, r.no) > ($1, $2)
 ORDER BY r.joined DESC, r.no LIMIT $3"""
 _SCANNED_MAX = 1_000
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    def text(column: str, key: str) -> str | None:
-        if row[column] is None:
-            return None
-        value = decoded(row[column]).get(key)
-        return value if isinstance(value, str) else None
-
-    shown = {
-        "room_id": row["room_id"],
-        "num_joined_members": row["joined"],
-        "world_readable": text("visibility", "history_visibility") == "world_readable",
-        "guest_can_join": False,
-        "name": text("name", "name"),
-        "topic": text("topic", "topic"),
-        "avatar_url": text("avatar", "url"),
-        "canonical_alias": text("alias", "alias"),
-        "join_rule": text("rules", "join_rule"),
-    }
-    return {key: value for key, value in shown.items() if value is not None}
 
 
 async def _public_rooms(service: Service, limit: int, since: str | None, term: str | None) -> Reply:
@@ -72,7 +37,7 @@ async def _public_rooms(service: Service, limit: int, since: str | None, term: s
         rows = await service.database.fetch(_PAGE, joined, no, limit + 1)
         for row in rows[:limit]:
             joined, no = -row["joined"], row["no"]
-            shown = _shown(row)
+            shown = summary_of_room(row)
             looked_at = (shown.get(key, "") for key in ("name", "topic", "canonical_alias"))
             if term is None or any(term in text.lower() for text in looked_at):
                 found.append(shown)
@@ -107,6 +72,25 @@ async def search_public_rooms(service: Service, request: Request) -> Reply:
     return await _public_rooms(service, bounded, since, term.lower() if term else None)
 
 
+async def hierarchy(service: Service, request: Request) -> Reply:
+    """The rooms of a space and of the spaces in it."""
+    token = request.query.get("from", "h0")
+    if not (token[:1] == "h" and token[1:].isascii() and token[1:].isdigit() and len(token) < 10):
+        raise invalid_param("from: that is no token of this list")
+    rooms, behind = await service.hierarchy.page(
+        request.session.user_id,
+        request.args[0],
+        skip=int(token[1:]),
+        limit=request.integer("limit", 50, least=1, most=_LIMIT_MAX),
+        depth_max=request.integer("max_depth", 10, most=100),
+        suggested_only=request.query.get("suggested_only") == "true",
+    )
+    answer: dict[str, Any] = {"rooms": rooms}
+    if behind is not None:
+        answer["next_batch"] = f"h{behind}"
+    return reply_json(answer)
+
+
 async def listing(service: Service, request: Request) -> Reply:
     """Whether a room is listed."""
     no = await service.rooms.existing(request.args[0])
@@ -132,6 +116,7 @@ async def set_listing(service: Service, request: Request) -> Reply:
 ROUTES = [
     Route("GET", f"{_CLIENT}/publicRooms", public_rooms, public=True),
     Route("POST", f"{_CLIENT}/publicRooms", search_public_rooms),
+    Route("GET", "/_matrix/client/v1/rooms/{}/hierarchy", hierarchy),
     Route("GET", f"{_CLIENT}/directory/list/room/{{}}", listing, public=True),
     Route("PUT", f"{_CLIENT}/directory/list/room/{{}}", set_listing),
 ]

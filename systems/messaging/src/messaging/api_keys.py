@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from messaging.accounts import is_user_id
+from messaging.cross_signing import MASTER, SELF_SIGNING, USER_SIGNING
 from messaging.errors import MatrixError, bad_json, invalid_param, too_large
 from messaging.http import Reply, Request, reply_json
 from messaging.service import Route, Service
+from messaging.signing import with_signatures
 from messaging.snapshots import parse_position
 
 __all__ = ["ROUTES"]
@@ -73,12 +75,28 @@ def _users(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 async def query(service: Service, request: Request) -> Reply:
-    """The keys of other devices."""
+    """The keys of devices and of users, with the signatures that who asks may see."""
     given = _users(await request.object(), "device_keys")
     for devices in given.values():
         if not isinstance(devices, list) or not all(isinstance(d, str) for d in devices):
             raise bad_json("device_keys: expected lists of device ids")
-    return reply_json({"device_keys": await service.keys.query(given), "failures": {}})
+    session = request.session
+    found = await service.keys.query(given)
+    signatures = await service.cross_signing.signatures(session, given)
+    crossed = await service.cross_signing.keys_of(given)
+    for (user, target), signed in signatures.items():
+        if target in found[user]:
+            found[user][target] = with_signatures(found[user][target], signed)
+    told: dict[str, dict[str, Any]] = {usage: {} for usage in (MASTER, SELF_SIGNING, USER_SIGNING)}
+    for user, keys in crossed.items():
+        for usage, key in keys.items():
+            if usage == MASTER:
+                signed = signatures.get((user, key.public_key), {})
+                told[usage][user] = with_signatures(key.content, signed)
+            elif usage != USER_SIGNING or user == session.user_id:
+                told[usage][user] = key.content
+    named = {f"{usage}_keys": keys for usage, keys in told.items()}
+    return reply_json({"device_keys": found, **named, "failures": {}})
 
 
 async def claim(service: Service, request: Request) -> Reply:

@@ -65,6 +65,15 @@ async def join(service: Service, request: Request) -> Reply:
     return reply_json({"room_id": room_id})
 
 
+async def knock(service: Service, request: Request) -> Reply:
+    """Ask to be let into a room."""
+    reason = reason_of(await request.object(optional=True))
+    room_id, room_no = await _room_of(service, request.args[0])
+    user_id = request.session.user_id
+    await service.memberships.set(room_no, user_id, user_id, "knock", reason=reason)
+    return reply_json({"room_id": room_id})
+
+
 def _moving(membership: str, *of: str, own: bool = False) -> Any:
     """The handler that gives somebody a membership; `of`: what it has to be before."""
 
@@ -266,9 +275,10 @@ ROUTES = [
     Route("POST", f"{_CLIENT}/createRoom", create_room),
     Route("POST", f"{_CLIENT}/join/{{}}", join),
     Route("POST", f"{_CLIENT}/rooms/{{}}/join", join),
+    Route("POST", f"{_CLIENT}/knock/{{}}", knock),
     Route("POST", f"{_CLIENT}/rooms/{{}}/invite", _moving("invite")),
     Route("POST", f"{_CLIENT}/rooms/{{}}/leave", _moving("leave", own=True)),
-    Route("POST", f"{_CLIENT}/rooms/{{}}/kick", _moving("leave", "join", "invite")),
+    Route("POST", f"{_CLIENT}/rooms/{{}}/kick", _moving("leave", "join", "invite", "knock")),
     Route("POST", f"{_CLIENT}/rooms/{{}}/ban", _moving("ban")),
     Route("POST", f"{_CLIENT}/rooms/{{}}/unban", _moving("leave", "ban")),
     Route("POST", f"{_CLIENT}/rooms/{{}}/forget", forget),

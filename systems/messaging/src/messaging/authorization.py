@@ -11,10 +11,21 @@ from messaging.accounts import is_user_id
 from messaging.errors import MatrixError, bad_json, forbidden
 from messaging.power import PowerLevels, levels_changed, power_levels_of
 
-__all__ = ["Proposed", "Standing", "authorize", "may_redact"]
+__all__ = [
+    "KNOCKING",
+    "RESTRICTED",
+    "Proposed",
+    "Standing",
+    "allowed_rooms",
+    "authorize",
+    "may_redact",
+]
 
-MEMBERSHIPS = ("join", "invite", "leave", "ban")
-JOIN_RULES = ("public", "invite", "private")
+MEMBERSHIPS = ("join", "invite", "leave", "ban", "knock")
+KNOCKING = ("knock", "knock_restricted")
+RESTRICTED = ("restricted", "knock_restricted")
+JOIN_RULES = ("public", "invite", "private", "restricted", *KNOCKING)
+_ALLOWED_MAX = 50
 VISIBILITIES = ("world_readable", "shared", "invited", "joined")
 
 
@@ -29,7 +40,8 @@ class Proposed(msgspec.Struct, frozen=True):
 
 class Standing(msgspec.Struct, frozen=True):
     """What of the room's state decides. `membership` is the sender's, `target` that of the user
-    whom an `m.room.member` is about."""
+    whom an `m.room.member` is about. `voucher`: in a room that is restricted to members of others,
+    a member who could invite the sender, who is in one of those; "": there is none."""
 
     creator: str
     membership: str
@@ -37,6 +49,19 @@ class Standing(msgspec.Struct, frozen=True):
     join_rule: str = "invite"
     target: str = "leave"
     is_empty: bool = False
+    voucher: str = ""
+
+
+def allowed_rooms(content: Mapping[str, Any]) -> list[str]:
+    """The rooms whose members may join, by the join rules of a restricted room."""
+    allow = content.get("allow")
+    return [
+        one["room_id"]
+        for one in (allow if isinstance(allow, list) else [])[:_ALLOWED_MAX]
+        if isinstance(one, dict)
+        and one.get("type") == "m.room_membership"
+        and isinstance(one.get("room_id"), str)
+    ]
 
 
 def authorize(event: Proposed, room: Standing) -> None:
@@ -72,6 +97,9 @@ def _content(event: Proposed, room: Standing) -> None:
             levels_changed(event.sender, room.power, after)
         case "m.room.join_rules":
             _one_of(event.content, "join_rule", JOIN_RULES)
+            allow = event.content.get("allow", [])
+            if not isinstance(allow, list) or len(allow) > _ALLOWED_MAX:
+                raise bad_json(f"allow: expected a list of at most {_ALLOWED_MAX}")
         case "m.room.history_visibility":
             _one_of(event.content, "history_visibility", VISIBILITIES)
 
@@ -95,8 +123,10 @@ def _member(event: Proposed, room: Standing) -> None:
     if wanted == "join":
         _join(event, room)
     elif wanted == "leave" and target == event.sender:
-        if room.membership not in ("invite", "join"):
+        if room.membership not in ("invite", "join", "knock"):
             raise forbidden("You are not in this room.")
+    elif wanted == "knock":
+        _knock(event, room)
     elif room.membership != "join":
         raise forbidden("You are not in this room.")
     elif wanted == "invite":
@@ -112,9 +142,20 @@ def _join(event: Proposed, room: Standing) -> None:
         raise forbidden("You are banned from this room.")
     if room.membership in ("join", "invite") or room.join_rule == "public":
         return
+    if room.join_rule in RESTRICTED and room.voucher:
+        return
     if room.is_empty and event.sender == room.creator:
         return
     raise forbidden("You are not invited to this room.")
+
+
+def _knock(event: Proposed, room: Standing) -> None:
+    if event.state_key != event.sender:
+        raise forbidden("Nobody can knock for another.")
+    if room.membership in ("ban", "invite", "join"):
+        raise forbidden(f"Your membership is {room.membership}: knocking is of no use.")
+    if room.join_rule not in KNOCKING:
+        raise forbidden("At this room nobody knocks.")
 
 
 def _invite(room: Standing, own: int) -> None:

@@ -87,6 +87,9 @@ class Change:
         if not authorized:
             standing = await standing_in(self.connection, self.room_no, sender, target)
             authorize(Proposed(sender, kind, content, state_key), standing)
+            if standing.voucher and content.get("membership") == "join":
+                content = {**content, "join_authorised_via_users_server": standing.voucher}
+                encoded = encoded_content(content)
         replaces = None
         if state_key is not None:
             current = await self.connection.fetchrow(_CURRENT, self.room_no, kind, state_key)

@@ -20,6 +20,7 @@ _KEEP = """
 INSERT INTO device_key (device_no, content) VALUES ($1, $2)
 ON CONFLICT (device_no) DO UPDATE SET content = excluded.content
 WHERE device_key.content <> excluded.content RETURNING true"""
+_UNSIGN = "DELETE FROM key_signature WHERE device_no = $1"
 _ADD = """
 WITH given AS (
     SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[]) AS g(algorithm, key_id, content)
@@ -66,7 +67,13 @@ WHERE l.xid >= $2::text::xid8 AND NOT pg_visible_in_snapshot(l.xid, $3::text::pg
     SELECT FROM member AS m JOIN member AS o ON o.room_no = m.room_no
     WHERE m.user_id = $1 AND m.membership = 'join'
       AND o.user_id = l.user_id AND o.membership = 'join'))
-ORDER BY l.user_id"""
+UNION
+-- Whom the user signed themselves, on another device perhaps.
+SELECT o.user_id FROM account AS a JOIN key_signature AS s ON s.signer_no = a.no
+JOIN account AS o ON o.no = s.user_no
+WHERE a.user_id = $1 AND s.user_no <> s.signer_no
+  AND s.xid >= $2::text::xid8 AND NOT pg_visible_in_snapshot(s.xid, $3::text::pg_snapshot)
+ORDER BY user_id"""
 # Of this device: one-time keys left of each algorithm; -1: a fallback key nobody was given yet.
 KEY_COUNTS = """
 SELECT algorithm, count(*) AS n FROM one_time_key WHERE device_no = $1 GROUP BY algorithm
@@ -105,6 +112,7 @@ class DeviceKeys:
                 _KEEP, session.device_no, _encode(device_keys)
             ):
                 touched = await tell_sharers(self._changes, connection, session.user_id)
+                await connection.execute(_UNSIGN, session.device_no)
             if one_time or fallback:
                 touched += await self._changes.touch(connection, [session.user_id])
             if one_time:

@@ -7,12 +7,17 @@ from systems_common.health import examine
 from messaging import (
     __version__,
     api_account,
+    api_boot,
+    api_cross_signing,
     api_directory,
+    api_events,
+    api_key_backup,
     api_keys,
     api_media,
     api_messages,
     api_presence,
     api_push,
+    api_pushers,
     api_rooms,
     api_search,
     api_sync,
@@ -50,14 +55,19 @@ async def _described(service: Service, request: Request) -> Reply:
 
 _MODULES = (
     api_account,
+    api_boot,
     api_rooms,
     api_directory,
     api_messages,
+    api_events,
     api_sync,
     api_keys,
+    api_cross_signing,
+    api_key_backup,
     api_media,
     api_presence,
     api_push,
+    api_pushers,
     api_search,
 )
 ROUTES: tuple[Route, ...] = (

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from messaging.errors import MatrixError
+from messaging.errors import MatrixError, forbidden
+from messaging.sessions import Session
 
-__all__ = ["DUMMY", "PASSWORD", "TOKEN", "challenge", "given", "is_token"]
+__all__ = ["DUMMY", "PASSWORD", "TOKEN", "challenge", "confirmed", "given", "is_token"]
 
 DUMMY = "m.login.dummy"
 PASSWORD = "m.login.password"
@@ -48,6 +50,25 @@ def given(body: dict[str, Any], stage: str) -> dict[str, Any]:
     if kind != stage:
         raise challenge(stage, auth, "M_UNRECOGNIZED", f"Expected the stage {stage}.")
     return auth
+
+
+async def confirmed(
+    session: Session, body: dict[str, Any], check: Callable[[str, str], Awaitable[object]]
+) -> None:
+    """Raises unless the user's password is shown; `check` raises M_FORBIDDEN for a wrong one."""
+    auth = given(body, PASSWORD)
+    named = auth.get("identifier")
+    user = named.get("user") if isinstance(named, dict) else auth.get("user")
+    own = (None, session.user_id, session.user_id[1:].partition(":")[0])
+    password = auth.get("password")
+    try:
+        if user not in own or not isinstance(password, str):
+            raise forbidden("That is not the user, or there is no password.")
+        await check(session.user_id, password)
+    except MatrixError as error:
+        if error.status != 403:
+            raise
+        raise challenge(PASSWORD, auth, "M_FORBIDDEN", "That is not the password.") from None
 
 
 def is_token(auth: dict[str, Any], expected: str) -> bool:

@@ -44,7 +44,7 @@ class Memberships:
     ) -> None:
         """Make it the target's membership; `of`: what it has to be now. Raises `MatrixError`."""
         content: dict[str, Any] = {"membership": membership}
-        if membership in ("join", "invite"):
+        if membership in ("join", "invite", "knock"):
             account = await self._accounts.find(target)
             if account is None:
                 raise not_found(f"There is no user {target} here.")

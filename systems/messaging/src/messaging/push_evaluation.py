@@ -7,7 +7,7 @@ appended (`mentions`). Patterns are matched without backtracking, since users wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,15 @@ import msgspec
 from messaging.power import PowerLevels
 from messaging.push_rules import Rule, changes_from, rules_of
 
-__all__ = ["OwnRules", "Surroundings", "own_rules", "verdict"]
+__all__ = [
+    "OwnRules",
+    "Surroundings",
+    "enabled_rules",
+    "matching_rule",
+    "notifies",
+    "own_rules",
+    "verdict",
+]
 
 _IS = re.compile(r"(==|<=|>=|<|>|)([0-9]{1,9})", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_]")
@@ -67,9 +75,22 @@ def own_rules(user_id: str, content: bytes | None) -> OwnRules | None:
 
     if counting(rules) == counting(usual):
         return None
-    enabled = tuple((kind, rule) for kind, those in rules.items() for rule in those if rule.enabled)
     master = rules["override"][0]
-    return OwnRules(user_id, enabled, master.enabled and not _told(master)[0])
+    return OwnRules(
+        user_id, enabled_rules(user_id, content), master.enabled and not _told(master)[0]
+    )
+
+
+@lru_cache(maxsize=4_096)
+def enabled_rules(user_id: str, content: bytes | None) -> tuple[tuple[str, Rule], ...]:
+    """The enabled rules of anybody, with their kinds, in the order in which they are asked."""
+    rules = rules_of(user_id, changes_from(content))
+    return tuple((kind, rule) for kind, those in rules.items() for rule in those if rule.enabled)
+
+
+def notifies(rule: Rule, *, highlights: bool = False) -> bool:
+    """Whether it notifies; with `highlights`, whether it highlights as well."""
+    return _told(rule)[highlights]
 
 
 def _told(rule: Rule) -> tuple[bool, bool]:
@@ -89,12 +110,20 @@ def verdict(
 ) -> tuple[bool, bool]:
     """Whether a message counts as unread for that user, and as a highlight."""
     event = {"type": kind, "sender": sender, "room_id": around.room_id, "content": content}
-    for rule_kind, rule in own.rules:
-        if rule.rule_id in _WITHOUT_MENTIONS and "m.mentions" in content:
+    rule = matching_rule(own.rules, event, around)
+    return (False, False) if rule is None else _told(rule)
+
+
+def matching_rule(
+    rules: Iterable[tuple[str, Rule]], event: Mapping[str, Any], around: Surroundings
+) -> Rule | None:
+    """The first rule that the event matches: what it does is what is done."""
+    for kind, rule in rules:
+        if rule.rule_id in _WITHOUT_MENTIONS and "m.mentions" in event["content"]:
             continue
-        if _matches(rule_kind, rule, event, around):
-            return _told(rule)
-    return False, False
+        if _matches(kind, rule, event, around):
+            return rule
+    return None
 
 
 def _matches(kind: str, rule: Rule, event: Mapping[str, Any], around: Surroundings) -> bool:

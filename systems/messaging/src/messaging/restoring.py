@@ -8,7 +8,7 @@ __all__ = ["restored"]
 
 _STAMPED = (
     *("room", "event", "room_state", "member", "receipt", "user_change", "account_data"),
-    "device_list",
+    *("device_list", "key_signature"),
 )
 # The first that an ordinary transaction can have; older than any that is to come.
 _FIRST = "3"
@@ -23,6 +23,11 @@ async def restored(connection: Any) -> None:
         await connection.execute(
             "UPDATE event_text_position"
             " SET seen = '1:1:', target = NULL, xid = '0', room_no = 0, seq = 0"
+        )
+        # Nobody is pushed what they were pushed before.
+        await connection.execute(
+            "UPDATE push_position SET seen = pg_current_snapshot()::text,"
+            " target = NULL, xid = '0', room_no = 0, seq = 0"
         )
         await connection.execute(
             "UPDATE epoch SET name = substr(md5(random()::text || clock_timestamp()::text), 1, 6)"

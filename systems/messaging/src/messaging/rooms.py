@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
-from messaging.authorization import Standing
+from messaging.authorization import RESTRICTED, Standing, allowed_rooms
 from messaging.errors import forbidden, not_found
 from messaging.power import PowerLevels, power_levels_of
 from messaging.visibility import EVERYTHING, Stretch, Turn, stretches
@@ -34,6 +34,14 @@ SELECT r.creator, r.seq,
        (SELECT e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
         WHERE s.room_no = r.no AND s.type = 'm.room.join_rules' AND s.state_key = '') AS rules
 FROM room AS r WHERE r.no = $1"""
+_IS_IN_ONE = """
+SELECT EXISTS (SELECT FROM room AS r JOIN member AS m ON m.room_no = r.no
+               WHERE r.room_id = ANY($1::text[]) AND m.user_id = $2 AND m.membership = 'join')"""
+# Of these users, or of all members, one who is in the room.
+_ONE_OF = """
+SELECT user_id FROM member
+WHERE room_no = $1 AND membership = 'join' AND user_id = ANY($2::text[]) LIMIT 1"""
+_ANY_MEMBER = "SELECT user_id FROM member WHERE room_no = $1 AND membership = 'join' LIMIT 1"
 _TURNS = """
 SELECT seq, type, content FROM event
 WHERE room_no = $1 AND ((type = 'm.room.history_visibility' AND state_key = '')
@@ -67,15 +75,31 @@ class Rights(msgspec.Struct, frozen=True):
 async def standing_in(connection: Any, room_no: int, sender: str, target: str) -> Standing:
     """What decides about an event of `sender`, about `target` if it is a membership."""
     row = await connection.fetchrow(_STANDING, room_no, sender, target)
-    rule = "invite" if row["rules"] is None else _decode(row["rules"]).get("join_rule")
+    rules = {} if row["rules"] is None else _decode(row["rules"])
+    rule, power = rules.get("join_rule", "invite"), _levels(row["power"], row["creator"])
+    voucher = ""
+    if rule in RESTRICTED and sender == target and row["own"] not in ("invite", "join", "ban"):
+        is_in = await connection.fetchval(_IS_IN_ONE, allowed_rooms(rules), sender)
+        voucher = await _voucher(connection, room_no, power) if is_in else ""
     return Standing(
         creator=row["creator"],
         membership=row["own"] or "leave",
-        power=_levels(row["power"], row["creator"]),
+        power=power,
         join_rule=rule if isinstance(rule, str) else "invite",
         target=row["target"] or "leave",
         is_empty=row["seq"] == 1,
+        voucher=voucher,
     )
+
+
+async def _voucher(connection: Any, room_no: int, power: PowerLevels) -> str:
+    """A member who may invite; "": nobody there may."""
+    needed = power.to("invite")
+    named = [user for user in power.users if power.of_user(user) >= needed]
+    found = await connection.fetchval(_ONE_OF, room_no, named)
+    if found is None and power.levels["users_default"] >= needed:
+        found = await connection.fetchval(_ANY_MEMBER, room_no)
+    return found or ""
 
 
 class Rooms:

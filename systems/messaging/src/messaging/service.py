@@ -27,14 +27,21 @@ from messaging.accounts import Account, Accounts
 from messaging.appending import Appender
 from messaging.changing import Changes
 from messaging.creation import Creator
+from messaging.cross_signing import CrossSigning
 from messaging.device_keys import DeviceKeys, tell_sharers
 from messaging.errors import forbidden, not_found
 from messaging.filters import Filter, parse_filter
+from messaging.hierarchy import Hierarchy
 from messaging.http import Reply, Request
+from messaging.key_backup import KeyBackups
 from messaging.media import Media
 from messaging.memberships import Memberships
+from messaging.notifications import Notifications
 from messaging.presence import Presence
 from messaging.presence_store import PresenceStore
+from messaging.push_delivery import PushDelivery
+from messaging.push_queue import PushQueue
+from messaging.pushers import Pushers
 from messaging.reading import Reading
 from messaging.receipts import Receipts
 from messaging.relations import Relations
@@ -102,10 +109,13 @@ class Service:
         self.passwords = Passwords()
         self.throttle = LoginThrottle(cache, settings.login_failures_max)
         self.rooms = Rooms(database)
+        self.hierarchy = Hierarchy(database)
         self.search = Search(database, self.rooms)
         self.index = SearchIndex(database) if settings.search == "on" else None
         self.changes = Changes(database, self._moved, wake.touched, notify=notify)
         self.keys = DeviceKeys(self.changes)
+        self.cross_signing = CrossSigning(self.changes)
+        self.backups = KeyBackups(database)
         accounts.on_fewer_devices = partial(tell_sharers, self.changes)
         accounts.touched = wake.touched
         self.memberships = Memberships(self.changes, accounts)
@@ -117,6 +127,12 @@ class Service:
         )
         self.reading = Reading(database)
         self.relations = Relations(database)
+        self.pushers = Pushers(database)
+        self.notifications = Notifications(database, self.rooms)
+        self.delivery = PushDelivery(
+            database, unread, public_only=settings.push_gateways == "public"
+        )
+        self.pushes = PushQueue(database, self.delivery.wake)
         self.presence = Presence(
             PresenceStore(cache) if cache is not None and settings.presence == "on" else None,
             database,
@@ -139,6 +155,7 @@ class Service:
     def _moved(self, room_no: int) -> None:
         """A room has new events."""
         self.wake.moved(room_no)
+        self.pushes.wake()
         if self.index is not None:
             self.index.wake()
 
@@ -263,6 +280,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(background("wake", wake.run))
         await stack.enter_async_context(background("tail", tail.run))
         await stack.enter_async_context(background("presence", service.presence.run))
+        stack.callback(service.delivery.close)
+        await stack.enter_async_context(background("push queue", service.pushes.run))
+        await stack.enter_async_context(background("pushes", service.delivery.run))
         if service.index is not None:
             await stack.enter_async_context(background("search", service.index.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))

@@ -47,11 +47,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registration_token: _Url = ""
     access_token_lifetime_s: Annotated[int, msgspec.Meta(ge=10)] = 3_600
     login_failures_max: Annotated[int, msgspec.Meta(ge=0)] = 10
+    push_gateways: Literal["public", "any"] = "public"
+    turn_uris: str = ""
+    turn_secret: _Url = ""
     media_store: _Url = ""
     media_bytes_max: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = 50 * 1024 * 1024
     media_legacy: Literal["on", "off"] = "on"
     web_page: Literal["on", "off"] = "off"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+    @property
+    def turn_addresses(self) -> list[str]:
+        """Where calls find a TURN server."""
+        return [uri.strip() for uri in self.turn_uris.split(",") if uri.strip()]
 
     @property
     def media_place(self) -> str:
@@ -67,6 +75,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         problems.append("NATS_URL is not set; WAKE=nats needs it")
     if settings.registration == "token" and not settings.registration_token:
         problems.append("REGISTRATION_TOKEN is not set; REGISTRATION=token needs it")
+    if settings.turn_addresses and not settings.turn_secret:
+        problems.append("TURN_SECRET is not set; TURN_URIS needs it")
+    if not all(uri.startswith(("turn:", "turns:")) for uri in settings.turn_addresses):
+        problems.append("TURN_URIS is wrong: expected addresses turn:… or turns:…, with commas")
     try:
         blobs_of(settings.media_place)
     except ValueError as error:

@@ -131,7 +131,10 @@ class _Read:
         joined = [row for row in wanted if row["membership"] == "join"]
         sections: dict[str, dict[str, Any]] = {
             "join": await self._joined(joined),
-            "invite": await self._invited([r for r in wanted if r["membership"] == "invite"]),
+            **{
+                name: await self._outside(name, [r for r in wanted if r["membership"] == name])
+                for name in ("invite", "knock")
+            },
             "leave": await self._left([r for r in wanted if r["membership"] in ("leave", "ban")]),
         }
         account_data = await self._account_data(sections["join"], joined)
@@ -421,7 +424,7 @@ class _Read:
             for row in changed
         }
 
-    async def _invited(self, rows: Sequence[Any]) -> dict[str, Any]:
+    async def _outside(self, name: str, rows: Sequence[Any]) -> dict[str, Any]:
         new = {
             row["room_no"]: row["room_id"]
             for row in rows
@@ -432,12 +435,10 @@ class _Read:
         found = await self._connection.fetch(
             STRIPPED, list(new), list(STRIPPED_TYPES), self._session.user_id
         )
-        shown: dict[str, Any] = {
-            room_id: {"invite_state": {"events": []}} for room_id in new.values()
-        }
+        shown: dict[str, Any] = {room: {f"{name}_state": {"events": []}} for room in new.values()}
         for row in found:
             event = Event(*row)
-            shown[new[event.room_no]]["invite_state"]["events"].append(
+            shown[new[event.room_no]][f"{name}_state"]["events"].append(
                 {
                     "type": event.type,
                     "state_key": event.state_key,

@@ -18,7 +18,7 @@ from messaging.power import power_levels_of
 from messaging.push_evaluation import OwnRules, Surroundings, verdict
 from messaging.rooms import decoded
 
-__all__ = ["Unread"]
+__all__ = ["Unread", "surroundings"]
 
 _JUDGED_MAX = 200
 
@@ -130,8 +130,8 @@ class Unread:
     async def _tallied(
         self, reader: Any, room_nos: Sequence[int], own: OwnRules
     ) -> Mapping[int, Tally]:
-        rooms = await reader.fetch(_SURROUNDINGS, list(room_nos), own.user_id)
-        tallies = {row["no"]: Tally(own, _surroundings(row)) for row in rooms}
+        around = await surroundings(reader, room_nos, own.user_id)
+        tallies = {no: Tally(own, each) for no, each in around.items()}
         if own.is_silent:
             return tallies
         rows: Iterable[Any] = await reader.fetch(
@@ -152,6 +152,14 @@ def _add(tally: Tally, sender: str, kind: str, content: bytes) -> None:
     notifies, highlights = verdict(tally.rules, kind, sender, decoded(content), tally.surroundings)
     tally.unread += notifies
     tally.highlights += highlights
+
+
+async def surroundings(
+    reader: Any, room_nos: Sequence[int], user_id: str
+) -> dict[int, Surroundings]:
+    """What the user's rules may ask of these rooms. `reader`: a connection or the database."""
+    rows = await reader.fetch(_SURROUNDINGS, list(room_nos), user_id)
+    return {row["no"]: _surroundings(row) for row in rows}
 
 
 def _surroundings(row: Any) -> Surroundings:

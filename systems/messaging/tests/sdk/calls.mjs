@@ -5,12 +5,17 @@
 // A step that takes too long, or that the server refuses unexpectedly, ends it with an error.
 
 import * as sdk from "matrix-js-sdk";
+import { CryptoEvent, decodeRecoveryKey } from "matrix-js-sdk/lib/crypto-api/index.js";
+import { RustBackupManager } from "matrix-js-sdk/lib/rust-crypto/backup.js";
 
 const [baseUrl, password] = process.argv.slice(2);
 // What the SDK has to say of its own work is nobody's business here.
 const nothing = () => {};
 const logger = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 logger.getChild = () => logger;
+
+// Many clients of a server are not to send their keys at once; here is one.
+RustBackupManager.maxBackupLoopStartDelayMillis = 0;
 
 const results = {};
 const clients = [];
@@ -38,21 +43,32 @@ function heard(emitter, name, check = () => true) {
   );
 }
 
-async function signedUp(name) {
+// A condition that no event tells of.
+async function until(check, what) {
+  let isLate = false;
+  async function asked() {
+    while (!isLate && !(await check())) await new Promise((done) => setTimeout(done, 20));
+  }
+  await within(asked(), what).finally(() => (isLate = true));
+}
+
+async function signedUp(name, options) {
   const anonymous = sdk.createClient({ baseUrl, logger });
   const auth = { type: "m.login.dummy" };
   const made = await anonymous.registerRequest({ username: name, password, auth });
-  return client(made);
+  return client(made, options);
 }
 
-async function signedIn(name) {
+async function signedIn(name, options) {
   const anonymous = sdk.createClient({ baseUrl, logger });
   const identifier = { type: "m.id.user", user: name };
-  return client(await anonymous.loginRequest({ type: "m.login.password", identifier, password }));
+  const session = await anonymous.loginRequest({ type: "m.login.password", identifier, password });
+  return client(session, options);
 }
 
-function client(session) {
+function client(session, options = {}) {
   const made = sdk.createClient({
+    ...options,
     baseUrl,
     logger,
     userId: session.user_id,
@@ -184,8 +200,76 @@ async function secret() {
   results.secret = [raw.type, "body" in raw.content];
 }
 
+// Somebody who loses every device but has written the recovery key down.
+async function recovery() {
+  let recoveryKey;
+  const asked = [];
+  const cryptoCallbacks = {
+    getSecretStorageKey: async ({ keys }) => {
+      asked.push("recovery key");
+      return [Object.keys(keys)[0], decodeRecoveryKey(recoveryKey)];
+    },
+  };
+  const erin = await signedUp("sdk-erin", { cryptoCallbacks });
+  await erin.initRustCrypto({ useIndexedDB: false });
+  await started(erin);
+  const crypto = erin.getCrypto();
+  await crypto.bootstrapCrossSigning({
+    // The first keys want no password.
+    authUploadDeviceSigningKeys: (makeRequest) => makeRequest(null),
+  });
+  const here = heard(erin, sdk.ClientEvent.Room);
+  const { room_id: roomId } = await erin.createRoom({
+    preset: "private_chat",
+    initial_state: [
+      {
+        type: "m.room.encryption",
+        state_key: "",
+        content: { algorithm: "m.megolm.v1.aes-sha2" },
+      },
+    ],
+  });
+  await here;
+  await erin.sendTextMessage(roomId, "note to myself");
+  const backedUp = heard(erin, CryptoEvent.KeyBackupSessionsRemaining, (left) => left === 0);
+  const made = await crypto.createRecoveryKeyFromPassphrase();
+  recoveryKey = made.encodedPrivateKey;
+  await crypto.bootstrapSecretStorage({
+    createSecretStorageKey: async () => made,
+    setupNewSecretStorage: true,
+    setupNewKeyBackup: true,
+  });
+  await backedUp;
+  results.backup = (await crypto.getKeyBackupInfo()).algorithm;
+  // Gone, with all that it knew: the server never had it.
+  await erin.logout(true);
+  asked.length = 0;
+
+  const later = await signedIn("sdk-erin", { cryptoCallbacks });
+  await later.initRustCrypto({ useIndexedDB: false });
+  await started(later);
+  const userId = later.getUserId();
+  const again = later.getCrypto();
+  const status = async () => {
+    const found = await again.getDeviceVerificationStatus(userId, later.getDeviceId());
+    return found.crossSigningVerified;
+  };
+  results.known = await again.userHasCrossSigningKeys(userId, true);
+  results.verifiedAtFirst = await status();
+  await again.bootstrapCrossSigning({});
+  // Signed by the key from the storage; the server verified that, and /sync tells of it.
+  await until(status, "the new device to be verified");
+  results.verified = true;
+  results.askedFor = asked[0];
+  const readable = heard(later, sdk.MatrixEventEvent.Decrypted, message("note to myself"));
+  await again.loadSessionBackupPrivateKeyFromSecretStorage();
+  const { imported, total } = await again.restoreKeyBackup();
+  results.restored = [imported, total];
+  await readable;
+}
+
 try {
-  await Promise.all([conversation(), secret()]);
+  await Promise.all([conversation(), secret(), recovery()]);
   console.log(JSON.stringify(results));
 } finally {
   for (const one of clients) one.stopClient();

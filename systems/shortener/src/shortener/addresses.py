@@ -6,7 +6,7 @@ import re
 from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 
-from shortener.hosts import clean_host, literal_address
+from systems_common.hosts import clean_host, literal_address
 
 __all__ = [
     "LONG_URL_LENGTH_MAX",

@@ -11,9 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from systems_common.database import Database
-
-from shortener import problems
-from shortener.hosts import (
+from systems_common.hosts import (
     ancestors,
     clean_host,
     host_of,
@@ -21,6 +19,8 @@ from shortener.hosts import (
     is_public,
     literal_address,
 )
+
+from shortener import problems
 
 __all__ = [
     "LEADS_TO_BANNED",

@@ -103,6 +103,13 @@ SHAPES = (
         EMPTY,
         body=obj(new_password_=STRING, logout_devices=BOOLEAN, auth=ref("Auth")),
     ),
+    Shape(
+        "POST",
+        f"{CLIENT}/account/deactivate",
+        obj(id_server_unbind_result_=STRING),
+        body=obj(auth=ref("Auth"), erase=BOOLEAN, id_server=STRING),
+        body_required=False,
+    ),
     Shape("GET", f"{CLIENT}/devices", obj(devices_=list_of(ref("Device")))),
     Shape("GET", _DEVICE, ref("Device")),
     Shape("PUT", _DEVICE, EMPTY, body=obj(display_name=_TEXT)),

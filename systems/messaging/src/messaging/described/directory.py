@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from messaging.described.schemas import (
+    BOOLEAN,
     CLIENT,
     EMPTY,
     INTEGER,
     STRING,
+    V1,
     Shape,
+    list_of,
     nullable,
     obj,
     one_of,
@@ -36,6 +39,17 @@ SHAPES = (
             filter=obj(generic_search_term=nullable(STRING)),
         ),
         body_required=False,
+    ),
+    Shape(
+        "GET",
+        f"{V1}/rooms/{{roomId}}/hierarchy",
+        obj(rooms_=list_of(ref("RoomSummary")), next_batch=STRING),
+        query={
+            "from": STRING,
+            "limit": INTEGER,
+            "max_depth": INTEGER,
+            "suggested_only": BOOLEAN,
+        },
     ),
     Shape("GET", _LIST, _LISTING),
     Shape("PUT", _LIST, EMPTY, body=obj(visibility=one_of("public", "private"))),

@@ -29,7 +29,13 @@ SHAPES = (
     Shape(
         "POST",
         f"{CLIENT}/keys/query",
-        obj(device_keys=_FOUND, failures=ANY_OBJECT),
+        obj(
+            device_keys=_FOUND,
+            master_keys=map_of(ANY_OBJECT),
+            self_signing_keys=map_of(ANY_OBJECT),
+            user_signing_keys=map_of(ANY_OBJECT),
+            failures=ANY_OBJECT,
+        ),
         body=obj(device_keys_=map_of(list_of(STRING))),
     ),
     Shape(

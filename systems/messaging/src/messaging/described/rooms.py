@@ -52,6 +52,13 @@ SHAPES = (
         body=ref("Reason"),
         body_required=False,
     ),
+    Shape(
+        "POST",
+        f"{CLIENT}/knock/{{roomIdOrAlias}}",
+        ref("RoomNamed"),
+        body=ref("Reason"),
+        body_required=False,
+    ),
     Shape("POST", f"{_ROOM}/join", ref("RoomNamed"), body=ref("Reason"), body_required=False),
     Shape("POST", f"{_ROOM}/leave", EMPTY, body=ref("Reason"), body_required=False),
     Shape("POST", f"{_ROOM}/forget", EMPTY),

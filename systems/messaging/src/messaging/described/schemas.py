@@ -230,20 +230,21 @@ COMPONENTS: dict[str, Schema] = {
             }
         ),
     ),
+    "RoomSummary": obj(
+        room_id_=ROOM_ID,
+        num_joined_members_=at_least(0),
+        world_readable_=BOOLEAN,
+        guest_can_join_=BOOLEAN,
+        name=STRING,
+        topic=STRING,
+        avatar_url=STRING,
+        canonical_alias=STRING,
+        join_rule=STRING,
+        room_type=STRING,
+        children_state=list_of(ref("StrippedState")),
+    ),
     "PublicRooms": obj(
-        chunk_=list_of(
-            obj(
-                room_id_=ROOM_ID,
-                num_joined_members_=at_least(0),
-                world_readable_=BOOLEAN,
-                guest_can_join_=BOOLEAN,
-                name=STRING,
-                topic=STRING,
-                avatar_url=STRING,
-                canonical_alias=STRING,
-                join_rule=STRING,
-            )
-        ),
+        chunk_=list_of(ref("RoomSummary")),
         next_batch=STRING,
         total_room_count_estimate=at_least(0),
     ),

@@ -31,6 +31,7 @@ _SYNC = obj(
     rooms=obj(
         join=map_of(ref("JoinedRoom")),
         invite=map_of(obj(invite_state_=obj(events_=list_of(ref("StrippedState"))))),
+        knock=map_of(obj(knock_state_=obj(events_=list_of(ref("StrippedState"))))),
         leave=map_of(obj(timeline=ref("Timeline"), state=ref("State"), account_data=ref("State"))),
     ),
     account_data=obj(events_=list_of(ref("BareEvent"))),

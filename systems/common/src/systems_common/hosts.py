@@ -1,4 +1,4 @@
-"""The host of a long URL: written in one way, and whether its addresses are the public's."""
+"""The host of a URL: written in one way, and whether its addresses are the public's."""
 
 from __future__ import annotations
 
