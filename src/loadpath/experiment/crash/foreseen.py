@@ -23,7 +23,7 @@ from loadpath.faults.locked import Locked
 from loadpath.faults.process_fault import RESTART_AFTER_S, ProcessFault
 from loadpath.model.outage import Needing, Outage
 from loadpath.recording import OutageRecord, Recording, SegmentRecord
-from loadpath.spec import ClosedArrivals, DependencyKind
+from loadpath.spec import ClosedArrivals
 from loadpath.stats.intervals import ratio_interval
 from loadpath.tap import SERVICE
 
@@ -31,15 +31,20 @@ FALLS_TO = 0.25
 """Demand falls as load rises: a request has been seen to cost a quarter at the knee of what it cost
 at a few hundred a second (see the laws of `model.weigh`)."""
 
+RISES_TO = 2.0
+"""And it rises where threads of one interpreter get in each other's way: with forty requests in it
+one has been seen to do half of what its CPU, of one at a time, left room for."""
+
 WARMING_S = (0.0, 0.1)
 """What has come back is reached by new connections, and its first calls find nothing cached."""
 
-KIND_WARMING_S: Mapping[DependencyKind, tuple[float, float]] = {"postgres": (0.05, 0.3)}
-"""Each new connection to PostgreSQL is a process that proves a password and reads the catalog, and
-its client prepares every statement anew: ten at once took 20 to 60 ms on two cores, and 0.08 to
-0.3 s went by until nobody waited any more (docs/decisions/0070)."""
+POSTGRES_RECONNECTED_S = (0.0, 0.15)
+POSTGRES_STARTED_S = (0.05, 0.3)
+"""Each connection to PostgreSQL is a process that proves a password, and its client prepares every
+statement anew; after a start it reads the catalog anew, too. Ten at once took 20 to 60 ms then, and
+until nobody waited 0.08 to 0.3 s went by (docs/decisions/0070)."""
 
-SERVICE_WARMING_S = (0.0, 0.02)
+SERVICE_WARMING_S = (0.0, 0.05)
 """A service that says it is ready has its connections: only its clients connect anew."""
 
 LATEST_S = 2.0
@@ -97,7 +102,7 @@ def foretell_outage(
         waits_spread=RETRY_SPREAD,
         # Who finds nobody listening asks again when the engine next tries to connect.
         refused_s=BACK_OFF_MAX_S if fault.target == SERVICE else 0.0,
-        warming_s=_warming_s(recording, fault.target),
+        warming_s=_warming_s(recording, fault),
         spare_per_s=spares,
         users=arrivals.users if isinstance(arrivals, ClosedArrivals) else None,
     )
@@ -114,12 +119,14 @@ def foretell_outage(
 NOBODY = (0.0, 0.0, 0.0)
 
 
-def _warming_s(recording: Recording, target: str) -> tuple[float, float]:
-    """Between which times after the end of an outage that part answers as before."""
-    if target == SERVICE:
+def _warming_s(recording: Recording, fault: Fault) -> tuple[float, float]:
+    """Between which times after the end of an outage what it hit answers as before."""
+    if fault.target == SERVICE:
         return SERVICE_WARMING_S
     kinds = {each.name: each.kind for each in recording.setup.service.dependencies}
-    return KIND_WARMING_S.get(kinds[target], WARMING_S)
+    if kinds[fault.target] != "postgres":
+        return WARMING_S
+    return POSTGRES_STARTED_S if isinstance(fault, ProcessFault) else POSTGRES_RECONNECTED_S
 
 
 def _waits_s(retries: int) -> tuple[float, ...]:
@@ -291,7 +298,7 @@ def _spares(
         # Its workers have a core each, and share those there are with all that it calls.
         workers = max(1, recording.setup.worker_count) / demand.parts[SERVICE]
         least = min(workers, recording.header.machine.cores_online / demand.cpu_s)
-        limits = (least, least / FALLS_TO)
+        limits = (least / RISES_TO, least / FALLS_TO)
     floor = SPARE_LEAST * rate_per_s
     return max(floor, limits[0] - rate_per_s), max(floor, limits[1] - rate_per_s)
 
