@@ -42,7 +42,7 @@ POSTGRES_RECONNECTED_S = (0.0, 0.15)
 POSTGRES_STARTED_S = (0.05, 0.3)
 """Each connection to PostgreSQL is a process that proves a password, and its client prepares every
 statement anew; after a start it reads the catalog anew, too. Ten at once took 20 to 60 ms then, and
-until nobody waited 0.08 to 0.3 s went by (docs/decisions/0070)."""
+until nobody waited 0.1 to 0.3 s went by (docs/decisions/0070)."""
 
 SERVICE_WARMING_S = (0.0, 0.05)
 """A service that says it is ready has its connections: only its clients connect anew."""
@@ -224,9 +224,9 @@ def _asking(visits: Sequence[Visit], target: str, table: str) -> list[Visit]:
 
 
 class _Stretch(NamedTuple):
-    """A part of a segment. Monotonic seconds."""
+    """A part of a segment, which is told by its index. Monotonic seconds."""
 
-    index: int
+    segment: int
     from_s: float
     to_s: float
 
@@ -252,13 +252,13 @@ def _warm(
 ) -> dict[str, tuple[float, float, float]]:
     """By operation, its calls under load as a share of those that probes explain, at most 1: at
     its least, likely, and at its most."""
-    index, from_s, to_s = stretch
-    rows = recording.requests(index)
+    segment, from_s, to_s = stretch
+    rows = recording.requests(segment)
     due_s = np.asarray(rows["intended_s"], dtype=float)
     due = (np.asarray(rows["step"]) == 0) & (due_s >= from_s) & (due_s < to_s)
     each = Counter(recording.operations[n] for n in rows["operation"][due].tolist())
-    shapes = recording.shapes(index)
-    crossed = recording.exchanges(index)
+    shapes = recording.shapes(segment)
+    crossed = recording.exchanges(segment)
     began_s = np.asarray(crossed["began_s"], dtype=float)
     own = (crossed["tap"] == target) & (began_s >= from_s) & (began_s < to_s)
     seen = Counter(shapes.get(shape, "") for shape in crossed["shape"][own].tolist())
