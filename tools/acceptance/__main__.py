@@ -47,6 +47,10 @@ STEPS: dict[str, tuple[str, Step]] = {
         "killed in the ramp, it leaves nothing",
         lambda clone: steps.killed(clone, clone.parent / "tmp"),
     ),
+    "crash-killed": (
+        "killed in each phase of a crash, it leaves nothing",
+        lambda clone: steps.crash_killed(clone, clone.parent / "tmp"),
+    ),
     "flat": (f"{steps.EXCHANGES:,} exchanges through a tap, flat memory", steps.flat),
     "knees": (
         "known knees, 20 runs of each: never confidently wrong",

@@ -85,9 +85,47 @@ def knee(clone: Path) -> float | None:
 
 def killed(clone: Path, temporary: Path) -> str:
     """SIGKILL in the ramp: its processes and its temporary folders are gone soon after."""
+    return f"{_killed(clone, temporary, ['run', SYSTEM], 'ramp', 0.0)} processes, all gone"
+
+
+CRASH_KILLED = (
+    ("moving data to a small disk", "broker disk full", "seed database", 1.0),
+    ("visits", "database killed", "seed database", 4.0),
+    ("control", "database killed", "who uses what", 3.0),
+    ("before the onset", "database killed", "control, no fault", 1.0),
+    ("database stopped", "database stopped, for 2s", "control, no fault", 3.0),
+    ("disk full", "broker disk full", "control, no fault", 2.5),
+    ("database killed", "database killed", "control, no fault", 2.5),
+    ("database starting again", "database killed", "control, no fault", 3.3),
+    ("service starting again", "service killed", "control, no fault", 3.3),
+    ("after the heal", "database killed", "control, no fault", 5.5),
+    ("counting effects", "database killed", "control, no fault", 10.0),
+)
+"""Phases of a crash: what goes on, of which fault, and so many seconds after which line that is."""
+
+
+def crash_killed(clone: Path, temporary: Path) -> str:
+    """SIGKILL in each phase of a crash: nothing of it is there soon after."""
+    skipped = []
+    for what, fault, line, after_s in CRASH_KILLED:
+        if "disk full" in fault and os.geteuid() != 0:
+            skipped.append(what)
+            continue
+        words = ["ask", "crash", SYSTEM, "--faults", fault]
+        try:
+            _killed(clone, temporary, words, line, after_s)
+        except Broken as broken:
+            raise Broken(f"killed in: {what}: {broken}") from None
+    said = ", ".join(what for what, *_ in CRASH_KILLED if what not in skipped)
+    root = f"; needs root: {', '.join(skipped)}" if skipped else ""
+    return f"nothing left after: {said}{root}"
+
+
+def _killed(clone: Path, temporary: Path, words: list[str], line: str, after_s: float) -> int:
+    """Kill Loadpath so long after a line of its progress; how many processes it had then."""
     temporary.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [str(clone / ".venv/bin/loadpath"), "run", SYSTEM],
+        [str(clone / ".venv/bin/loadpath"), *words],
         cwd=clone,
         env={**os.environ, "TMPDIR": str(temporary), "CI": "1"},
         stdout=subprocess.DEVNULL,
@@ -96,14 +134,16 @@ def killed(clone: Path, temporary: Path) -> str:
     )
     assert process.stderr is not None
     deadline_s = time.monotonic() + RAMP_AWAITED_S
-    for line in process.stderr:
-        if "ramp" in line:
+    for said in process.stderr:
+        if line in said:
             break
         if time.monotonic() > deadline_s:
             break
+    time.sleep(after_s)
     ours = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    process.stderr.close()
     if not ours:
         raise Broken("it had no processes when it was killed")
     _, alive = psutil.wait_procs(ours, timeout=GONE_AFTER_S)
@@ -112,7 +152,10 @@ def killed(clone: Path, temporary: Path) -> str:
         raise Broken(f"{GONE_AFTER_S:.0f} s later these were alive: {names}")
     if left := sorted(p.name for p in temporary.iterdir()):
         raise Broken(f"{GONE_AFTER_S:.0f} s later these folders were there: {', '.join(left)}")
-    return f"{len(ours)} processes, all gone"
+    mounted = Path("/proc/mounts").read_text("utf-8").splitlines()
+    if mounts := [line.split()[1] for line in mounted if str(temporary) in line]:
+        raise Broken(f"{GONE_AFTER_S:.0f} s later there were {len(mounts)} mounts of its own")
+    return len(ours)
 
 
 def flat(clone: Path) -> str:

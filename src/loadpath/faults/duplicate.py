@@ -25,7 +25,7 @@ class Duplicated(UnitFault, frozen=True, kw_only=True):
         "PostgreSQL knows no such thing: one connection is one session."
     )
     NEEDS: ClassVar[Needs] = Needs(
-        kinds=frozenset(("valkey", "nats", "http")), tap=True, service=True
+        kinds=frozenset(("valkey", "nats", "http")), tap=True, service=True, writes=True
     )
     HIT: ClassVar[str] = "units sent twice"
 

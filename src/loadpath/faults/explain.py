@@ -62,6 +62,11 @@ def refusal(fault: Fault, setup: Setup, *, tapped: bool, root: bool) -> str | No
                 f"{fault.name}: {target} is given by URL, and what others use too is never hit "
                 "itself; faults of its tap reach this service alone"
             )
+        if needs.writes and dependency.url is not None and not setup.allow_writes:
+            return (
+                f"{fault.name}: {target} is given by URL, and would be sent what the service did "
+                "not send; say that writes may reach it: --allow-writes"
+            )
     if needs.tap and not tapped:
         return f"{fault.name}: no tap stands before {target}"
     if needs.root and not root:

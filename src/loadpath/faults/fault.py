@@ -23,7 +23,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     `kinds` are the kinds of dependency it can be aimed at (empty: any), `service` whether the
     service itself. `tap`: one stands before the target. `started`: Loadpath started the target, so
-    that nobody else's work is lost. `root`: Loadpath runs as root.
+    that nobody else's work is lost. `root`: Loadpath runs as root. `writes`: the target gets what
+    the service did not send, so one that others use too gets it only where writes may reach it.
     """
 
     kinds: frozenset[DependencyKind] = frozenset()
@@ -31,6 +32,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     tap: bool = False
     started: bool = False
     root: bool = False
+    writes: bool = False
 
 
 class Hits(msgspec.Struct, frozen=True):

@@ -43,6 +43,8 @@ def needs_words(needs: Needs) -> str:
     also = [word for wanted, word in ((needs.tap, "a tap"), (needs.root, "root")) if wanted]
     if needs.started and needs.kinds:
         also.insert(0, "started by Loadpath")
+    if needs.writes:
+        also.insert(0, "started by Loadpath, or `--allow-writes`")
     return "; ".join([words, *also])
 
 

@@ -7,6 +7,7 @@ it left. A service is started again by itself after `RESTART_AFTER_S`, as its su
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -81,10 +82,13 @@ async def start_again(injection: Injection) -> None:
 
 
 async def _watch(injection: Injection, address: Address) -> None:
+    """Note since when it takes connections without a break: the one that ends may, too, until it
+    is gone."""
     while True:
-        if await connects(address) is None:
+        if await connects(address) is not None:
+            injection.accepts_s = math.nan
+        elif math.isnan(injection.accepts_s):
             injection.accepts_s = time.monotonic()
-            return
         await asyncio.sleep(LOOK_S)
 
 

@@ -48,12 +48,21 @@ class Stage:
         return self._taps
 
     def running(self, target: str) -> RunningDependency:
-        """The dependency of that name, as it is reached itself. Raises `LoadpathError`."""
+        """The dependency of that name that Loadpath started, as it is reached itself.
+
+        Raises `LoadpathError`, also of one given by URL: whatever asks for it, past its tap nothing
+        is done to what others use.
+        """
         try:
-            return self.deployment.dependencies[target]
+            found = self.deployment.dependencies[target]
         except KeyError:
             known = ", ".join(self.deployment.dependencies)
             raise LoadpathError(f"there is no dependency {target}; there are: {known}") from None
+        if not found.embedded:
+            raise LoadpathError(
+                f"{target} is given by URL: a fault reaches it through its tap or not at all"
+            )
+        return found
 
     def processes(self, target: str) -> list[processes.Entry]:
         """Every process of a part that has not ended, those that were started first at first."""

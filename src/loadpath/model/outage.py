@@ -208,7 +208,9 @@ def _tries(
             failing = trying & (at_s < span.refuses_s)
         trying = failing
         if pause_s is None:
-            to_s[failing] = failed_s[failing]
+            # Of one that is refused for good nobody sees that it waited until it was.
+            seen_s = failed_s if outage.manner == "waits" else np.maximum(at_s, 0.0)
+            to_s[failing] = seen_s[failing]
             break
         spread = rng.uniform(1 - outage.waits_spread, 1 + outage.waits_spread, len(at_s))
         at_s = np.where(failing, failed_s + pause_s * spread, at_s)

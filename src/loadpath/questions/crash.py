@@ -26,7 +26,7 @@ from loadpath.experiment.visits import IDLE_S, PAUSE_S, TAIL_S, VISITS
 from loadpath.experiment.wires import recorded_paths
 from loadpath.faults import Fault, check
 from loadpath.questions.crash_lines import closing_lines, fault_lines, loss_bound
-from loadpath.questions.outages import scores_of_outage
+from loadpath.questions.outages import scores_by_fault
 from loadpath.questions.remedies import TAKEN_MAX_CORES, Context, Finding, findings_of
 from loadpath.recording import FaultRecord, Recording
 from loadpath.spec import Setup
@@ -118,7 +118,7 @@ def judge(recordings: Sequence[Recording]) -> Answer:
         figures={
             "faults": outcomes,
             "findings": found,
-            "outages": {o.fault.name: s for o in outcomes if (s := scores_of_outage(o))},
+            "outages": scores_by_fault(outcomes),
         },
         validity=checks,
         objectives_met=_kept(outcomes, found, checks),

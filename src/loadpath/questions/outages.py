@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -12,9 +13,7 @@ from loadpath.figures import ms
 from loadpath.questions.remedies import TAKEN_MAX_CORES
 from loadpath.questions.scores import Score
 from loadpath.recording import OutageRecord
-
-AFTER_S = 0.1
-"""Who waits only so long after the heal had not come to wait before."""
+from loadpath.tap import SERVICE
 
 LOOK_S = 0.1
 LOOKS = 5
@@ -31,6 +30,19 @@ def scores_of_outage(outcome: Outcome) -> tuple[Score, ...]:
     found = _scores(outcome)
     if outcome.taken_cores > TAKEN_MAX_CORES:
         return tuple(msgspec.structs.replace(score, held=None) for score in found)
+    return found
+
+
+def scores_by_fault(outcomes: Sequence[Outcome]) -> dict[str, tuple[Score, ...]]:
+    """All of them by the fault's name, with its number (`database killed #2`) where it was done
+    before."""
+    found: dict[str, tuple[Score, ...]] = {}
+    done: Counter[str] = Counter()
+    for outcome in outcomes:
+        name = outcome.fault.name
+        done[name] += 1
+        if scores := scores_of_outage(outcome):
+            found[name if done[name] == 1 else f"{name} #{done[name]}"] = scores
     return found
 
 
@@ -120,12 +132,18 @@ def _why(outcome: Outcome, told: OutageRecord, scores: dict[str, Score]) -> str:
     waiting, drain = scores["waiting"], scores.get("drain_s")
     if not waiting.held:
         if waiting.measured.value < waiting.predicted.low:
+            if told.manner == "waits":
+                return "they do not wait for it to come back"
+            again = scores.get("retries")
+            # Of those who try again there are as many as need it: then fewer wait at its end.
+            needed = again is not None and again.predicted.value >= 1 and again.held
             return (
-                "they do not wait for it to come back"
-                if told.manner == "waits"
+                "it answers sooner once it is back than it seemed"
+                if needed or outcome.fault.target == SERVICE
                 else "fewer requests need it than it seemed"
             )
-        if outcome.waiting is not None and outcome.waiting.most_at_s > AFTER_S:
+        seen = outcome.waiting
+        if seen is not None and seen.before <= waiting.predicted.high and seen.most_at_s > 0:
             return "more wait once it is back than while it was away"
         return (
             "others wait with those that need it"

@@ -12,6 +12,7 @@ import msgspec
 from loadpath.experiment.crash.outcome import Outcome
 from loadpath.experiment.crash.seen import HUNG
 from loadpath.spec import Dependency
+from loadpath.tap import SERVICE
 
 AMPLIFIED = 3.0
 """So many times the calls per request as before are a storm of retries."""
@@ -254,6 +255,9 @@ def amplified(outcome: Outcome, context: Context) -> Finding | None:
 def unbounded_pool(outcome: Outcome, context: Context) -> Finding | None:
     """Connections multiply: each request that finds none free opens one more."""
     for wire, seen in outcome.wires.items():
+        if wire == SERVICE:
+            # Those that its clients open are no pool of its own.
+            continue
         more = seen.open_most - seen.open_before
         if (
             seen.open_before

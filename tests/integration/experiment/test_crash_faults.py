@@ -115,7 +115,7 @@ def test_each_begins_when_its_trigger_says_and_outages_are_foretold(
     assert told is not None
     assert told.operations == ("GET /items/{n}",)
     assert told.waiting is not None
-    assert told.waiting.low < 60 * SHORT.lasts_s < told.waiting.high
+    assert told.waiting.low < 60 * told.lasts_s < told.waiting.high
     assert stopped.waiting is not None
     assert stopped.waiting.most > stopped.waiting.usual_most
     assert {score.figure for score in scores_of_outage(stopped)} >= {"waiting", "drain_s"}

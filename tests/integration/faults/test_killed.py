@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ..deploy.conftest import open_folder, start
+from ..deploy.conftest import eventually, open_folder, start
 
-__all__ = ["open_folder", "start"]
+__all__ = ["eventually", "open_folder", "start"]
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 HERE = Path(__file__).parent
@@ -52,6 +53,25 @@ def test_a_loadpath_killed_before_the_last_onset_leaves_nothing(
 ) -> None:
     victim = start("early", services=HERE)
     victim.until("FAULT service stopped")
+    victim.kill()
+    assert victim.left_in_the_end() == []
+    assert mounts(open_folder) == []
+
+
+def test_a_loadpath_killed_while_a_fault_heals_leaves_nothing(start: Callable[..., Any]) -> None:
+    """The cache is started and killed over and over, while the service is stopped."""
+    victim = start("healing", services=HERE)
+    victim.until("ALL")
+    victim.kill()
+    assert victim.left_in_the_end() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_loadpath_killed_while_it_moves_data_to_a_small_disk_leaves_nothing(
+    start: Callable[..., Any], open_folder: Path, eventually: Callable[..., None]
+) -> None:
+    victim = start("preparing", services=HERE)
+    eventually(lambda: mounts(open_folder))
     victim.kill()
     assert victim.left_in_the_end() == []
     assert mounts(open_folder) == []

@@ -13,10 +13,15 @@ from loadpath.faults import Stage, check, inject, parse_fault
 from loadpath.spec import Dependency, OpenArrivals, Service, Setup, Workload
 from loadpath.tap import Taps
 
-EARLY = "early" in sys.argv
+EARLY, HEALING, PREPARING = (word in sys.argv for word in ("early", "healing", "preparing"))
+PLAIN = EARLY or HEALING or PREPARING
 FAULTS = (
     ("service stopped",)
     if EARLY
+    else ("service stopped", "cache killed")
+    if HEALING
+    else ("queue disk full",)
+    if PREPARING
     else (
         "service stopped",
         "cache memory full",
@@ -42,7 +47,8 @@ async def main() -> None:
             directory=Path(__file__).parents[1] / "deploy" / "services",
             start=(sys.executable, "service.py", "workers", "{port}"),
             dependencies=(
-                *(() if EARLY else (Dependency(name="database", kind="postgres", env={}),)),
+                *(() if PLAIN else (Dependency(name="database", kind="postgres", env={}),)),
+                *((Dependency(name="queue", kind="nats", env={}),) if PREPARING else ()),
                 Dependency(name="cache", kind="valkey", env={}),
             ),
             stop_timeout_s=1.0,
@@ -60,9 +66,12 @@ async def main() -> None:
             async with AsyncExitStack() as stack:
                 for text in FAULTS:
                     fault = check(parse_fault(text), setup, tapped=True, root=True)
-                    await stack.enter_async_context(inject(fault, stage))
+                    injection = await stack.enter_async_context(inject(fault, stage))
                     say("FAULT", text)
                 say("ALL")
+                while HEALING:
+                    await injection.fault.heal(injection)
+                    await injection.fault.onset(injection)
                 await asyncio.sleep(3600)
         finally:
             states = {entry.pid for part in kinds for entry in stage.processes(part)}

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import pytest
 
-from loadpath.errors import ConfigurationError
-from loadpath.faults import check, parse_fault
+from loadpath.deploy import Deployment, Guard, RunningDependency
+from loadpath.errors import ConfigurationError, LoadpathError
+from loadpath.faults import FAULTS, Fault, Stage, check, parse_fault, refusal
+from loadpath.faults.tap_fault import TapFault
+from loadpath.faults.worker_killed import WorkerKilled
 from loadpath.spec import Dependency, OpenArrivals, Service, Setup, Workload
 
 
@@ -65,20 +71,58 @@ def test_what_cannot_be_done_is_refused_with_its_reason(text: str, says: str) ->
     assert says in raised.value.message
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped", "locked link", "disk full"])
-def test_what_others_use_is_never_hit_itself(how: str) -> None:
-    with pytest.raises(ConfigurationError, match="given by URL"):
-        check(parse_fault(f"shared {how}"), setup(GIVEN), tapped=True, root=True)
+@pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: " ".join(kind.KEYWORD))
+def test_what_others_use_is_reached_by_an_order_to_its_tap_or_not_at_all(kind: type[Fault]) -> None:
+    fault = parse_fault(kind.EXAMPLE)
+    of = min(fault.kinds() or {"postgres"})
+    given = Dependency(name="shared", kind=of, env={}, url=f"{of}://localhost/x")
+    aimed = msgspec.structs.replace(fault, target="shared")
+    why = refusal(aimed, setup(given), tapped=True, root=True)
+    if issubclass(kind, TapFault):
+        # An order is all that it does: nothing else of it could reach the server.
+        assert (kind.prepare, kind.onset, kind.heal) == (
+            Fault.prepare,
+            TapFault.onset,
+            Fault.heal,
+        )
+        assert (why is None) is not kind.NEEDS.writes
+        untapped = refusal(aimed, setup(given), tapped=False, root=True)
+        assert untapped is not None
+    elif kind is WorkerKilled:
+        assert why is not None and "only the service can be hit" in why
+    else:
+        assert why is not None and "given by URL" in why
 
 
-@pytest.mark.parametrize(
-    "how", ["+200ms", "refused", "drop request of SELECT", "slow 1s on SELECT"]
-)
-def test_the_tap_before_it_may_be_disturbed(how: str) -> None:
-    fault = parse_fault(f"shared {how}")
-    assert check(fault, setup(GIVEN), tapped=True, root=False) == fault
-    with pytest.raises(ConfigurationError, match="no tap stands before shared"):
-        check(fault, setup(GIVEN), tapped=False, root=False)
+def test_nothing_is_sent_twice_to_what_others_use_unless_writes_may_reach_it() -> None:
+    outside = setup(OUTSIDE)
+    fault = parse_fault("duplicate of POST /mails")
+    with pytest.raises(ConfigurationError, match="--allow-writes"):
+        check(fault, outside, tapped=True, root=False)
+    allowed = msgspec.structs.replace(outside, allow_writes=True)
+    assert check(fault, allowed, tapped=True, root=False).target == "outside"
+
+
+def test_a_stage_hands_out_no_server_that_others_use() -> None:
+    def server(embedded: bool) -> RunningDependency:
+        return RunningDependency(
+            kind="postgres",
+            host="127.0.0.1",
+            port=1,
+            user="",
+            password="",
+            name="",
+            version="",
+            url="",
+            embedded=embedded,
+        )
+
+    running = {"database": server(True), "shared": server(False)}
+    stage = Stage(cast(Deployment, SimpleNamespace(dependencies=running)), guard=cast(Guard, None))
+    assert stage.running("database") is running["database"]
+    for name, says in (("shared", "given by URL"), ("other", "there is no dependency other")):
+        with pytest.raises(LoadpathError, match=says):
+            stage.running(name)
 
 
 def test_two_of_a_kind_must_be_told_apart() -> None:

@@ -11,7 +11,12 @@ from loadpath.answer import Interval
 from loadpath.experiment.crash.backlog import Waiting
 from loadpath.experiment.crash.outcome import Outcome, Picture
 from loadpath.questions.crash_lines import closing_lines, fault_lines, loss_bound
-from loadpath.questions.outages import outage_lines, outage_words, scores_of_outage
+from loadpath.questions.outages import (
+    outage_lines,
+    outage_words,
+    scores_by_fault,
+    scores_of_outage,
+)
 from loadpath.recording import FaultRecord, OutageRecord
 
 FAULT = FaultRecord(
@@ -87,8 +92,16 @@ def test_what_lies_in_the_interval_held() -> None:
     [
         ("waits", {"most": 60}, "they do not wait for it to come back"),
         ("waits", {"most": 300}, "others wait with those that need it"),
-        ("fails", {"most": 300, "most_at_s": 0.6}, "more wait once it is back than while it was"),
-        ("fails", {"most": 300}, "they wait for it, and do not fail at once"),
+        (
+            "fails",
+            {"most": 300, "most_at_s": 0.05, "before": 200},
+            "more wait once it is back than while it was away",
+        ),
+        (
+            "fails",
+            {"most": 300, "most_at_s": 0.05, "before": 290},
+            "they wait for it, and do not fail at once",
+        ),
         ("fails", {"most": 60}, "fewer requests need it than it seemed"),
         ("waits", {"drained_s": 1.5}, "it takes longer to catch up"),
         ("waits", {"drained_s": 0.0}, "it catches up sooner"),
@@ -99,6 +112,23 @@ def test_a_miss_says_what_does_not_hold(manner: str, seen: dict[str, Any], said:
     found = outcome(msgspec.structs.replace(FORETOLD, manner=manner), **seen)
     assert outage_words(found).partition("missed: ")[2].startswith(said)
     assert any(score.held is False for score in scores_of_outage(found))
+
+
+def test_fewer_who_wait_though_as_many_try_again_says_that_it_answers_sooner() -> None:
+    again = msgspec.structs.replace(FORETOLD, manner="fails", retries=told(97, 80, 115))
+    sooner = "it answers sooner once it is back than it seemed"
+    assert outage_words(outcome(again, most=60, retries=100)).endswith(sooner)
+    assert "fewer requests need it" in outage_words(outcome(again, most=60, retries=10))
+    # Everybody needs the service, however few wait.
+    service = msgspec.structs.replace(FAULT, name="service killed", target="service")
+    none = msgspec.structs.replace(FORETOLD, manner="fails")
+    assert outage_words(outcome(none, fault=service, most=60)).endswith(sooner)
+
+
+def test_a_fault_that_is_done_twice_has_two_scores() -> None:
+    scores = scores_by_fault([outcome(), outcome(most=60), outcome(None)])
+    assert list(scores) == [FAULT.name, f"{FAULT.name} #2"]
+    assert [each[0].measured.value for each in scores.values()] == [195, 60]
 
 
 def test_of_what_is_sent_again_both_counts_stand_there_whichever_is_none() -> None:

@@ -121,6 +121,11 @@ def test_each_harm_is_named_and_no_other(harm: str, changes: dict[str, Any]) -> 
     assert harms(outcome(**changes)) == [harm]
 
 
+def test_connections_that_clients_open_to_the_service_are_no_pool_of_its_own() -> None:
+    many = msgspec.structs.replace(WIRE, open_most=134)
+    assert harms(outcome(wires={"service": many})) == []
+
+
 def test_nobody_is_accused_of_times_while_others_took_the_machine() -> None:
     late = msgspec.structs.replace(COURSE, recovered_s=6.0, hung=2)
     lost = msgspec.structs.replace(WRITES, lost=1)

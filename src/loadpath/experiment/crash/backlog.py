@@ -30,7 +30,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     `usual_high` what would be exceptional as long as it was watched; `most` at once since the
     onset, `most_at_s` from the heal (negative: before it), `retries` sent again since then,
     `drained_s` from the heal until there were no more than `usual_high` for `BLOCK_S` (None: not
-    before the end): a burst later on is no part of what had gathered."""
+    before the end): a burst later on is no part of what had gathered. `before` are the most until
+    the heal."""
 
     usual: float
     usual_most: int
@@ -39,6 +40,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     retries: int
     drained_s: float | None
     most_at_s: float = 0.0
+    before: int = 0
 
 
 def spans(rows: Columns, until_s: float) -> tuple[Floats, Floats]:
@@ -141,6 +143,7 @@ def waiting_seen(
         retries=int((again & since).sum()),
         drained_s=gone,
         most_at_s=float(at[counts.argmax()]) - healed_s if len(counts) else 0.0,
+        before=int(counts[at <= healed_s].max(initial=0)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,9 +31,24 @@ FALLS_TO = 0.25
 """Demand falls as load rises: a request has been seen to cost a quarter at the knee of what it cost
 at a few hundred a second (see the laws of `model.weigh`)."""
 
+RISES_TO = 2.0
+"""And it rises where threads of one interpreter get in each other's way: with forty requests in it
+one has been seen to do half of what its CPU, of one at a time, left room for."""
+
 WARMING_S = (0.0, 0.1)
-"""What has come back is reached by new connections, each of some 10 ms where a process is begun and
-a password proved, several at once on few cores; and its first calls find nothing cached."""
+"""What has come back is reached by new connections, and its first calls find nothing cached."""
+
+POSTGRES_RECONNECTED_S = (0.0, 0.15)
+POSTGRES_STARTED_S = (0.05, 0.3)
+"""Each connection to PostgreSQL is a process that proves a password, and its client prepares every
+statement anew; after a start it reads the catalog anew, too. Ten at once took 20 to 60 ms then, and
+until nobody waited 0.1 to 0.3 s went by (docs/decisions/0070)."""
+
+SERVICE_WARMING_S = (0.0, 0.05)
+"""A service that says it is ready has its connections: only its clients connect anew."""
+
+LATEST_S = 2.0
+"""What its caches hold is taken from so long before it was last looked at."""
 
 SPARE_LEAST = 0.05
 """Of its arrivals, what a service that seems to be full is said to have to spare at the least."""
@@ -86,7 +102,7 @@ def foretell_outage(
         waits_spread=RETRY_SPREAD,
         # Who finds nobody listening asks again when the engine next tries to connect.
         refused_s=BACK_OFF_MAX_S if fault.target == SERVICE else 0.0,
-        warming_s=WARMING_S,
+        warming_s=_warming_s(recording, fault),
         spare_per_s=spares,
         users=arrivals.users if isinstance(arrivals, ClosedArrivals) else None,
     )
@@ -101,6 +117,16 @@ def foretell_outage(
 
 
 NOBODY = (0.0, 0.0, 0.0)
+
+
+def _warming_s(recording: Recording, fault: Fault) -> tuple[float, float]:
+    """Between which times after the end of an outage what it hit answers as before."""
+    if fault.target == SERVICE:
+        return SERVICE_WARMING_S
+    kinds = {each.name: each.kind for each in recording.setup.service.dependencies}
+    if kinds[fault.target] != "postgres":
+        return WARMING_S
+    return POSTGRES_STARTED_S if isinstance(fault, ProcessFault) else POSTGRES_RECONNECTED_S
 
 
 def _waits_s(retries: int) -> tuple[float, ...]:
@@ -163,7 +189,7 @@ def _shares(
     most: all, of the service itself.
 
     Probes visit a service whose caches are as cold as they get; where less crosses the wire under
-    load than they explain, the share is smaller by as much, and lies somewhere in between.
+    load than they explain, the share is smaller by as much, as far as so many requests tell.
     """
     names = [o.name for o in recording.setup.workload.operations]
     if fault.target == SERVICE:
@@ -173,7 +199,7 @@ def _shares(
     asked = {name: _asking(own, fault.target, table) for name, own in visits.items()}
     if not any(hits for hits in asked.values()):
         return None
-    warm = _warm(recording, control, fault.target, visits)
+    warm = _warm(recording, _latest(recording, control), fault.target, visits)
     found = {}
     for name, own in visits.items():
         hits, count = len(asked[name]), len(own)
@@ -181,9 +207,8 @@ def _shares(
         # All of some visits: that it is always so is more likely than not.
         high = 1.0 if hits == count else spread.high
         low = spread.low if hits < count else 1.0
-        factor = warm.get(name, 1.0)
-        value = hits / count
-        found[name] = (low * factor, value * factor, high if hits else 0.0)
+        least, likely, most = warm.get(name, (1.0, 1.0, 1.0))
+        found[name] = (low * least, hits / count * likely, high * most if hits else 0.0)
     return found
 
 
@@ -198,19 +223,44 @@ def _asking(visits: Sequence[Visit], target: str, table: str) -> list[Visit]:
     ]
 
 
+class _Stretch(NamedTuple):
+    """A part of a segment, which is told by its index. Monotonic seconds."""
+
+    segment: int
+    from_s: float
+    to_s: float
+
+
+def _latest(recording: Recording, control: SegmentRecord) -> _Stretch:
+    """What was last seen of the service under the load of `control` and without a fault: the end of
+    the fault before, or `control`. What caches hold changes from one fault to the next."""
+    last = recording.segments[-1]
+    healed_s = next((f.healed_s for f in recording.faults() if f.segment == last.index), None)
+    # Where it did not come back at that load, others follow in which it was lowered.
+    if healed_s is not None and last.load == control.load:
+        from_s = max(healed_s, last.ended_s - LATEST_S)
+        if last.ended_s - from_s > LATEST_S / 2:
+            return _Stretch(last.index, from_s, last.ended_s)
+    return _Stretch(control.index, control.started_s, control.ended_s)
+
+
 def _warm(
     recording: Recording,
-    control: SegmentRecord,
+    stretch: _Stretch,
     target: str,
     visits: Mapping[str, Sequence[Visit]],
-) -> dict[str, float]:
-    """By operation, its calls under load as a share of those that probes explain, at most 1."""
-    rows = recording.requests(control.index)
-    number = np.asarray(rows["operation"])[np.asarray(rows["step"]) == 0]
-    each = Counter(recording.operations[n] for n in number.tolist())
-    shapes = recording.shapes(control.index)
-    crossed = recording.exchanges(control.index)
-    own = crossed["tap"] == target
+) -> dict[str, tuple[float, float, float]]:
+    """By operation, its calls under load as a share of those that probes explain, at most 1: at
+    its least, likely, and at its most."""
+    segment, from_s, to_s = stretch
+    rows = recording.requests(segment)
+    due_s = np.asarray(rows["intended_s"], dtype=float)
+    due = (np.asarray(rows["step"]) == 0) & (due_s >= from_s) & (due_s < to_s)
+    each = Counter(recording.operations[n] for n in rows["operation"][due].tolist())
+    shapes = recording.shapes(segment)
+    crossed = recording.exchanges(segment)
+    began_s = np.asarray(crossed["began_s"], dtype=float)
+    own = (crossed["tap"] == target) & (began_s >= from_s) & (began_s < to_s)
     seen = Counter(shapes.get(shape, "") for shape in crossed["shape"][own].tolist())
     expected: Counter[str] = Counter()
     of: dict[str, set[str]] = {}
@@ -220,10 +270,16 @@ def _warm(
                 if call.dependency == target and not call.pushed:
                     expected[call.shape] += each[name] / len(visited)  # type: ignore[assignment]
                     of.setdefault(name, set()).add(call.shape)
-    return {
-        name: min(1.0, max(seen[shape] / max(expected[shape], 1e-9) for shape in called))
-        for name, called in of.items()
-    }
+    return {name: max(_share(seen[shape], expected[shape]) for shape in of[name]) for name in of}
+
+
+def _share(seen: int, expected: float) -> tuple[float, float, float]:
+    count = round(expected)
+    if seen >= expected or not count:
+        return 1.0, 1.0, 1.0
+    told = ratio_interval(min(seen, count), count, CONFIDENCE)
+    value = seen / expected
+    return min(told.low, value), value, max(told.high, value)
 
 
 def _spares(
@@ -242,7 +298,7 @@ def _spares(
         # Its workers have a core each, and share those there are with all that it calls.
         workers = max(1, recording.setup.worker_count) / demand.parts[SERVICE]
         least = min(workers, recording.header.machine.cores_online / demand.cpu_s)
-        limits = (least, least / FALLS_TO)
+        limits = (least / RISES_TO, least / FALLS_TO)
     floor = SPARE_LEAST * rate_per_s
     return max(floor, limits[0] - rate_per_s), max(floor, limits[1] - rate_per_s)
 
