@@ -42,7 +42,7 @@ POSTGRES_RECONNECTED_S = (0.0, 0.15)
 POSTGRES_STARTED_S = (0.05, 0.3)
 """Each connection to PostgreSQL is a process that proves a password, and its client prepares every
 statement anew; after a start it reads the catalog anew, too. Ten at once took 20 to 60 ms then, and
-until nobody waited 0.1 to 0.3 s went by (docs/decisions/0070)."""
+until nobody waited 0.1 to 0.3 s went by (docs/decisions/0069)."""
 
 SERVICE_WARMING_S = (0.0, 0.05)
 """A service that says it is ready has its connections: only its clients connect anew."""

@@ -1,5 +1,5 @@
 """What a user was notified of, judged when they ask: the newest events of the rooms that moved
-last, by the push rules as they are now (DECISIONS 25)."""
+last, by the push rules as they are now (DECISIONS 23)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Whoever takes a pusher makes it due again in a minute, so that another process takes it when this
 one dies; a push may then come twice, but none is lost. A gateway that fails is asked again later,
-each time twice as late, and nobody else waits for it (DECISIONS 24).
+each time twice as late, and nobody else waits for it (DECISIONS 22).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A send does not wait for it and knows nothing of pushers. As the index of words does, each round
 goes from one snapshot of the database to another, and the position is kept with what was written:
-each event is judged once, whatever process does it and whichever dies (DECISIONS 24).
+each event is judged once, whatever process does it and whichever dies (DECISIONS 22).
 """
 
 from __future__ import annotations
