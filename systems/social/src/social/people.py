@@ -67,7 +67,8 @@ WHERE lower(a.username || ' ' || a.display_name) LIKE $2
   AND (lower(a.username) = $6
        OR NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = a.id))
   AND (NOT $5 OR EXISTS (SELECT FROM follow WHERE account_id = $1 AND target_id = a.id))
-ORDER BY lower(a.username) = $6 DESC, a.id LIMIT $3 OFFSET $4"""
+ORDER BY lower(a.username) = $6 DESC, starts_with(lower(a.username), $6) DESC, a.id
+LIMIT $3 OFFSET $4"""
 
 
 class AccountPage(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ class People:
         self, viewer: int | None, text: str, *, limit: int, offset: int, following: bool
     ) -> list[AccountJson]:
         """Accounts whose name holds the text, with this host or without one; who is called exactly
-        that comes first.
+        that comes first, then those whose name begins so.
         """
         wanted = text.strip().lstrip("@").lower().removesuffix(f"@{self._host.lower()}")
         if not wanted:
