@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,10 +120,21 @@ def test_a_killed_broker_fails_fast_and_is_used_again(broker_server: EmbeddedSer
     with_broker(broker_server.url, test)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of it is."""
+    states = [
+        task.read_text("ascii").rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return set(states) == {"T"}
+
+
 def test_a_hanging_broker_is_waited_for_once(broker_server: EmbeddedServer) -> None:
     async def test(broker: Broker) -> None:
         os.kill(broker_server.pid, signal.SIGSTOP)
         try:
+            # A thread that runs on another core goes on until it is told.
+            await until(lambda: is_stopped(broker_server.pid))
             with pytest.raises(BrokerUnavailableError, match="no acknowledgement within"):
                 await broker.publish("s.a", b"x")
             began = time.monotonic()

@@ -228,8 +228,11 @@ def test_what_was_missed_is_told_and_nothing_is_sent_twice(
     page.complaints.clear()
 
     # Signed out elsewhere: the page notices with the next request, and what was not sent is kept.
-    switched.login(carol).ok("POST", "/logout/all", {})
+    page.call("Network.emulateNetworkConditions", offline=True, **offline)
     filled(page, "composer", text="too late")
+    page.wait_for("!!document.querySelector('.own .tick.wait')")
+    switched.login(carol).ok("POST", "/logout/all", {})
+    page.call("Network.emulateNetworkConditions", offline=False, **offline)
     page.wait_for(visible("door"))
     assert page.evaluate("document.getElementById('door-notice').textContent") == (
         "You were signed out."

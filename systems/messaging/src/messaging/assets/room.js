@@ -182,7 +182,7 @@ export class RoomView {
 
   #sendText() {
     const body = at("text").value.trim();
-    if (!body) return;
+    if (!body || !this.#room) return; // Signed out meanwhile: the text stays where it is.
     at("text").value = "";
     this.#grow();
     this.#typing(false);
