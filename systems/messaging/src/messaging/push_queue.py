@@ -1,47 +1,32 @@
 """Writes down what is to be pushed, behind the events and beside the requests.
 
-A send does not wait for it and knows nothing of pushers. As the index of words does, each round
-goes from one snapshot of the database to another, and the position is kept with what was written:
-each event is judged once, whatever process does it and whichever dies (DECISIONS 22).
+A send does not wait for it and knows nothing of pushers (DECISIONS 22).
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
-from systems_common.database import Database, DatabaseUnavailableError, transaction
+from systems_common.database import Database
 
+from messaging.following import BETWEEN, Follower, Place
 from messaging.power import PowerLevels, power_levels_of
 from messaging.push_evaluation import Surroundings, enabled_rules, matching_rule, notifies
 from messaging.push_rules import Rule
 from messaging.rooms import decoded
 
-__all__ = ["PushQueue"]
-
-log = logging.getLogger(__name__)
+__all__ = ["EVENTS", "PushQueue"]
 
 _GATHER_S = 0.1
-_IDLE_S = 10.0
-_RETRY_S = 1.0
 _CHUNK = 500
 
-_POSITION = """
-SELECT seen, coalesce(target, pg_current_snapshot()::text) AS target, xid::text AS xid, room_no, seq
-FROM push_position FOR UPDATE SKIP LOCKED"""
 _ANY = "SELECT min(no) FROM pusher"
-_CHUNK_OF_EVENTS = f"""
+EVENTS = f"""
 SELECT xid::text AS xid, room_no, seq, sender, type, state_key, content FROM event
-WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot)
-  AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
-  AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
-  AND (xid, room_no, seq) > ($3::text::xid8, $4::bigint, $5::bigint)
-ORDER BY xid, room_no, seq LIMIT {_CHUNK}"""
+WHERE {BETWEEN} LIMIT {_CHUNK}"""
 _WHO = """
 SELECT w.room_no, w.user_id, w.membership, w.seq, w.pushers,
        (SELECT content FROM account_data
@@ -64,67 +49,34 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])"""
 _DUE = """
 UPDATE pusher SET due_at = coalesce(due_at, now())
 WHERE no IN (SELECT no FROM pusher WHERE no = ANY($1::bigint[]) ORDER BY no FOR UPDATE)"""
-_MOVE = """
-UPDATE push_position SET seen = $1, target = $2, xid = $3::text::xid8, room_no = $4, seq = $5"""
 
 
-class PushQueue:
+class PushQueue(Follower):
     """Judges events for who has pushers; `written` is called when there is something to push."""
 
     def __init__(self, database: Database, written: Callable[[], None]) -> None:
-        self._database = database
+        super().__init__(database, table="push_position", task="what is pushed", gather_s=_GATHER_S)
         self._written = written
-        self._is_due = asyncio.Event()
-        # Whoever wrote before may have ended before it was judged.
-        self._is_due.set()
+        self._has_written = False
 
-    def wake(self) -> None:
-        """Something was committed."""
-        self._is_due.set()
-
-    async def run(self) -> None:
-        """Take what is new, ten times a second at most; until cancelled."""
-        while True:
-            try:
-                async with asyncio.timeout(_IDLE_S):
-                    await self._is_due.wait()
-            except TimeoutError:
-                # What a process wrote that died then is taken by one that lives.
-                pass
-            await asyncio.sleep(_GATHER_S)
-            self._is_due.clear()
-            try:
-                while await self._advance():
-                    pass
-            except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
-                log.warning("what is pushed falls behind", extra={"error": repr(error)})
-                await asyncio.sleep(_RETRY_S)
-                self._is_due.set()
-
-    async def _advance(self) -> bool:
+    async def advance(self) -> bool:
         """Judge some events; whether there are more."""
         if await self._database.fetchval(_ANY) is None:
             # Whoever makes the first pusher moves the position to there.
             return False
-        async with transaction(self._database) as connection:
-            at = await connection.fetchrow(_POSITION)
-            if at is None:
-                # Another process is at it, perhaps not as far as what was written here.
-                self._is_due.set()
-                return False
-            seen, target = at["seen"], at["target"]
-            place = (at["xid"], at["room_no"], at["seq"])
-            events = await connection.fetch(_CHUNK_OF_EVENTS, seen, target, *place)
-            written = await self._write(connection, events) if events else 0
-            if len(events) == _CHUNK:
-                last = events[-1]
-                place = (last["xid"], last["room_no"], last["seq"])
-                await connection.execute(_MOVE, seen, target, *place)
-            else:
-                await connection.execute(_MOVE, target, None, "0", 0, 0)
-        if written:
+        self._has_written = False
+        there_is_more = await super().advance()
+        if self._has_written:
             self._written()
-        return len(events) == _CHUNK
+        return there_is_more
+
+    async def _take(self, connection: Any, seen: str, target: str, place: Place) -> Place | None:
+        events = await connection.fetch(EVENTS, seen, target, *place)
+        self._has_written = bool(events) and await self._write(connection, events) > 0
+        if len(events) < _CHUNK:
+            return None
+        last = events[-1]
+        return last["xid"], last["room_no"], last["seq"]
 
     async def _write(self, connection: Any, events: Sequence[Any]) -> int:
         room_nos = sorted({event["room_no"] for event in events})
