@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import Any
 
+import httpx
 import nio
 from messaging.feeds import RoomFeed, Waiter
 from messaging.filters import EventFilter
@@ -179,6 +181,29 @@ def test_without_valkey_only_presence_is_lost(switched: Messaging) -> None:
         timeout_s=10.0,
         what="presence",
     )
+
+
+def test_whichever_process_somebody_polls_they_are_online_to_all(starter: Any) -> None:
+    """Each connection is taken by either process, for as long as it lasts."""
+    with starter(workers=2, PRESENCE="on") as running:
+        alice, bob, _ = pair(running)
+        elsewhere = [[connected(running, user) for _ in range(4)] for user in (alice, bob)]
+        try:
+            for presence in ("online", "unavailable", "offline"):
+                for mine in elsewhere[0]:
+                    status(mine, presence)
+                for mine in elsewhere[1]:
+                    mine.since = bob.since
+                    told_of(mine, alice, presence)
+        finally:
+            for mine in itertools.chain(*elsewhere):
+                mine.client.close()
+
+
+def connected(running: Messaging, user: User) -> User:
+    """The same device over a connection of its own."""
+    client = httpx.Client(base_url=running.process.url, timeout=30.0)
+    return User(client, user.user_id, user.token, user.device_id)
 
 
 def test_what_presence_adds_to_an_answer_is_bounded() -> None:
