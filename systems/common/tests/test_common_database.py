@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -103,6 +105,57 @@ def test_a_broken_connection_is_replaced(postgres: EmbeddedServer) -> None:
         assert await database.fetchval(_MINE) <= 3
 
     with_pool(postgres, test)
+
+
+def test_a_server_that_says_good_bye_and_does_not_close_is_away(postgres: EmbeddedServer) -> None:
+    """As every backend does when PostgreSQL is killed: for a moment its word is there alone."""
+
+    async def run() -> None:
+        async with relay_that_keeps_open(postgres) as url:
+            database = await Database.open(url, 1, name="good-bye")
+            pid = await database.fetchval("SELECT pg_backend_pid()")
+            other = await asyncpg.connect(postgres.url)
+            await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+            await other.close()
+            # What the relay read by then has been read here too after a turn or two.
+            await asyncio.sleep(0.05)
+            with pytest.raises(DatabaseUnavailableError, match="another operation"):
+                await database.fetchval("SELECT 1")
+            assert await database.fetchval("SELECT 7") == 7
+            await database.close()
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def relay_that_keeps_open(server: EmbeddedServer) -> AsyncIterator[str]:
+    """The server's address by way of a relay that passes on bytes and never an end."""
+    address = urlsplit(server.url)
+    host, port = address.hostname, address.port
+    ends = asyncio.Event()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, port)
+        tasks = [asyncio.create_task(pump(reader, back)), asyncio.create_task(pump(there, writer))]
+        await ends.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.close()
+        back.close()
+
+    listening = await asyncio.start_server(relay, "127.0.0.1", 0)
+    own = listening.sockets[0].getsockname()[1]
+    try:
+        yield server.url.replace(f"{host}:{port}", f"127.0.0.1:{own}")
+    finally:
+        ends.set()
+        listening.close()
+        await listening.wait_closed()
 
 
 def test_a_wrong_statement_costs_no_connection(postgres: EmbeddedServer) -> None:

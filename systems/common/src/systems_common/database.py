@@ -25,11 +25,15 @@ _UNAVAILABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # A query right after the server said good-bye and before the connection is closed.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+
+_UNFINISHED = (asyncio.CancelledError, TimeoutError, asyncpg.InternalClientError)
 
 # A wrong password or an unknown database is a PostgresError of another kind.
 _CANNOT_CONNECT = (*_UNAVAILABLE, asyncpg.PostgresError)
@@ -219,7 +223,7 @@ class _Lease:
         return self._connection
 
     async def __aexit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
-        if kind is not None and issubclass(kind, asyncio.CancelledError | TimeoutError):
+        if kind is not None and issubclass(kind, _UNFINISHED):
             # The server may still be at work for us; the next user must not get its answer.
             self._connection.terminate()
         self._database._release(self._connection)

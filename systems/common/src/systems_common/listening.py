@@ -16,6 +16,14 @@ __all__ = ["listen"]
 
 log = logging.getLogger(__name__)
 
+# An InternalClientError: its word of good-bye came before its end.
+_BROKEN = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _RETRY_S = 0.5
 _PROBE_S = 10.0
 
@@ -43,7 +51,7 @@ async def listen(
                 await connection.add_listener(channel, _hearing(hear))
             is_told(True)
             await _until_broken(connection)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             log.warning("not listening for changes", extra={"error": str(error) or repr(error)})
         finally:
             is_told(False)
