@@ -258,6 +258,14 @@ CONNECTIONS = TableSchema(
         Column("connected_s", "f8", "s", "When the dependency accepted it; nan: never."),
         Column("closed_s", "f8", "s", "When it was over; nan: open when the segment ended."),
         Column(
+            "left_s",
+            "f8",
+            "s",
+            "When the client ended it, which a dependency that does not run does not answer; nan: "
+            "it did not, or not in order.",
+            optional=True,
+        ),
+        Column(
             "ending",
             "text",
             "",

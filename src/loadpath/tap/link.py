@@ -40,11 +40,12 @@ class Keeper(Protocol):
 class Link:
     """One connection of the service through a tap. `number` counts them; times are monotonic.
 
-    `ending` says how it came to its end: `client closed`, `client reset`, `server closed`, `server
-    reset`, `not connected` (the server took no connection), `fault` (an order to the tap ended it),
-    `loadpath` (the tap was closed); empty while it is open. What one end does is passed on to the
-    other: bytes, their end, a reset. A connection that the server refuses has been accepted by
-    then, so the client sees a reset.
+    `left_s` is when the client ended it in order, be the server slow to do so as well; nan: it has
+    not. `ending` says how it came to its end: `client closed`, `client reset`, `server closed`,
+    `server reset`, `not connected` (the server took no connection), `fault` (an order to the tap
+    ended it), `loadpath` (the tap was closed); empty while it is open. What one end does is passed
+    on to the other: bytes, their end, a reset. A connection that the server refuses has been
+    accepted by then, so the client sees a reset.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Link:
         "conversation",
         "ending",
         "exchange_count",
+        "left_s",
         "number",
         "opened_s",
         "server",
@@ -84,6 +86,7 @@ class Link:
         self.opened_s = time.monotonic()
         self.connected_s = math.nan
         self.closed_s = math.nan
+        self.left_s = math.nan
         self.ending = ""
         self.exchange_count = 0
         self.unfinished_count = 0
@@ -129,6 +132,8 @@ class Link:
             self.lost(side, ConnectionResetError())
             return
         self._end_began(side)
+        if side is self.client:
+            self.left_s = time.monotonic()
         if side is self.client and math.isnan(self.connected_s):
             self._early_end = True
         else:

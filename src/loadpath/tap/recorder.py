@@ -74,6 +74,7 @@ class ConnectionRow:
         "connected_s",
         "ending",
         "exchange_count",
+        "left_s",
         "number",
         "opened_s",
         "received_bytes",
@@ -89,6 +90,7 @@ class ConnectionRow:
         self.opened_s = link.opened_s
         self.connected_s = link.connected_s
         self.closed_s = link.closed_s
+        self.left_s = link.left_s
         # One end has closed and the other has not yet: that is still an open connection.
         self.ending = "" if math.isnan(link.closed_s) else link.ending
         self.sent_bytes = link.client.byte_count

@@ -216,6 +216,7 @@ def connection_columns(
         "opened_s": np.array([row.opened_s for row in kept], "f8"),
         "connected_s": np.array([row.connected_s for row in kept], "f8"),
         "closed_s": np.array([row.closed_s for row in kept], "f8"),
+        "left_s": np.array([row.left_s for row in kept], "f8"),
         "ending": words(row.ending for row in kept),
         "sent_bytes": np.array([row.sent_bytes for row in kept], "u8"),
         "received_bytes": np.array([row.received_bytes for row in kept], "u8"),

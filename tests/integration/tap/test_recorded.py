@@ -66,9 +66,39 @@ def test_connections_are_recorded_open_or_closed(relayed: Relayed) -> None:
         assert table["exchanges"] == [2, 1]
         assert table["sent_bytes"] == table["received_bytes"] == [8, 4]
         assert math.isnan(table["closed_s"][1])
-        assert table["opened_s"][0] <= table["connected_s"][0] <= table["closed_s"][0]
+        assert table["opened_s"][0] <= table["connected_s"][0] <= table["left_s"][0]
+        assert table["left_s"][0] <= table["closed_s"][0]
+        assert math.isnan(table["left_s"][1])
         assert table["opened_s"][1] < result.ended_s
         assert len(set(table["connection"])) == 2
+
+    run(test())
+
+
+def test_what_the_client_ended_is_open_until_the_server_ends_it(relayed: Relayed) -> None:
+    async def test() -> None:
+        stopped = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            await stopped.wait()
+            writer.close()
+
+        async with server(serve) as target:
+            place = await relayed.tap(target)
+            relayed.relays.begin(relayed.window())
+            for _ in range(2):
+                _, writer = await connect(place)
+                writer.close()
+            await asyncio.sleep(0.1)
+            assert relayed.state().open_count == 2
+            await relayed.relays.end()
+            stopped.set()
+        table = relayed.connections()
+        assert all(map(math.isnan, table["closed_s"]))
+        assert table["ending"] == ["", ""]
+        for opened_s, left_s in zip(table["opened_s"], table["left_s"], strict=True):
+            assert opened_s < left_s < opened_s + 20
 
     run(test())
 

@@ -69,7 +69,7 @@ def wire_courses(
         began_s = np.asarray(exchanges["began_s"], dtype=float)[own]
         mine = connections["tap"] == tap
         opened_s = np.asarray(connections["opened_s"], dtype=float)[mine]
-        closed_s = np.asarray(connections["closed_s"], dtype=float)[mine]
+        closed_s = _closed_by_client(connections)[mine]
         calls = [_within(began_s, *w) / n for w, n in zip(windows, requests, strict=True)]
         opened = [_within(opened_s, *w) / n for w, n in zip(windows, requests, strict=True)]
         herd = (healed_s, min(healed_s + HERD_WINDOW_S, span[1]))
@@ -96,6 +96,14 @@ def calls_in(exchanges: Columns, connections: Columns, requests: int) -> dict[st
     asked = exchanges["tap"][~np.asarray(exchanges["pushed"], dtype=bool)].tolist()
     counts = Counter([*asked, *connections["tap"].tolist()])
     return {str(tap): count / max(1, requests) for tap, count in counts.items()}
+
+
+def _closed_by_client(connections: Columns) -> Floats:
+    """When the service was done with each: a server that is stopped closes none, so what the
+    service gave up would count as its own until the heal. 0: recorded before this was."""
+    closed_s = np.asarray(connections["closed_s"], dtype=float)
+    left_s = np.asarray(connections["left_s"], dtype=float)
+    return np.where(left_s > 0, left_s, closed_s)
 
 
 def _within(at_s: Floats, from_s: float, to_s: float) -> int:

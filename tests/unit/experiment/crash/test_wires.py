@@ -12,7 +12,10 @@ from loadpath.experiment.crash.wires import WireCourse, wire_courses
 
 
 def course(
-    began: list[float], opened: list[float], closed: list[float] | None = None
+    began: list[float],
+    opened: list[float],
+    closed: list[float] | None = None,
+    left: list[float] | None = None,
 ) -> WireCourse:
     """A fault from 1 to 2 s in a load of 10 requests a second from 0 to 4 s, on one wire."""
     exchanges: Any = {
@@ -25,6 +28,7 @@ def course(
         "opened_s": np.array(opened),
         "closed_s": np.array(closed or [math.nan] * len(opened)),
     }
+    connections["left_s"] = np.array(left or [math.nan] * len(opened))
     due_s = np.arange(0.05, 4.0, 0.1)
     return wire_courses(exchanges, connections, due_s, (0.0, 4.0), 1.0, 2.0)["database"]
 
@@ -56,3 +60,12 @@ def test_a_herd_is_the_most_within_a_tenth_of_a_second_of_the_heal() -> None:
 def test_open_connections_are_those_open_at_once() -> None:
     found = course([], [0.0, 0.1, 1.5, 2.5], [1.2, math.nan, 2.4, math.nan])
     assert (found.open_before, found.open_most) == (2, 2)
+
+
+def test_what_the_service_gave_up_counts_no_longer_whether_or_not_the_server_ends_it() -> None:
+    left = [math.nan, 1.2, 1.3, 1.4]
+    found = course([], [0.0, 1.1, 1.2, 1.3], [math.nan, 2.4, 2.4, math.nan], left)
+    assert (found.open_before, found.open_most) == (1, 2)
+    # Recorded before it was: 0.
+    found = course([], [0.0, 1.1, 1.2, 1.3], [math.nan, 2.4, 2.4, math.nan], [0.0] * 4)
+    assert (found.open_before, found.open_most) == (1, 4)
