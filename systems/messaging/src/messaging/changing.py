@@ -40,9 +40,10 @@ _MARK = """
 INSERT INTO read_mark (room_no, user_id, seq, counted) VALUES ($1, $2, $3, $4)
 ON CONFLICT (room_no, user_id) DO UPDATE SET seq = excluded.seq, counted = excluded.counted
 WHERE read_mark.seq < excluded.seq"""
+# `(SELECT $1)`: see reading.py.
 _CURRENT = """
 SELECT e.seq, e.content FROM room_state AS s JOIN event AS e USING (room_no, seq)
-WHERE s.room_no = $1 AND s.type = $2 AND s.state_key = $3"""
+WHERE s.room_no = (SELECT $1::bigint) AND s.type = $2 AND s.state_key = $3"""
 TOUCH_USERS = """
 INSERT INTO user_change (user_no)
 SELECT no FROM account WHERE user_id = ANY($1::text[]) ORDER BY no

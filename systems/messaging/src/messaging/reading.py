@@ -14,9 +14,12 @@ __all__ = ["Reading", "rows_to_events"]
 
 _E = ", ".join(f"e.{part.strip()}" for part in EVENT_COLUMNS.split(","))
 
+# Planned without the number of the room. With that of a large one PostgreSQL takes many of its rows
+# for topics (the share of topics in all rooms), and would rather read the whole table than look one
+# up in the index, as it did with 450,000 rows.
 _CURRENT = f"""
 SELECT e.room_no, {_E} FROM room_state AS s JOIN event AS e USING (room_no, seq)
-WHERE s.room_no = $1 AND ($2::text IS NULL OR s.type = $2)
+WHERE s.room_no = (SELECT $1::bigint) AND ($2::text IS NULL OR s.type = $2)
   AND ($3::text IS NULL OR s.state_key = $3)
 ORDER BY e.seq"""
 _AT = f"""
