@@ -13,57 +13,67 @@ from social.api.pages import OF_ACCOUNT
 from social.api.search import FOUND
 from social.api.timelines import PUBLIC, TAG, WITH_MEDIA
 from social.fanout import followers_sql
-from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql, merged_ids_sql
+from social.home_sql import (
+    FOLLOWED,
+    LISTED,
+    LISTED_REPLIES,
+    home_ids_sql,
+    home_page_sql,
+    merged_ids_sql,
+)
 from social.notices import COLUMNS, SOURCE
 from social.pages import paged
 from social.people import LISTS
+from social.statuses import rows_sql
 from social.testing import migrated_database, on_database
 from social.visibility import READABLE
 from systems_common.testing import EmbeddedServer
 from systems_common.testing.plans import outline, rows_read
 
 STATUSES = int(os.environ.get("SOCIAL_PLAN_STATUSES", "100000"))
-ACCOUNTS = STATUSES // 20
 VIEWER = 7
 MIDDLE, BEYOND = STATUSES // 2, 1 << 30
+
 
 # Account n follows the twenty after it, and all follow account 5; a hundred ask to follow 7. Each
 # writes 20 statuses; fifty in all say something rare. The first hundred favourite, bookmark and are
 # told of the first 200 statuses; 200 share status 5. Everybody blocks five and mutes five.
-FILL = f"""
-INSERT INTO account (id, username) SELECT n, 'u' || n FROM generate_series(1, {ACCOUNTS}) AS n;
+def fill_sql(statuses: int) -> str:
+    accounts = statuses // 20
+    return f"""
+INSERT INTO account (id, username) SELECT n, 'u' || n FROM generate_series(1, {accounts}) AS n;
 INSERT INTO follow (id, account_id, target_id)
-    SELECT n * 100 + k, n, 1 + (n + k) % {ACCOUNTS}
-    FROM generate_series(1, {ACCOUNTS}) AS n, generate_series(0, 19) AS k;
+    SELECT n * 100 + k, n, 1 + (n + k) % {accounts}
+    FROM generate_series(1, {accounts}) AS n, generate_series(0, 19) AS k;
 INSERT INTO follow (id, account_id, target_id)
-    SELECT {BEYOND} + n, n, 5 FROM generate_series(10, {ACCOUNTS}) AS n ON CONFLICT DO NOTHING;
+    SELECT {BEYOND} + n, n, 5 FROM generate_series(10, {accounts}) AS n ON CONFLICT DO NOTHING;
 INSERT INTO follow_request (id, account_id, target_id)
     SELECT n, n, 7 FROM generate_series(1000, 1100) AS n;
 INSERT INTO status (id, account_id, visibility, text, has_media)
-    SELECT n, 1 + n % {ACCOUNTS}, 0,
-           CASE WHEN n % {STATUSES // 50} = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
-    FROM generate_series(1, {STATUSES}) AS n;
+    SELECT n, 1 + n % {accounts}, 0,
+           CASE WHEN n % {statuses // 50} = 0 THEN 'rare' ELSE 'text' END, n % 50 = 8
+    FROM generate_series(1, {statuses}) AS n;
 INSERT INTO status (id, account_id, visibility, reblog_of_id)
     SELECT {BEYOND} + n, n, 0, 5 FROM generate_series(1, 200) AS n;
 INSERT INTO status_tag (name, status_id)
-    SELECT 'often', n FROM generate_series(1, {STATUSES}, 4) AS n;
+    SELECT 'often', n FROM generate_series(1, {statuses}, 4) AS n;
 INSERT INTO favourite (id, account_id, status_id)
     SELECT n * 1000 + s, n, s FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
 INSERT INTO bookmark SELECT * FROM favourite;
 INSERT INTO notification (id, account_id, sender_id, kind, status_id)
-    SELECT n * 1000 + s, n, 1 + (n + s) % {ACCOUNTS}, 2, s
+    SELECT n * 1000 + s, n, 1 + (n + s) % {accounts}, 2, s
     FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
 INSERT INTO conversation (id, account_id, thread_id, participants, last_status_id, unread)
-    SELECT n * 1000 + s, n, s, ARRAY[1 + (n + s) % {ACCOUNTS}], s, true
+    SELECT n * 1000 + s, n, s, ARRAY[1 + (n + s) % {accounts}], s, true
     FROM generate_series(1, 100) AS n, generate_series(1, 200) AS s;
 INSERT INTO list (id, account_id, title) VALUES (1, 7, 'List');
 INSERT INTO list_member SELECT id, 1, 7, target_id FROM follow WHERE account_id = 7;
 INSERT INTO block (id, account_id, target_id)
-    SELECT n * 100 + k, n, 500 + k FROM generate_series(1, {ACCOUNTS}) AS n,
+    SELECT n * 100 + k, n, 500 + k FROM generate_series(1, {accounts}) AS n,
     generate_series(1, 5) AS k WHERE n <> 500 + k;
 INSERT INTO mute (id, account_id, target_id) SELECT id, account_id, target_id + 100 FROM block
     WHERE account_id <> target_id + 100;
-INSERT INTO fanout SELECT id FROM status WHERE account_id = 5 AND id < {STATUSES};
+INSERT INTO fanout SELECT id FROM status WHERE account_id = 5 AND id < {statuses};
 """
 
 
@@ -123,18 +133,27 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def filled(postgres: EmbeddedServer) -> str:
+def filled_database(postgres: EmbeddedServer, statuses: int) -> str:
     url = postgres.url.rpartition("/")[0] + "/" + migrated_database(postgres.url)
 
     async def fill(connection: Any) -> None:
         # Foreign keys hold by how it is made; looking at each takes longer than all the rest.
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute(FILL)
+        await connection.execute(fill_sql(statuses))
         await connection.execute("VACUUM ANALYZE")
 
     on_database(url, fill)
     return url
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: EmbeddedServer) -> str:
+    return filled_database(postgres, STATUSES)
+
+
+@pytest.fixture(scope="module")
+def filled_a_little(postgres: EmbeddedServer) -> str:
+    return filled_database(postgres, 20_000)
 
 
 @pytest.mark.parametrize("name", READS)
@@ -152,6 +171,40 @@ def test_a_page_reads_little_more_than_it_shows(filled: str, name: str) -> None:
     # a look-up or two for each.
     most = 21 * 30 if name in ("home", "list") else 200
     assert rows_read(plan) <= most, outline(plan)
+
+
+@pytest.mark.parametrize("upper", [10_000, 1 << 40])
+def test_a_page_of_a_home_is_looked_up_by_its_ids(filled_a_little: str, upper: int) -> None:
+    """Also where there are so few statuses that reading them in their order looks cheap.
+
+    On the first page all are shares of one status.
+    """
+    sql = rows_sql(home_page_sql(of_all=False), counters="stored")
+
+    async def run(connection: Any) -> tuple[int, Any]:
+        found = await connection.fetch(home_ids_sql(FOLLOWED), VIEWER, upper, -1, 20)
+        ids = [row[0] for row in found]
+
+        def execute(mine: list[int]) -> str:
+            listed = ",".join(map(str, mine))
+            return f"EXECUTE page ({VIEWER}, {upper}, {mine[-1] - 1}, 20, '{{{listed}}}')"
+
+        await connection.execute(
+            f"PREPARE page (bigint, bigint, bigint, bigint, bigint[]) AS {sql}"
+        )
+        for _ in range(10):
+            await connection.execute(execute(ids[:1]))
+        planned = await connection.fetchval(
+            "SELECT custom_plans FROM pg_prepared_statements WHERE name = 'page'"
+        )
+        return planned, await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute(ids)}")
+
+    planned, explained = on_database(filled_a_little, run)
+    # PostgreSQL tries five times whether a plan for just these is worth it.
+    assert planned == 5
+    plan = json.loads(explained)[0]["Plan"]
+    assert plan["Actual Rows"] == (20 if upper == 10_000 else 21)
+    assert rows_read(plan) <= 200, outline(plan)
 
 
 def test_the_last_follower_is_read_as_fast_as_the_first(filled: str) -> None:

@@ -10,9 +10,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from social.planning import BY_KEY, any_of
+from social.statuses import COLUMNS
 from social.visibility import AT_HOME
 
-__all__ = ["FOLLOWED", "LISTED", "LISTED_REPLIES", "home_ids_sql", "merged_ids_sql"]
+__all__ = [
+    "FOLLOWED",
+    "LISTED",
+    "LISTED_REPLIES",
+    "home_ids_sql",
+    "home_page_sql",
+    "merged_ids_sql",
+    "page_of_ids_sql",
+]
 
 FOLLOWED: Final = """
     SELECT account_id, target_id, show_reblogs FROM follow WHERE account_id = $1
@@ -83,3 +93,26 @@ def merged_ids_sql(*, rising: bool = False) -> str:
     return f"""
 SELECT x.id FROM ({_PULLED}) AS f CROSS JOIN LATERAL ({of_one}) AS x
 ORDER BY x.id {order} LIMIT $4"""
+
+
+def home_page_sql(*, of_all: bool, rising: bool = False) -> str:
+    """SQL for the statuses of a page: $5, ids that Valkey gave, and what is merged in.
+
+    The other parameters as above. `of_all`: all of it comes from PostgreSQL, and $5 is empty.
+    """
+    ids = home_ids_sql(FOLLOWED, rising=rising) if of_all else merged_ids_sql(rising=rising)
+    order = "ASC" if rising else "DESC"
+    # Joined with these ids in the order of the page, PostgreSQL would rather read all statuses that
+    # are newer than the page, whoever wrote them.
+    return f"""
+SELECT {COLUMNS} FROM status AS s
+LEFT JOIN LATERAL (
+    SELECT * FROM follow WHERE account_id = $1 AND target_id = s.account_id {BY_KEY}) AS f ON true
+WHERE s.id = {any_of(f"($5::bigint[] || ARRAY({ids}))")}
+  AND s.visibility < 3 AND (s.account_id = $1 OR f.account_id IS NOT NULL AND {AT_HOME})
+ORDER BY s.id {order} LIMIT $4"""
+
+
+def page_of_ids_sql(ids: str) -> str:
+    """SQL for the statuses whose ids `ids` selects."""
+    return f"SELECT {COLUMNS} FROM status AS s WHERE s.id = ANY(ARRAY({ids}))"

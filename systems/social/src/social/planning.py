@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["any_of"]
+from typing import Final
+
+__all__ = ["BY_KEY", "any_of"]
+
+BY_KEY: Final = "OFFSET 0"
+"""Ends a subselect that finds at most one row by its key, asked once for each row of a page.
+
+PostgreSQL does not take such a subselect apart. It would, where it expects many rows, read all that
+the viewer follows or has favourited into a hash instead; and how many it expects of a page whose
+limit is a parameter has nothing to do with how many there are.
+"""
 
 
 def any_of(parameter: str) -> str:

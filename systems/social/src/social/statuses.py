@@ -20,12 +20,12 @@ from social.entities import Application, Mention, StaticStatus, Tag, encode, tim
 from social.filters import RuleBook
 from social.matching import NOTHING, Rules
 from social.media import attachment
-from social.planning import any_of
+from social.planning import BY_KEY, any_of
 from social.polls import Polls
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
 
-__all__ = ["Reader", "Shown", "static_status"]
+__all__ = ["COLUMNS", "Reader", "Shown", "rows_sql", "static_status"]
 
 _ENTRIES_MAX = 10_000
 
@@ -39,40 +39,47 @@ _COUNTS = {
                (SELECT count(*) FROM favourite WHERE status_id = s.id) AS favourites) AS c
         ON true""",
 }
+COLUMNS = "s.id, s.account_id, s.version, s.reblog_of_id, s.visibility"
+"""What a statement that chooses the statuses of a page brings of each, so that none is looked up
+twice."""
+
 # `chosen` are the statuses of the page; what they share is looked at by the same rule.
-_ROWS = """
-WITH chosen AS MATERIALIZED ({chosen}),
+_ROWS = f"""
+WITH chosen AS MATERIALIZED ({{chosen}}),
 looked_at AS (
-    SELECT id, true AS listed FROM chosen
+    SELECT *, true AS listed FROM chosen
     UNION ALL
-    SELECT reblog_of_id, false FROM (SELECT DISTINCT reblog_of_id FROM chosen) AS shared
-    WHERE reblog_of_id IS NOT NULL AND reblog_of_id NOT IN (SELECT id FROM chosen))
+    SELECT {COLUMNS}, false
+    FROM (SELECT DISTINCT reblog_of_id AS id FROM chosen WHERE reblog_of_id IS NOT NULL) AS shared
+    JOIN status AS s USING (id) WHERE id NOT IN (SELECT id FROM chosen))
 """
-_LOOK = """
-SELECT s.id, l.listed, s.account_id, s.version, a.version, s.reblog_of_id, {readable}, {wanted},
-       c.replies, c.reblogs, c.favourites,
-       EXISTS (SELECT FROM favourite WHERE account_id = $1 AND status_id = s.id),
-       EXISTS (SELECT FROM status AS r WHERE r.account_id = $1 AND r.reblog_of_id = s.id),
-       EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id),
-       EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id),
+_LOOK = f"""
+SELECT s.id, s.listed, s.account_id, s.version,
+       (SELECT version FROM account WHERE id = s.account_id), s.reblog_of_id,
+       {{readable}}, {{wanted}}, c.replies, c.reblogs, c.favourites,
+       EXISTS (SELECT FROM favourite WHERE account_id = $1 AND status_id = s.id {BY_KEY}),
+       EXISTS (SELECT FROM status AS r
+               WHERE r.account_id = $1 AND r.reblog_of_id = s.id {BY_KEY}),
+       EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id {BY_KEY}),
+       EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id {BY_KEY}),
        s.visibility, (SELECT filters_version FROM account WHERE id = $1)
-FROM looked_at AS l JOIN status AS s USING (id) JOIN account AS a ON a.id = s.account_id {counts}"""
+FROM looked_at AS s {{counts}}"""
 
 # The same for pairs of a viewer and a status; the viewer stands before all else.
-_PAIRS = """
+_PAIRS = f"""
 WITH chosen AS MATERIALIZED (
-    SELECT x.viewer, s.id, s.reblog_of_id
+    SELECT x.viewer, {COLUMNS}
     FROM unnest($1::bigint[], $2::bigint[]) AS x (viewer, id) JOIN status AS s USING (id)),
 looked_at AS (
-    SELECT viewer, id, true AS listed FROM chosen
+    SELECT *, true AS listed FROM chosen
     UNION ALL
-    SELECT viewer, reblog_of_id, false
-    FROM (SELECT DISTINCT viewer, reblog_of_id FROM chosen) AS shared
-    WHERE reblog_of_id IS NOT NULL
-      AND (viewer, reblog_of_id) NOT IN (SELECT viewer, id FROM chosen))
+    SELECT shared.viewer, {COLUMNS}, false
+    FROM (SELECT DISTINCT viewer, reblog_of_id AS id FROM chosen
+          WHERE reblog_of_id IS NOT NULL) AS shared
+    JOIN status AS s USING (id) WHERE (viewer, id) NOT IN (SELECT viewer, id FROM chosen))
 """
 
-BY_IDS = f"SELECT s.id, s.reblog_of_id FROM status AS s WHERE s.id = {any_of('$2')}"
+BY_IDS = f"SELECT {COLUMNS} FROM status AS s WHERE s.id = {any_of('$2')}"
 
 _STATICS = f"""
 SELECT s.id, s.version, s.account_id, a.username, s.in_reply_to_id, s.in_reply_to_account_id,
@@ -89,6 +96,13 @@ WHERE s.id = {any_of("$1")}"""
 
 _BOOL = (b"false", b"true")
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+def rows_sql(chosen: str, *, counters: str) -> str:
+    """The statement for the statuses whose `COLUMNS` `chosen` selects; $1 is the viewer."""
+    return (_ROWS + _LOOK).format(
+        chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[counters]
+    )
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -162,15 +176,13 @@ class Reader:
         self._known: OrderedDict[int, _Static] = OrderedDict()
 
     def rows_sql(self, chosen: str) -> str:
-        """The statement for what `chosen` selects, `id` and `reblog_of_id`; $1 is the viewer."""
-        return (_ROWS + _LOOK).format(
-            chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters]
-        )
+        """The statement for the statuses that `chosen` selects, as `rows_sql` says."""
+        return rows_sql(chosen, counters=self._counters)
 
     def pairs_sql(self) -> str:
         """The statement for pairs: $1 are their viewers, $2 the statuses, as many."""
         look = _LOOK.format(readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters])
-        look = look.replace("$1", "l.viewer").replace("SELECT s.id", "SELECT l.viewer, s.id", 1)
+        look = look.replace("$1", "s.viewer").replace("SELECT s.id", "SELECT s.viewer, s.id", 1)
         return _PAIRS + look
 
     async def by_ids(self, viewer: int | None, ids: Sequence[int]) -> dict[int, Shown]:

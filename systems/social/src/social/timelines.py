@@ -9,11 +9,17 @@ from typing import Any
 import msgspec
 from systems_common.database import Database
 
-from social.home_sql import FOLLOWED, LISTED, LISTED_REPLIES, home_ids_sql, merged_ids_sql
+from social.home_sql import (
+    FOLLOWED,
+    LISTED,
+    LISTED_REPLIES,
+    home_ids_sql,
+    home_page_sql,
+    page_of_ids_sql,
+)
 from social.homes import ENTRIES_MAX, Home, Homes, HomesUnavailableError
 from social.pages import Page, Paging, paged
-from social.statuses import Reader, Shown
-from social.visibility import AT_HOME
+from social.statuses import COLUMNS, Reader, Shown
 
 __all__ = ["Slice", "Timelines", "fill"]
 
@@ -61,14 +67,6 @@ async def fill(page: Page, read: Callable[[Page], Awaitable[Round]]) -> Slice | 
     if not found:
         return None
     return Slice(found, found[0].id, found[-1].id)
-
-
-_HOME = f"""
-SELECT s.id, s.reblog_of_id
-FROM (SELECT unnest($5::bigint[]) AS id UNION ({{pulled}})) AS x JOIN status AS s USING (id)
-LEFT JOIN follow AS f ON f.account_id = $1 AND f.target_id = s.account_id
-WHERE s.visibility < 3 AND (s.account_id = $1 OR f.account_id IS NOT NULL AND {AT_HOME})
-ORDER BY s.id {{order}} LIMIT $4"""
 
 
 class Timelines:
@@ -198,16 +196,12 @@ class Timelines:
         return Round(statuses, listed[-1] if len(listed) >= page.limit else None)
 
     def _made_sql(self, source: str, key: str, rising: bool) -> str:
-        chosen = paged("s.id, s.reblog_of_id", source, key, rising=rising, paging=self._paging)
+        chosen = paged(COLUMNS, source, key, rising=rising, paging=self._paging)
         return self._reader.rows_sql(chosen)
 
     def _made_list_sql(self, rising: bool) -> str:
         ids = home_ids_sql(LISTED, rising=rising, rule=LISTED_REPLIES)
-        return self._reader.rows_sql(
-            f"SELECT s.id, s.reblog_of_id FROM ({ids}) AS x JOIN status AS s USING (id)"
-        )
+        return self._reader.rows_sql(page_of_ids_sql(ids))
 
     def _made_home_sql(self, of_all: bool, rising: bool) -> str:
-        pulled = home_ids_sql(FOLLOWED, rising=rising) if of_all else merged_ids_sql(rising=rising)
-        order = "ASC" if rising else "DESC"
-        return self._reader.rows_sql(_HOME.format(pulled=pulled, order=order))
+        return self._reader.rows_sql(home_page_sql(of_all=of_all, rising=rising))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from social.entities import Visibility
+from social.planning import BY_KEY
 
 __all__ = [
     "AT_HOME",
@@ -25,19 +26,21 @@ __all__ = [
 PUBLIC, UNLISTED, PRIVATE, DIRECT = range(4)
 NAMES: Final[tuple[Visibility, ...]] = ("public", "unlisted", "private", "direct")
 
-READABLE: Final = """(
+READABLE: Final = f"""(
     s.account_id = $1
-    OR NOT EXISTS (SELECT FROM block WHERE account_id = s.account_id AND target_id = $1)
+    OR NOT EXISTS (SELECT FROM block
+                   WHERE account_id = s.account_id AND target_id = $1 {BY_KEY})
     AND (s.visibility <= 1
-         OR EXISTS (SELECT FROM mention WHERE status_id = s.id AND account_id = $1)
+         OR EXISTS (SELECT FROM mention WHERE status_id = s.id AND account_id = $1 {BY_KEY})
          OR s.visibility = 2
-            AND EXISTS (SELECT FROM follow WHERE account_id = $1 AND target_id = s.account_id))
+            AND EXISTS (SELECT FROM follow
+                        WHERE account_id = $1 AND target_id = s.account_id {BY_KEY}))
 )"""
 
-WANTED: Final = """(
-    NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = s.account_id)
+WANTED: Final = f"""(
+    NOT EXISTS (SELECT FROM block WHERE account_id = $1 AND target_id = s.account_id {BY_KEY})
     AND NOT EXISTS (SELECT FROM mute WHERE account_id = $1 AND target_id = s.account_id
-                        AND (expires_at IS NULL OR expires_at > now()))
+                        AND (expires_at IS NULL OR expires_at > now()) {BY_KEY})
 )"""
 
 IN_PUBLIC: Final = """(
