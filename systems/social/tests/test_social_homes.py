@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from social.testing import Social, Starter, User
@@ -62,6 +64,7 @@ def test_homes_equal_a_recomputation_after_anything(starter: Starter, way: str) 
         for _ in range(90):
             act(chance, users, posts)
         assert_homes(social, users)
+        assert_pages_at_once(social, users)
         if way == "write":
             assert_thousands_are_reached(social, pulled=False)
         else:
@@ -85,6 +88,26 @@ def assert_homes(social: Social, users: list[User]) -> None:
             timeout_s=8.0,
             what=f"the home of {user.name} to be {expected}",
         )
+
+
+def assert_pages_at_once(social: Social, users: list[User]) -> None:
+    """Pages of several homes, and several of one, are each right when all are read together."""
+    asked: list[tuple[User, dict[str, Any], list[str]]] = []
+    for user in users:
+        home = social.expected_home(user)
+        middle = home[len(home) // 2]
+        older = [one for one in home if int(one) < int(middle)]
+        newer = [one for one in home if int(one) > int(middle)]
+        asked += [
+            (user, {"limit": 4}, home[:4]),
+            (user, {"limit": 3, "max_id": middle}, older[:3]),
+            (user, {"limit": 3, "min_id": middle}, newer[-3:]),
+            (user, {"limit": 5, "since_id": middle}, newer[:5]),
+        ]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        for _ in range(3):
+            found = list(threads.map(lambda one: one[0].home(**one[1]), asked))
+            assert found == [expected for _, _, expected in asked]
 
 
 def assert_thousands_are_reached(social: Social, *, pulled: bool) -> None:

@@ -3,6 +3,7 @@ follows (`SOCIAL_PLAN_STATUSES`)."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import Any
@@ -18,13 +19,13 @@ from social.home_sql import (
     LISTED,
     LISTED_REPLIES,
     home_ids_sql,
-    home_page_sql,
+    home_pages_sql,
     merged_ids_sql,
 )
 from social.notices import COLUMNS, SOURCE
 from social.pages import paged
 from social.people import LISTS
-from social.statuses import rows_sql
+from social.statuses import pages_sql
 from social.testing import migrated_database, on_database
 from social.visibility import READABLE
 from systems_common.testing import EmbeddedServer
@@ -174,37 +175,52 @@ def test_a_page_reads_little_more_than_it_shows(filled: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("upper", [10_000, 1 << 40])
-def test_a_page_of_a_home_is_looked_up_by_its_ids(filled_a_little: str, upper: int) -> None:
+def test_pages_of_homes_are_looked_up_by_their_ids(filled_a_little: str, upper: int) -> None:
     """Also where there are so few statuses that reading them in their order looks cheap.
 
-    On the first page all are shares of one status.
+    On the first pages all are shares of one status.
     """
-    sql = rows_sql(home_page_sql(of_all=False), counters="stored")
+    sql = pages_sql(home_pages_sql(), counters="stored")
+    viewers = [VIEWER, VIEWER + 1]
 
     async def run(connection: Any) -> tuple[int, Any]:
-        found = await connection.fetch(home_ids_sql(FOLLOWED), VIEWER, upper, -1, 20)
-        ids = [row[0] for row in found]
-
-        def execute(mine: list[int]) -> str:
-            listed = ",".join(map(str, mine))
-            return f"EXECUTE page ({VIEWER}, {upper}, {mine[-1] - 1}, 20, '{{{listed}}}')"
-
+        homes = [
+            [row[0] for row in await connection.fetch(home_ids_sql(FOLLOWED), one, upper, -1, 20)]
+            for one in viewers
+        ]
         await connection.execute(
-            f"PREPARE page (bigint, bigint, bigint, bigint, bigint[]) AS {sql}"
+            f"""PREPARE pages (bigint[], bigint[], bigint[], bigint[], bigint[], integer[],
+                               integer[]) AS {sql}"""
         )
         for _ in range(10):
-            await connection.execute(execute(ids[:1]))
+            await connection.execute(execute([VIEWER], upper, [homes[0][:1]]))
         planned = await connection.fetchval(
-            "SELECT custom_plans FROM pg_prepared_statements WHERE name = 'page'"
+            "SELECT custom_plans FROM pg_prepared_statements WHERE name = 'pages'"
         )
-        return planned, await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute(ids)}")
+        return planned, await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {execute(viewers, upper, homes)}"
+        )
 
     planned, explained = on_database(filled_a_little, run)
     # PostgreSQL tries five times whether a plan for just these is worth it.
     assert planned == 5
     plan = json.loads(explained)[0]["Plan"]
-    assert plan["Actual Rows"] == (20 if upper == 10_000 else 21)
-    assert rows_read(plan) <= 200, outline(plan)
+    assert plan["Actual Rows"] == (40 if upper == 10_000 else 42)
+    assert rows_read(plan) <= 400, outline(plan)
+
+
+def execute(viewers: list[int], upper: int, homes: list[list[int]]) -> str:
+    ends = list(itertools.accumulate(map(len, homes)))
+    arrays = (
+        viewers,
+        [upper] * len(homes),
+        [ids[-1] - 1 for ids in homes],
+        [20] * len(homes),
+        list(itertools.chain(*homes)),
+        [1, *(end + 1 for end in ends[:-1])],
+        ends,
+    )
+    return f"EXECUTE pages ({', '.join(f'ARRAY{one}' for one in arrays)})"
 
 
 def test_the_last_follower_is_read_as_fast_as_the_first(filled: str) -> None:

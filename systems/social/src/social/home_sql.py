@@ -20,6 +20,7 @@ __all__ = [
     "LISTED_REPLIES",
     "home_ids_sql",
     "home_page_sql",
+    "home_pages_sql",
     "merged_ids_sql",
     "page_of_ids_sql",
 ]
@@ -95,12 +96,34 @@ SELECT x.id FROM ({_PULLED}) AS f CROSS JOIN LATERAL ({of_one}) AS x
 ORDER BY x.id {order} LIMIT $4"""
 
 
-def home_page_sql(*, of_all: bool, rising: bool = False) -> str:
-    """SQL for the statuses of a page: $5, ids that Valkey gave, and what is merged in.
+def home_page_sql(*, rising: bool = False) -> str:
+    """SQL for the statuses of one page, all of it from PostgreSQL; parameters as above."""
+    return _page_sql(f"ARRAY({home_ids_sql(FOLLOWED, rising=rising)})", rising=rising)
 
-    The other parameters as above. `of_all`: all of it comes from PostgreSQL, and $5 is empty.
+
+def home_pages_sql(*, rising: bool = False) -> str:
+    """SQL for pages of several homes whose ids Valkey gave, for `statuses.pages_sql`.
+
+    $1 viewers, $2 upper, $3 lower, $4 limits; $5 the ids of all of them, one after the other, and
+    $6 and $7 where those of each begin and end in it, from 1. `at` is the place in these arrays.
     """
-    ids = home_ids_sql(FOLLOWED, rising=rising) if of_all else merged_ids_sql(rising=rising)
+    merged = merged_ids_sql(rising=rising)
+    page = _page_sql(f"(($5::bigint[])[v.first:v.last] || ARRAY({merged}))", rising=rising)
+    columns = ("v.viewer", "v.upper", "v.lower", "v.most")
+    for number, column in enumerate(columns, start=1):
+        page = page.replace(f"${number}", column)
+    # How long the arrays are is not seen through subselects, so this is planned for any of them.
+    return f"""
+SELECT v.at, v.viewer, v.filters_version, s.*
+FROM (
+    SELECT x.*, (SELECT filters_version FROM account WHERE id = x.viewer) AS filters_version
+    FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]),
+                (SELECT $4::bigint[]), (SELECT $6::integer[]), (SELECT $7::integer[]))
+        WITH ORDINALITY AS x (viewer, upper, lower, most, first, last, at) {BY_KEY}) AS v
+CROSS JOIN LATERAL ({page}) AS s"""
+
+
+def _page_sql(ids: str, *, rising: bool) -> str:
     order = "ASC" if rising else "DESC"
     # Joined with these ids in the order of the page, PostgreSQL would rather read all statuses that
     # are newer than the page, whoever wrote them.
@@ -108,7 +131,7 @@ def home_page_sql(*, of_all: bool, rising: bool = False) -> str:
 SELECT {COLUMNS} FROM status AS s
 LEFT JOIN LATERAL (
     SELECT * FROM follow WHERE account_id = $1 AND target_id = s.account_id {BY_KEY}) AS f ON true
-WHERE s.id = {any_of(f"($5::bigint[] || ARRAY({ids}))")}
+WHERE s.id = {any_of(ids)}
   AND s.visibility < 3 AND (s.account_id = $1 OR f.account_id IS NOT NULL AND {AT_HOME})
 ORDER BY s.id {order} LIMIT $4"""
 

@@ -25,7 +25,7 @@ from social.polls import Polls
 from social.text import rendered
 from social.visibility import NAMES, READABLE, WANTED
 
-__all__ = ["COLUMNS", "Reader", "Shown", "rows_sql", "static_status"]
+__all__ = ["AT", "COLUMNS", "Reader", "Shown", "pages_sql", "rows_sql", "static_status"]
 
 _ENTRIES_MAX = 10_000
 
@@ -62,22 +62,29 @@ SELECT s.id, s.listed, s.account_id, s.version,
                WHERE r.account_id = $1 AND r.reblog_of_id = s.id {BY_KEY}),
        EXISTS (SELECT FROM bookmark WHERE account_id = $1 AND status_id = s.id {BY_KEY}),
        EXISTS (SELECT FROM pin WHERE account_id = $1 AND status_id = s.id {BY_KEY}),
-       s.visibility, (SELECT filters_version FROM account WHERE id = $1)
+       s.visibility, {{filters_version}}
 FROM looked_at AS s {{counts}}"""
 
-# The same for pairs of a viewer and a status; the viewer stands before all else.
-_PAIRS = f"""
-WITH chosen AS MATERIALIZED (
-    SELECT x.viewer, {COLUMNS}
-    FROM unnest($1::bigint[], $2::bigint[]) AS x (viewer, id) JOIN status AS s USING (id)),
+# The same for several pages at once: `at` says to which a row belongs, and stands behind all else.
+_PAGES = f"""
+WITH chosen AS MATERIALIZED ({{chosen}}),
 looked_at AS (
     SELECT *, true AS listed FROM chosen
     UNION ALL
-    SELECT shared.viewer, {COLUMNS}, false
-    FROM (SELECT DISTINCT viewer, reblog_of_id AS id FROM chosen
+    SELECT shared.at, shared.viewer, shared.filters_version, {COLUMNS}, false
+    FROM (SELECT DISTINCT at, viewer, filters_version, reblog_of_id AS id FROM chosen
           WHERE reblog_of_id IS NOT NULL) AS shared
-    JOIN status AS s USING (id) WHERE (viewer, id) NOT IN (SELECT viewer, id FROM chosen))
+    JOIN status AS s USING (id) WHERE (at, id) NOT IN (SELECT at, id FROM chosen))
 """
+AT = 17
+"""Where `at` stands in a row of several pages."""
+
+# Each viewer's are one page.
+_PAIRS = f"""
+SELECT x.viewer AS at, x.viewer,
+       (SELECT filters_version FROM account WHERE id = x.viewer) AS filters_version, {COLUMNS}
+FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[])) AS x (viewer, id)
+JOIN status AS s USING (id)"""
 
 BY_IDS = f"SELECT {COLUMNS} FROM status AS s WHERE s.id = {any_of('$2')}"
 
@@ -101,8 +108,27 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 def rows_sql(chosen: str, *, counters: str) -> str:
     """The statement for the statuses whose `COLUMNS` `chosen` selects; $1 is the viewer."""
     return (_ROWS + _LOOK).format(
-        chosen=chosen, readable=READABLE, wanted=WANTED, counts=_COUNTS[counters]
+        chosen=chosen,
+        readable=READABLE,
+        wanted=WANTED,
+        counts=_COUNTS[counters],
+        filters_version="(SELECT filters_version FROM account WHERE id = $1)",
     )
+
+
+def pages_sql(chosen: str, *, counters: str) -> str:
+    """The statement for several pages at once, which may be of several viewers.
+
+    `chosen` selects a number `at` for each page, `viewer`, that account's `filters_version` and
+    the `COLUMNS` of the statuses. The rows are those of `rows_sql`, and `at` behind them.
+    """
+    look = _LOOK.format(
+        readable=READABLE,
+        wanted=WANTED,
+        counts=_COUNTS[counters],
+        filters_version="s.filters_version, s.at",
+    )
+    return _PAGES.format(chosen=chosen) + look.replace("$1", "s.viewer")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -171,7 +197,7 @@ class Reader:
         self._host = host
         self._counters = counters
         self._by_ids = self.rows_sql(BY_IDS)
-        self._by_pairs = self.pairs_sql()
+        self._by_pairs = self.pages_sql(_PAIRS)
         self._rule_book = RuleBook(database)
         self._known: OrderedDict[int, _Static] = OrderedDict()
 
@@ -179,11 +205,9 @@ class Reader:
         """The statement for the statuses that `chosen` selects, as `rows_sql` says."""
         return rows_sql(chosen, counters=self._counters)
 
-    def pairs_sql(self) -> str:
-        """The statement for pairs: $1 are their viewers, $2 the statuses, as many."""
-        look = _LOOK.format(readable=READABLE, wanted=WANTED, counts=_COUNTS[self._counters])
-        look = look.replace("$1", "s.viewer").replace("SELECT s.id", "SELECT s.viewer, s.id", 1)
-        return _PAIRS + look
+    def pages_sql(self, chosen: str) -> str:
+        """The statement for several pages, as `pages_sql` says."""
+        return pages_sql(chosen, counters=self._counters)
 
     async def by_ids(self, viewer: int | None, ids: Sequence[int]) -> dict[int, Shown]:
         """Those of these statuses that the viewer may see, wanted in lists or not."""
@@ -204,7 +228,7 @@ class Reader:
         )
         of_viewers: dict[int, list[Any]] = {}
         for row in rows:
-            of_viewers.setdefault(row[0], []).append(row[1:])
+            of_viewers.setdefault(row[AT], []).append(row)
         return {
             (viewer, identifier): shown
             for viewer, mine in of_viewers.items()
@@ -212,7 +236,7 @@ class Reader:
         }
 
     async def shown(self, rows: Sequence[Any], viewer: int | None) -> dict[int, Shown]:
-        """What a statement of `rows_sql` brought, as the viewer may see it; only what was chosen.
+        """What a statement brought for one page, as the viewer may see it; only what was chosen.
 
         A share of what the viewer may not see, or does not want, is not there either.
         """
@@ -247,7 +271,7 @@ class Reader:
         originals: dict[int, tuple[Any, bytes]] = {}
         shares = []
         for row in readable:
-            identifier, listed, author, _, _, shared, _, wanted, *mine, visibility, _ = row
+            identifier, listed, author, shared, wanted = row[0], row[1], row[2], row[5], row[7]
             if shared is not None:
                 if listed:
                     shares.append(row)
@@ -258,7 +282,7 @@ class Reader:
                 continue
             body = _whole(
                 static.with_account(account, polls.get(identifier)),
-                mine,
+                row[8:15],
                 viewer,
                 filtered(static, identifier),
                 b"null",
@@ -266,7 +290,7 @@ class Reader:
             originals[identifier] = (row, body)
             if listed:
                 found[identifier] = Shown(
-                    identifier, author, body, wanted, visibility, (identifier, author, wanted)
+                    identifier, author, body, wanted, row[15], (identifier, author, wanted)
                 )
         for row in shares:
             identifier, _, author, _, _, shared, _, wanted, *_ = row

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
+from systems_common.batching import Batcher
 from systems_common.database import Database
 
 from social.home_sql import (
@@ -15,15 +16,20 @@ from social.home_sql import (
     LISTED_REPLIES,
     home_ids_sql,
     home_page_sql,
+    home_pages_sql,
     page_of_ids_sql,
 )
 from social.homes import ENTRIES_MAX, Home, Homes, HomesUnavailableError
 from social.pages import Page, Paging, paged
-from social.statuses import COLUMNS, Reader, Shown
+from social.statuses import AT, COLUMNS, Reader, Shown
 
 __all__ = ["Slice", "Timelines", "fill"]
 
 _ROUNDS_MAX = 5
+# Few enough that nobody waits long for the others, and more than one statement at a time, so that
+# nobody has to wait for a slow one.
+_PAGES_A_CALL = 16
+_CALLS_MAX = 4
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -69,6 +75,14 @@ async def fill(page: Page, read: Callable[[Page], Awaitable[Round]]) -> Slice | 
     return Slice(found, found[0].id, found[-1].id)
 
 
+class _HomePage(msgspec.Struct, frozen=True):
+    """A page of a home whose ids are known but for those that are merged in."""
+
+    viewer: int
+    page: Page
+    ids: list[int]
+
+
 class Timelines:
     """Reads timelines for a viewer."""
 
@@ -83,6 +97,15 @@ class Timelines:
         self._sql = cache(self._made_sql)
         self._home_sql = cache(self._made_home_sql)
         self._list_sql = cache(self._made_list_sql)
+        # Pages that are asked for together are read by one statement.
+        self._home_pages = {
+            rising: Batcher[_HomePage, list[Any]](
+                partial(self._read_home_pages, reader.pages_sql(home_pages_sql(rising=rising))),
+                size_max=_PAGES_A_CALL,
+                calls_max=_CALLS_MAX,
+            )
+            for rising in (False, True)
+        }
 
     async def statuses(
         self,
@@ -159,7 +182,7 @@ class Timelines:
     async def _home_round(self, viewer: int, page: Page, home: Home | None) -> Round:
         if home is None:
             rows = await self._database.fetch(
-                self._home_sql(True, page.rising), viewer, page.upper, page.lower, page.limit, []
+                self._home_sql(page.rising), viewer, page.upper, page.lower, page.limit
             )
             return await self._round(rows, viewer, page)
         bounded, more = page, len(home.ids) >= page.limit
@@ -172,17 +195,33 @@ class Timelines:
                 if page.rising
                 else msgspec.structs.replace(page, lower=last - 1)
             )
-        rows = await self._database.fetch(
-            self._home_sql(False, page.rising),
-            viewer,
-            bounded.upper,
-            bounded.lower,
-            page.limit,
-            home.ids,
-        )
+        asked = _HomePage(viewer, bounded, home.ids)
+        rows = await self._home_pages[page.rising].submit(asked)
         found = await self._round(rows, viewer, page)
         if found.last is None and more:
             return Round(found.statuses, home.ids[-1])
+        return found
+
+    async def _read_home_pages(self, sql: str, asked: list[_HomePage]) -> list[list[Any]]:
+        ids: list[int] = []
+        first, last = [], []
+        for one in asked:
+            first.append(len(ids) + 1)
+            ids += one.ids
+            last.append(len(ids))
+        rows = await self._database.fetch(
+            sql,
+            [one.viewer for one in asked],
+            [one.page.upper for one in asked],
+            [one.page.lower for one in asked],
+            [one.page.limit for one in asked],
+            ids,
+            first,
+            last,
+        )
+        found: list[list[Any]] = [[] for _ in asked]
+        for row in rows:
+            found[row[AT] - 1].append(row)
         return found
 
     async def _round(
@@ -203,5 +242,5 @@ class Timelines:
         ids = home_ids_sql(LISTED, rising=rising, rule=LISTED_REPLIES)
         return self._reader.rows_sql(page_of_ids_sql(ids))
 
-    def _made_home_sql(self, of_all: bool, rising: bool) -> str:
-        return self._reader.rows_sql(home_page_sql(of_all=of_all, rising=rising))
+    def _made_home_sql(self, rising: bool) -> str:
+        return self._reader.rows_sql(home_page_sql(rising=rising))
