@@ -468,6 +468,19 @@ def test_who_declines_to_come_back_is_told_how_they_were_put_out(proving: Messag
         talk.sync(user=1, device=0, token=1, limit=limit)
 
 
+def test_of_two_receipts_of_one_user_the_last_is_told(proving: Messaging) -> None:
+    Conversation.messaging = proving
+    talk = Conversation()
+    talk.begin()
+    # What follows is answered from memory.
+    for _ in range(2):
+        talk.sync(user=0, device=0, token=0, limit=10)
+    for _ in range(2):
+        talk.send(user=0, device=0, room=0, again=False)
+        talk.read(user=1, room=0, message=0, kind="m.read")
+    talk.sync(user=0, device=0, token=0, limit=10)
+
+
 def test_who_comes_back_is_not_told_what_was_said_without_them(proving: Messaging) -> None:
     """In a room whose members see what was said while they were in it."""
     Conversation.messaging = proving

@@ -432,6 +432,8 @@ def test_threads_and_edits(messaging: Messaging) -> None:
     assert [e["event_id"] for e in rest["chunk"]] == [replies[0]]
     forwards = admin.ok("GET", f"{v1}/rooms/{room}/relations/{root}", dir="f")
     assert [e["event_id"] for e in forwards["chunk"]] == replies
+    sideways = admin.call("GET", f"{v1}/rooms/{room}/relations/{root}", dir="sideways")
+    assert (sideways.status_code, sideways.json()["errcode"]) == (400, "M_INVALID_PARAM")
     summary = guest.ok("GET", f"/rooms/{room}/event/{root}")["unsigned"]["m.relations"]["m.thread"]
     assert (summary["count"], summary["current_user_participated"]) == (3, True)
     assert summary["latest_event"]["event_id"] == replies[2]

@@ -210,13 +210,10 @@ async def messages(service: Service, request: Request) -> Reply:
     room_id = request.args[0]
     session = request.session
     query = request.query
-    direction = query.get("dir", "b")
-    if direction not in ("b", "f"):
-        raise invalid_param("dir: expected b or f")
+    backwards = _is_backwards(request)
     wanted = _event_filter(request)
     limit = request.integer("limit", wanted.bounded_limit, least=1, most=_PAGE_MAX)
     room_no, _, allowed = await service.rooms.readable(room_id, session.user_id)
-    backwards = direction == "b"
     start = _END if backwards else 0
     if text := query.get("from"):
         start = await service.seq_of_token(room_no, text)
@@ -305,6 +302,13 @@ async def relations(service: Service, request: Request) -> Reply:
     )
 
 
+def _is_backwards(request: Request) -> bool:
+    direction = request.query.get("dir", "b")
+    if direction not in ("b", "f"):
+        raise invalid_param("dir: expected b or f")
+    return direction == "b"
+
+
 async def _page_of(
     service: Service,
     request: Request,
@@ -316,7 +320,7 @@ async def _page_of(
     kind: str | None,
 ) -> Reply:
     query = request.query
-    backwards = query.get("dir", "b") == "b"
+    backwards = _is_backwards(request)
     limit = request.integer("limit", 50, least=1, most=_PAGE_MAX)
     start = _END if backwards else 0
     if text := query.get("from"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import asyncpg
@@ -67,7 +67,7 @@ class Receipt(msgspec.Struct, frozen=True):
     ts: int
 
 
-def receipts_content(room_id: str, receipts: Sequence[Any]) -> dict[str, Any]:
+def receipts_content(room_id: str, receipts: Iterable[Any]) -> dict[str, Any]:
     """The content of an `m.receipt`; of each receipt its user, type, thread, seq and ts."""
     content: dict[str, Any] = {}
     for receipt in receipts:

@@ -260,10 +260,15 @@ class Sync:
         members = b""
         if wanted.room.state.lazy_load_members and moved.events:
             members = await self._members(room, {item.event.sender for item in moved.events})
-        receipts = [r for r in moved.receipts if r.type != "m.read.private" or r.user_id == user_id]
+        # Of each user the last; the client would have to guess which of several counts.
+        receipts = {
+            (r.user_id, r.type, r.thread): r
+            for r in moved.receipts
+            if r.type != "m.read.private" or r.user_id == user_id
+        }
         ephemeral = []
         if receipts:
-            content = receipts_content(room.room_id, receipts)
+            content = receipts_content(room.room_id, receipts.values())
             ephemeral.append({"type": "m.receipt", "content": content})
         if moved.typing:
             ephemeral.append(_typing(room))

@@ -38,6 +38,7 @@ SHAPES = (
         query={"filename": STRING},
         body=BYTES,
         body_media=_BODY,
+        body_required=False,
         errors=(507,),
     ),
     Shape(
@@ -52,6 +53,7 @@ SHAPES = (
         query={"filename": STRING},
         body=BYTES,
         body_media=_BODY,
+        body_required=False,
         errors=(409, 507),
     ),
     *(
