@@ -111,13 +111,14 @@ def test_a_server_that_says_good_bye_and_does_not_close_is_away(postgres: Embedd
     """As every backend does when PostgreSQL is killed: for a moment its word is there alone."""
 
     async def run() -> None:
-        async with relay_that_keeps_open(postgres) as url:
+        async with relay_that_keeps_open(postgres) as (url, server_ended):
             database = await Database.open(url, 1, name="good-bye")
             pid = await database.fetchval("SELECT pg_backend_pid()")
             other = await asyncpg.connect(postgres.url)
             await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
             await other.close()
-            # What the relay read by then has been read here too after a turn or two.
+            await server_ended.wait()
+            # What the relay wrote is in the socket; it is read within a few turns of this loop.
             await asyncio.sleep(0.05)
             with pytest.raises(DatabaseUnavailableError, match="another operation"):
                 await database.fetchval("SELECT 1")
@@ -128,19 +129,28 @@ def test_a_server_that_says_good_bye_and_does_not_close_is_away(postgres: Embedd
 
 
 @contextlib.asynccontextmanager
-async def relay_that_keeps_open(server: EmbeddedServer) -> AsyncIterator[str]:
-    """The server's address by way of a relay that passes on bytes and never an end."""
+async def relay_that_keeps_open(
+    server: EmbeddedServer,
+) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The server's address by way of a relay that passes on bytes and never an end, and whether
+    the server has ended a connection."""
     address = urlsplit(server.url)
     host, port = address.hostname, address.port
-    ends = asyncio.Event()
+    ends, server_ended = asyncio.Event(), asyncio.Event()
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pump(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ended: asyncio.Event
+    ) -> None:
         while data := await reader.read(65536):
             writer.write(data)
+        ended.set()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(host, port)
-        tasks = [asyncio.create_task(pump(reader, back)), asyncio.create_task(pump(there, writer))]
+        tasks = [
+            asyncio.create_task(pump(reader, back, asyncio.Event())),
+            asyncio.create_task(pump(there, writer, server_ended)),
+        ]
         await ends.wait()
         for task in tasks:
             task.cancel()
@@ -151,7 +161,7 @@ async def relay_that_keeps_open(server: EmbeddedServer) -> AsyncIterator[str]:
     listening = await asyncio.start_server(relay, "127.0.0.1", 0)
     own = listening.sockets[0].getsockname()[1]
     try:
-        yield server.url.replace(f"{host}:{port}", f"127.0.0.1:{own}")
+        yield server.url.replace(f"{host}:{port}", f"127.0.0.1:{own}"), server_ended
     finally:
         ends.set()
         listening.close()

@@ -78,9 +78,11 @@ def test_connections_are_recorded_open_or_closed(relayed: Relayed) -> None:
 def test_what_the_client_ended_is_open_until_the_server_ends_it(relayed: Relayed) -> None:
     async def test() -> None:
         stopped = asyncio.Event()
+        heard_out: list[asyncio.StreamReader] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
+            heard_out.append(reader)
             await stopped.wait()
             writer.close()
 
@@ -90,7 +92,7 @@ def test_what_the_client_ended_is_open_until_the_server_ends_it(relayed: Relayed
             for _ in range(2):
                 _, writer = await connect(place)
                 writer.close()
-            await asyncio.sleep(0.1)
+            await until(lambda: len(heard_out) == 2)
             assert relayed.state().open_count == 2
             await relayed.relays.end()
             stopped.set()
