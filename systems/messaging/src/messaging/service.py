@@ -21,7 +21,7 @@ from systems_common.database import Database, DatabaseUnavailableError
 from systems_common.health import Check
 from systems_common.listening import listen
 from systems_common.passwords import Passwords, hashed
-from systems_common.stopping import told_to_stop
+from systems_common.stopping import hold_stop_signals
 
 from messaging.accounts import Account, Accounts
 from messaging.appending import Appender
@@ -64,6 +64,7 @@ __all__ = ["NotMigratedError", "Route", "Service", "open_service"]
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 5.0
+_GATEWAYS_TIMEOUT_S = 2.0
 _NOBODYS = hashed("the password of nobody")
 
 
@@ -205,13 +206,15 @@ class Service:
         )
         return int(found or 0)
 
+    async def drain_gateways(self) -> None:
+        """Wait until all WebSockets have said that they end, or do not listen."""
+        if self.gateways:
+            await asyncio.wait(self.gateways, timeout=_GATEWAYS_TIMEOUT_S)
+
     async def drain(self) -> None:
         """Wait for what is under way."""
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
-                if self.gateways:
-                    # They say that they end, if the server lets them.
-                    await asyncio.wait(self.gateways)
                 await self.appender.drain()
                 await self.receipts.drain()
         except TimeoutError:
@@ -227,6 +230,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     what is new ten times a second.
     """
     async with contextlib.AsyncExitStack() as stack:
+        stopping = stack.enter_context(hold_stop_signals())
         database = await Database.open(settings.database_url, settings.db_pool, name="messaging")
         stack.push_async_callback(database.close)
         try:
@@ -287,7 +291,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             await stack.enter_async_context(background("search", service.index.run))
         await stack.enter_async_context(_listening(settings, service, wake, heard))
         stack.push_async_callback(service.drain)
-        stack.enter_context(told_to_stop(service.sync.close))
+        stopping.tell, stopping.drain = service.sync.close, service.drain_gateways
+        stack.callback(service.sync.close)
         log.info("started", extra={"wake": settings.wake, "sync_cache": settings.sync_cache})
         yield service
         log.info("stopping")

@@ -20,7 +20,7 @@ from systems_common.consumer import PullConsumer
 from systems_common.database import Database, connect
 from systems_common.health import Check
 from systems_common.ids import IdGenerator
-from systems_common.stopping import told_to_stop
+from systems_common.stopping import hold_stop_signals
 
 from shortener.changes import listen_for_changes
 from shortener.code_sources import CodeSource, open_codes
@@ -113,6 +113,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     come later: without them redirects read and write the database.
     """
     async with contextlib.AsyncExitStack() as stack:
+        stopping = stack.enter_context(hold_stop_signals())
         database = await Database.open(settings.database_url, settings.db_pool, name="shortener")
         stack.push_async_callback(database.close)
         try:
@@ -185,7 +186,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             TargetGuard(database, allow_private=settings.allow_private_targets),
         )
         stack.callback(extras.guard.close)
-        stack.enter_context(told_to_stop(extras.live.close))
+        stopping.tell = extras.live.close
+        stack.callback(extras.live.close)
         await stack.enter_async_context(background("live", extras.live.run))
 
         redirector = Redirector(

@@ -22,7 +22,7 @@ from systems_common.ids import IdGenerator
 from systems_common.limits import Limit, ValkeyLimiter
 from systems_common.listening import listen
 from systems_common.passwords import Passwords
-from systems_common.stopping import told_to_stop
+from systems_common.stopping import hold_stop_signals
 
 from social.accounts import Accounts
 from social.conversations import Conversations
@@ -154,6 +154,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     it is empty. Valkey and NATS may come later: without them homes are read from the database.
     """
     async with contextlib.AsyncExitStack() as stack:
+        stopping = stack.enter_context(hold_stop_signals())
         database = await Database.open(settings.database_url, settings.db_pool, name="social")
         stack.push_async_callback(database.close)
         try:
@@ -241,10 +242,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
         )
         await stack.enter_async_context(background("streams", service.hub.run))
-        # The server does not wait for WebSockets, which would end without a word.
-        stack.push_async_callback(service.hub.drain)
-        # A stream never ends by itself, so the server would wait for it in vain.
-        stack.enter_context(told_to_stop(service.hub.close))
+        # A stream never ends by itself, so the server would wait for it in vain; for WebSockets it
+        # does not wait at all, and they would end without a word.
+        stopping.tell, stopping.drain = service.hub.close, service.hub.drain
+        stack.callback(service.hub.close)
         log.info("started", extra={"fanout": settings.fanout, "roles": settings.roles})
         yield service
         log.info("stopping")
