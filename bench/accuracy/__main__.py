@@ -98,14 +98,17 @@ def main() -> int:
         model_s(SERVICES[name]) for name in dict.fromkeys(case.service for case in open_)
     )
     print(f"{len(open_)} of {len(chosen)} cases to do, about {estimated / 60:.0f} min", flush=True)
-    ends_s = time.monotonic() + (options.budget or float("inf"))
-    failed = driven(open_, store, commit, ends_s)
-    rows = rows_of(cases, store)
-    if options.tuning:
-        print(tuned(rows))
-    else:
-        page.write(PAGE, page.rendered(cases, rows))
-        print(f"written: {PAGE.relative_to(CHECKOUT)}")
+    ends_s = time.monotonic() + (float("inf") if options.budget is None else options.budget)
+    try:
+        failed = driven(open_, store, commit, ends_s)
+    finally:
+        # Interrupted, too: hours of measuring are not to be kept to oneself.
+        rows = rows_of(cases, store)
+        if options.tuning:
+            print(tuned(rows))
+        else:
+            page.write(PAGE, page.rendered(cases, rows))
+            print(f"written: {PAGE.relative_to(CHECKOUT)}")
     return int(failed or any(not store.done(case.name) for case in chosen))
 
 

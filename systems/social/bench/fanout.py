@@ -1,16 +1,17 @@
 """How soon a post stands in its followers' homes, and what very many followers cost.
 
-    python bench/fanout.py load [--seconds 180] [--every 1.5] [--write]
+    python bench/fanout.py load [--seconds 60] [--stretches 3] [--every 1.5] [--write]
     python bench/fanout.py celebrity [--rounds 20] [--posts 25] [--write]
 
 Needs two cores, `loadpath` and the `testing` extra. The service (one worker) has one core, the
 embedded servers, the engine and this program have the other. The authors and their followers are
 made by SQL, everything that is measured goes over HTTP.
 
-`load`: FANOUT=write. An author with 10,000 followers posts all the time. The capacity for the
+`load`: an author with 10,000 followers posts all the time, under FANOUT=write, which puts each post
+into all of their homes, and as it is by default, which merges them at read. The capacity for the
 system's own mix (loadpath.toml) beside that is found, then 80 % of it is driven, then the capacity
 is looked for again, until it stayed what it was during three stretches. A post is there when all of
-their homes in Valkey have it and the last follower has then read it over HTTP.
+their homes in Valkey have it, where they hold it, and the last follower has read it over HTTP.
 
 `celebrity`: FANOUT=hybrid. An author with 10 followers (A) and one with a million (B) post in
 turns, A B B A, each post after the answer to the one before; then, with FANOUT=write, one with
@@ -209,7 +210,7 @@ async def post_under(
     rate: float,
     poster: Poster,
     author: Followed,
-    watch: Watch,
+    watch: Watch | None,
     options: argparse.Namespace,
 ) -> tuple[list[Took], Carried]:
     """Posts while that load goes on."""
@@ -225,7 +226,9 @@ async def post_under(
     return took, await under
 
 
-async def capacity_per_s(mix: Mix, port: int, author: Followed, options: argparse.Namespace) -> float:
+async def capacity_per_s(
+    mix: Mix, port: int, author: Followed, options: argparse.Namespace
+) -> float:
     """What the service carries of the mix beside the author's posts."""
     posting = asyncio.create_task(post_every(options.every, Poster(port), author))
     try:
@@ -235,7 +238,7 @@ async def capacity_per_s(mix: Mix, port: int, author: Followed, options: argpars
 
 
 async def stretches(
-    mix: Mix, port: int, author: Followed, watch: Watch, options: argparse.Namespace
+    mix: Mix, port: int, author: Followed, watch: Watch | None, options: argparse.Namespace
 ) -> tuple[list[Took], str]:
     """Posts at 80 % of the capacity: of the stretches between two looks at it, those in which it
     stayed what it was, for a machine that others use may halve it at any time."""
@@ -262,33 +265,46 @@ async def stretches(
     )
 
 
+async def load_one_way(
+    place: Place, port: int, author: Followed, options: argparse.Namespace, *, held: bool
+) -> tuple[list[Took], list[Took], str]:
+    """Posts alone, and under load; `held`: homes hold them, so all of them are looked at."""
+    cache = await valkey.connect(place.valkey_url, name="bench", timeout_s=5.0)
+    await make_homes(place.url, cache, author.followers)
+    note("homes of the followers made")
+    watch = Watch(cache, author.followers) if held else None
+    poster = Poster(port)
+    quiet = [await poster.visible(author, watch) for _ in range(options.quiet)]
+    note("posted without other load")
+    async with mix_on(port, place.url, place.folder, options.accounts) as mix:
+        note("everybody signed in")
+        took, said = await stretches(mix, port, author, watch, options)
+    await cache.close()
+    return quiet, took, said
+
+
 def measure_load(options: argparse.Namespace) -> tuple[list[str], str]:
     """The table of `load`, and what is to be said of it."""
+    rows, said = [], ""
+    size = options.followers
     with servers(options.accounts) as place:
-        author = followed(
-            place.url, "followed", 1, followers=options.followers, others=options.others
-        )
-        note(f"{options.followers:,} followers made")
-        with service(place, FANOUT="write") as running:
-
-            async def measure() -> tuple[list[str], str]:
-                cache = await valkey.connect(place.valkey_url, name="bench", timeout_s=5.0)
-                await make_homes(place.url, cache, author.followers)
-                note("their homes made")
-                watch, poster = Watch(cache, author.followers), Poster(running.port)
-                quiet = [await poster.visible(author, watch) for _ in range(options.quiet)]
-                note("posted without other load")
-                async with mix_on(running.port, place.url, place.folder, options.accounts) as mix:
-                    note("everybody signed in")
-                    took, said = await stretches(mix, running.port, author, watch, options)
-                await cache.close()
-                rows = [
-                    line("alone", options.followers, quiet),
-                    line(f"at {SHARE:.0%} of capacity", options.followers, took),
-                ]
-                return [*HEAD, *rows], f"{said[0].upper()}{said[1:]}."
-
-            return asyncio.run(measure())
+        for number, (fanout, held) in enumerate({"write": True, "hybrid": False}.items(), start=1):
+            author = followed(
+                place.url,
+                f"followed{number}",
+                number,
+                followers=size,
+                others=options.others,
+                pulled=not held,
+            )
+            with service(place, FANOUT=fanout) as running:
+                quiet, took, so = asyncio.run(
+                    load_one_way(place, running.port, author, options, held=held)
+                )
+            rows.append(line(f"`FANOUT={fanout}`, alone", size, quiet))
+            rows.append(line(f"`FANOUT={fanout}`, at {SHARE:.0%} of capacity", size, took))
+            said += f" `FANOUT={fanout}`: {so}."
+    return [*HEAD, *rows], said.strip()
 
 
 def ratio(rounds: Sequence[tuple[list[float], list[float]]], quantile: float) -> str:
